@@ -1,0 +1,98 @@
+# Every verb installs what it needs first: a clean clone, python3 and make are enough.
+#   ARGS=…    passed on to the tool:             make test ARGS="-k outages -x"
+#   PYTHON=…  the interpreter .venv is made of:  make setup PYTHON=python3.13
+
+UV_VERSION := 0.13.9
+BIN := .venv/bin
+UV := $(BIN)/python -m uv
+PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
+
+# Two stamps: .venv has uv of this version, .venv has what uv.lock says.
+TOOLS := .venv/.uv-$(UV_VERSION)
+SYNCED := .venv/.synced
+
+# uv works on this .venv and this interpreter only, and trusts the certificates that the system trusts.
+export UV_PROJECT_ENVIRONMENT := .venv
+export UV_PYTHON := $(BIN)/python
+export UV_PYTHON_DOWNLOADS := never
+export UV_SYSTEM_CERTS ?= true
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
+
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+.PHONY: help setup fmt lint test test-zone bench demo docs build check lock clean
+
+help: ## list the verbs
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: $(SYNCED) ## create .venv and install what uv.lock says
+
+fmt: setup ## format the code and repair what can be repaired
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+lint: setup ## style, layers, types, and a lock file that fits pyproject.toml
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-logo
+	$(BIN)/mypy
+	$(UV) lock --check --quiet
+
+test: setup ## run the tests (ARGS="-k outages -x")
+	TZ=UTC $(BIN)/pytest $(ARGS)
+
+test-zone: setup ## run the quick tests on a machine that lives in an odd time zone
+	TZ=Australia/Lord_Howe $(BIN)/pytest -m "not slow" $(ARGS)
+
+bench: setup ## measure
+	$(BIN)/python bench/run.py $(ARGS)
+
+demo: setup ## see it work on a made-up fleet
+	$(BIN)/storepulse demo $(ARGS)
+
+docs: setup ## draw the pictures of the documentation
+	$(BIN)/python docs/draw.py
+
+build: setup ## build the wheel and the source distribution into dist/
+	$(UV) build --quiet
+
+check: lint test test-zone ## everything that CI runs
+
+lock: $(TOOLS) ## bring uv.lock in line with pyproject.toml (ARGS=--upgrade for newer versions)
+	env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(UV) lock --default-index https://pypi.org/simple $(ARGS)
+
+clean: ## remove .venv, caches and build products
+	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+# uv takes files from where uv.lock found them. Where only a mirror can be reached, pip knows it from its
+# own configuration, and installs the same files: their hashes are checked.
+$(SYNCED): pyproject.toml uv.lock $(TOOLS)
+	@$(UV) sync --frozen --all-groups --quiet || { \
+		echo "uv sync failed; trying the same with pip and its configured index"; \
+		$(UV) export --frozen --all-groups --no-emit-project --quiet --output-file .venv/requirements.txt && \
+		$(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/requirements.txt && \
+		$(BIN)/python -m pip install --quiet --no-deps --editable . ; }
+	@touch $@
+
+# A .venv that was moved or lost its interpreter is made anew.
+ifneq ($(shell test -x $(BIN)/python && cat $(TOOLS) 2>/dev/null),$(CURDIR))
+.PHONY: $(TOOLS)
+endif
+
+$(TOOLS):
+	@for python in $(PYTHONS); do \
+		"$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || continue; \
+		recent=$${recent:-$$python}; \
+		"$$python" -c 'import ensurepip, venv' 2>/dev/null || continue; \
+		"$$python" -m venv --clear .venv && \
+		$(BIN)/python -m pip install --quiet uv==$(UV_VERSION) && \
+		pwd -P > $@ && exit 0; \
+		exit 1; \
+	done; \
+	if [ -n "$$recent" ]; then \
+		echo "$$recent cannot make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv)"; \
+	else \
+		echo "storepulse needs Python 3.11 or newer, and none of these is: $(PYTHONS). Name one: make setup PYTHON=/path/to/python3"; \
+	fi >&2; exit 1

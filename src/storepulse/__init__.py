@@ -1,0 +1,41 @@
+"""storepulse: how long was every store really up while it was supposed to be open?
+
+The library works on tables that the caller already has; what it offers stands in ``__all__``. It is loaded at
+first use, so that importing one part of the package does not import all others.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "InputError",
+    "NotFoundError",
+    "Policy",
+    "StorepulseError",
+    "Validated",
+    "Window",
+    "outages",
+    "report",
+    "sessions",
+    "timeline",
+    "validate",
+]
+
+if TYPE_CHECKING:
+    from storepulse.errors import InputError, NotFoundError, StorepulseError
+    from storepulse.kernel.policy import Policy
+    from storepulse.kernel.windows import Window
+    from storepulse.library import Validated, outages, report, sessions, timeline, validate
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    from storepulse import library
+
+    return getattr(library, name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *__all__])

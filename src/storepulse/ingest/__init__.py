@@ -1,0 +1,211 @@
+"""Files → a load in a store, or a fleet in memory. Good rows are kept, the others set aside, none is lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import polars as pl
+
+from storepulse.errors import InputError, NotFoundError
+from storepulse.ingest.reading import Batch, batches, table_batch
+from storepulse.ingest.sources import STANDARD_INPUT, Kind, Progress, Source, opened, sources
+from storepulse.ingest.validation import Accepted
+from storepulse.kernel.observations import distinct
+from storepulse.schema import DEFAULT_TIMEZONE, Observations, WeeklyHours
+from storepulse.store.loads import Load, Loaded, LoadedFile, Quarantined
+from storepulse.store import Store
+
+__all__ = ["MemoryFleet", "Progress", "load", "memory_fleet", "read", "read_tables"]
+
+
+def read(
+    names: Mapping[Kind, Sequence[str]], *, now: int | None, version: str, progress: Progress | None = None
+) -> Loaded:
+    """Read files of each kind, named by path, glob, or ``-`` for standard input.
+
+    Parameters
+    ----------
+    names
+        What to read, by kind: ``polls``, ``hours``, ``timezones``.
+    now
+        UTC microseconds; polls over 24 h later are quarantined. None: none is.
+    version
+        The version of the program, for the record.
+    progress
+        Told how far the reading is.
+
+    Raises
+    ------
+    InputError
+        Nothing is named, a file cannot be read, or it lacks a column. Bad rows raise nothing.
+    """
+    found = [source for kind, some in names.items() for source in sources(kind, some)]
+    if not found:
+        raise InputError("nothing to load: name files with --polls, --hours or --timezones")
+    if sum(source.name == STANDARD_INPUT for source in found) > 1:
+        raise InputError("standard input (-) is named twice; it can be read once")
+    accepted = Accepted()
+    files: list[LoadedFile] = []
+    quarantine: list[Quarantined] = []
+    for position, source in enumerate(found):
+        files.append(_read_source(source, position, accepted, quarantine, now, progress))
+    return loaded(accepted, files, quarantine, started_at=now or 0, version=version)
+
+
+def read_tables(tables: Mapping[Kind, pl.DataFrame], *, version: str) -> Loaded:
+    """Read tables that are in memory already; no poll in them is from the future.
+
+    Raises
+    ------
+    InputError
+        A table lacks a column, or its store ids are floating-point numbers. Bad rows raise nothing.
+    """
+    accepted = Accepted()
+    files: list[LoadedFile] = []
+    quarantine: list[Quarantined] = []
+    for position, (kind, table) in enumerate(tables.items()):
+        good = add_batch(kind, table_batch(kind, table, f"the table of {kind}"), position, accepted, quarantine, None)
+        files.append(LoadedFile(kind, "", "", 0, table.height, good, table.height - good))
+    return loaded(accepted, files, quarantine, started_at=0, version=version)
+
+
+def load(
+    store: Store,
+    names: Mapping[Kind, Sequence[str]],
+    *,
+    now: int,
+    version: str,
+    progress: Progress | None = None,
+) -> Load:
+    """Read files and write what they hold into a store: all of it or, when anything fails, nothing."""
+    return store.write(read(names, now=now, version=version, progress=progress))
+
+
+def _read_source(
+    source: Source,
+    position: int,
+    accepted: Accepted,
+    quarantine: list[Quarantined],
+    now: int | None,
+    progress: Progress | None,
+) -> LoadedFile:
+    good, before = 0, len(quarantine)
+    with opened(source, progress) as (stream, reader):
+        for batch in batches(source, reader):
+            good += add_batch(source.kind, batch, position, accepted, quarantine, now)
+        sha256 = stream.sha256()
+    bad = len(quarantine) - before
+    return LoadedFile(source.kind, source.name, sha256, stream.bytes_read, good + bad, good, bad)
+
+
+def add_batch(
+    kind: Kind, batch: Batch, position: int, accepted: Accepted, quarantine: list[Quarantined], now: int | None
+) -> int:
+    """Put each row of a batch into ``accepted`` or ``quarantine``; return how many were accepted."""
+    good, bad = accepted.add(kind, batch, now)
+    lines = bad["line"].to_list()
+    quarantine += [
+        Quarantined(position, line, raw, reason)
+        for line, raw, reason in zip(lines, batch.raw(lines), bad["reason"].to_list(), strict=True)
+    ]
+    return good
+
+
+def loaded(
+    accepted: Accepted,
+    files: Sequence[LoadedFile],
+    quarantine: Sequence[Quarantined],
+    *,
+    started_at: int,
+    version: str,
+) -> Loaded:
+    """Sum up what was accepted: rows of hours once each, and one zone a store."""
+    hours = set(accepted.hours)
+    zones: dict[int, str] = {}
+    for store, name in sorted(set(accepted.timezones)):
+        zones.setdefault(store, name)  # two zones for one store: the first by name, in whatever order they came
+    return Loaded(
+        started_at=started_at,
+        version=version,
+        store_ids=accepted.store_ids.texts,
+        stores=_joined(accepted.stores, np.int32),
+        times=_joined(accepted.times, np.int64),
+        statuses=_joined(accepted.statuses, np.uint8),
+        hours=hours,
+        timezones=zones,
+        repeated=len(accepted.hours) - len(hours) + len(accepted.timezones) - len(set(accepted.timezones)),
+        conflicting=len(set(accepted.timezones)) - len(zones),
+        files=files,
+        quarantine=quarantine,
+    )
+
+
+def _joined(parts: Iterable[np.ndarray], dtype: type[np.generic]) -> np.ndarray:
+    return np.concatenate([np.empty(0, dtype=dtype), *parts])
+
+
+@dataclass(frozen=True)
+class MemoryFleet:
+    """A fleet that is held in memory (see `storepulse.schema.Fleet`)."""
+
+    store_ids: Sequence[str]
+    hours: WeeklyHours
+    all_observations: Observations
+
+    def latest_observation(self) -> int | None:
+        """Return when anything was last observed."""
+        times = self.all_observations.times
+        return int(times.max()) if len(times) else None
+
+    def of(self, store_ids: Sequence[str] | None) -> MemoryFleet:
+        """Return the named stores alone; all of them for None.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such store.
+        """
+        if store_ids is None:
+            return self
+        places = {store_id: place for place, store_id in enumerate(self.store_ids)}
+        if missing := set(store_ids) - places.keys():
+            raise NotFoundError("store", min(missing), "it is in none of the tables")
+        chosen = np.array(sorted(places[store_id] for store_id in set(store_ids)), dtype=np.int64)
+        everything, hours = self.all_observations, self.hours
+        spans = [slice(*everything.offsets[store : store + 2]) for store in chosen]
+        rows = np.isin(hours.stores, chosen)
+        return MemoryFleet(
+            [self.store_ids[store] for store in chosen],
+            WeeklyHours(
+                np.searchsorted(chosen, hours.stores[rows]).astype(np.int32), hours.weekdays[rows],
+                hours.opens_local[rows], hours.closes_local[rows], hours.zones[chosen], hours.zone_names,
+            ),
+            Observations(
+                np.cumsum([0, *(span.stop - span.start for span in spans)]),
+                _joined((everything.times[span] for span in spans), np.int64),
+                _joined((everything.statuses[span] for span in spans), np.uint8),
+            ),
+        )  # fmt: skip
+
+    def observations(self, _start: int, _end: int, as_of: int) -> Observations:
+        """Return all observations up to ``as_of``."""
+        everything = self.all_observations
+        kept = everything.times <= as_of
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return Observations(before[everything.offsets], everything.times[kept], everything.statuses[kept])
+
+
+def memory_fleet(loaded: Loaded) -> MemoryFleet:
+    """Hold a load in memory instead of writing it into a store."""
+    n = len(loaded.store_ids)
+    rows = np.array(sorted(loaded.hours), dtype=np.int64).reshape(-1, 4)
+    names = sorted({DEFAULT_TIMEZONE, *loaded.timezones.values()})
+    codes = {name: code for code, name in enumerate(names)}
+    zones = [codes[loaded.timezones.get(store, DEFAULT_TIMEZONE)] for store in range(n)]
+    hours = WeeklyHours(
+        rows[:, 0].astype(np.int32), rows[:, 1], rows[:, 2], rows[:, 3], np.array(zones, dtype=np.int32), tuple(names)
+    )
+    polls = distinct(loaded.stores, loaded.times, loaded.statuses)
+    return MemoryFleet(loaded.store_ids, hours, polls.by_store(n))

@@ -1,0 +1,264 @@
+"""Rows as text → accepted rows of numbers + quarantine. Every row ends in exactly one of the two."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from storepulse.ingest.reading import Batch
+from storepulse.ingest.sources import Kind
+from storepulse.kernel.hours import local_time_us, timezone_names
+from storepulse.schema import (
+    ACTIVE,
+    DAY_US,
+    INACTIVE,
+    SECOND_US,
+    STORE_ID_MAX_LENGTH,
+    Codes,
+    Instants,
+    Statuses,
+    instant_text,
+)
+
+_YEAR_2000_US: Final = 946_684_800 * SECOND_US
+_LATEST_US: Final = DAY_US
+_MISSING: Final = pl.lit(None, dtype=pl.String)
+
+#: What a spreadsheet makes of a long number; its last digits are gone.
+_SCIENTIFIC: Final = r"^[+-]?\d+(?:[.,]\d+)?[eE][+-]\d+$|^[+-]?\d+[.,]\d+[eE]\d+$"
+_USUAL_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S%.f UTC"
+_TIMESTAMP: Final = (
+    r"^\s*(?<date>\d{4}-\d\d-\d\d)[ T](?<clock>\d\d:\d\d)(?<second>:\d\d(?:\.\d{1,9})?)?"
+    r"\s*(?:Z|UTC|(?<sign>[+-])(?<hours>\d\d)(?::?(?<minutes>\d\d))?)?\s*$"
+)
+
+
+@dataclass
+class Accepted:
+    """The good rows of a load, column by column, stores numbered in order of first appearance.
+
+    Polls: ``stores`` int32, ``times`` int64, ``statuses`` uint8. Hours: ``(store, day, start, end)``, local
+    microseconds as written. Zones: ``(store, name)``. All with repetitions, in the order of the input.
+    """
+
+    store_ids: StoreIds = field(default_factory=lambda: StoreIds())
+    stores: list[Codes] = field(default_factory=list)
+    times: list[Instants] = field(default_factory=list)
+    statuses: list[Statuses] = field(default_factory=list)
+    hours: list[tuple[int, int, int, int]] = field(default_factory=list)
+    timezones: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, kind: Kind, batch: Batch, now: int | None) -> tuple[int, pl.DataFrame]:
+        """Accept the good rows of a batch; return how many, and ``(line, reason)`` of each other one.
+
+        ``now``, in microseconds: a poll over 24 h after it is from the future; None: no poll is.
+        """
+        rows = batch.rows
+        numbers, id_problems = self.store_ids.numbers(rows["store_id"])
+        rows = rows.with_columns(store=pl.Series(numbers), problem=pl.coalesce("problem", pl.Series(id_problems)))
+        checked = _CHECKS[kind](rows, now)
+        good = checked.filter(pl.col("problem").is_null())
+        _KEEP[kind](self, good)
+        bad = checked.filter(pl.col("problem").is_not_null()).select("line", reason="problem")
+        return good.height, bad
+
+    def _keep_polls(self, rows: pl.DataFrame) -> None:
+        self.stores.append(rows["store"].to_numpy())
+        self.times.append(rows["observed_at"].to_numpy())
+        self.statuses.append(rows["status_code"].to_numpy())
+
+    def _keep_hours(self, rows: pl.DataFrame) -> None:
+        self.hours.extend(rows.select("store", "day_number", "start", "end").iter_rows())
+
+    def _keep_timezones(self, rows: pl.DataFrame) -> None:
+        self.timezones.extend(rows.select("store", "timezone").iter_rows())
+
+
+class StoreIds:
+    """Numbers for store ids, given out in order of first appearance; looks at each distinct text once."""
+
+    def __init__(self) -> None:
+        self.texts: list[str] = []
+        self._numbers: dict[str, int] = {}
+        self._categories = pl.Categories.random(namespace="storepulse")
+        # Polars forgets categories that no series has; this one keeps them, and has the first.
+        self._anchor = pl.Series([""]).cast(pl.Categorical(self._categories))
+        # By category, that is by distinct text: the store's number, or the reason why it has none.
+        self._by_category: npt.NDArray[np.int32] = np.empty(0, dtype=np.int32)
+        self._problems: list[str | None] = []
+
+    def number(self, store_id: str) -> int:
+        """Return the number of one id that is known to be good."""
+        number = self._numbers.setdefault(store_id, len(self.texts))
+        if number == len(self.texts):
+            self.texts.append(store_id)
+        return number
+
+    def numbers(self, texts: pl.Series) -> tuple[Codes, pl.Series]:
+        """Return a number for each text (0 where it is no id), and why it is none (null where it is one)."""
+        categories = texts.fill_null("").cast(pl.Categorical(self._categories)).to_physical()
+        self._look_at(self._categories.to_series()[len(self._problems) :])
+        problems = pl.Series(self._problems, dtype=pl.String)
+        positions = categories.to_numpy()
+        if problems.null_count() == len(problems):
+            return self._by_category[positions], pl.Series([None], dtype=pl.String).new_from_index(0, len(texts))
+        return self._by_category[positions], problems.gather(categories)
+
+    def _look_at(self, new: pl.Series) -> None:
+        ids = pl.DataFrame({"id": new.cast(pl.String).str.strip_chars()}).with_columns(problem=_store_id_problem())
+        self._problems += ids["problem"].to_list()
+        numbers = [0 if problem else self.number(store_id) for store_id, problem in ids.iter_rows()]
+        self._by_category = np.append(self._by_category, np.array(numbers, dtype=np.int32))
+
+
+def _store_id_problem() -> pl.Expr:
+    store_id = pl.col("id")
+    return (
+        pl.when(store_id == "").then(pl.lit("missing store_id"))
+        .when(store_id.str.len_chars() > STORE_ID_MAX_LENGTH)
+        .then(pl.format("store_id has {} characters; at most {} are kept", store_id.str.len_chars(), pl.lit(STORE_ID_MAX_LENGTH)))
+        .when(store_id.str.contains(r"\p{Cc}")).then(pl.lit("store_id has a control character"))
+        .when(store_id.str.contains(_SCIENTIFIC))
+        .then(pl.format("store_id {} is a number in scientific notation: a spreadsheet has cut off its digits", store_id))
+    )  # fmt: skip
+
+
+def _shown(column: str) -> pl.Expr:
+    """A value as a reason shows it: quoted, and cut where it is endless."""
+    text = pl.col(column)
+    cut = pl.when(text.str.len_chars() > 60).then(text.str.head(60) + "…").otherwise(text)
+    return pl.format("'{}'", cut.str.replace_all(r"\p{Cc}", "\ufffd"))
+
+
+def _missing(column: str) -> pl.Expr:
+    text = pl.col(column)
+    return text.is_null() | (text.str.strip_chars() == "")
+
+
+def _first_problem(*cases: tuple[pl.Expr, pl.Expr]) -> pl.Expr:
+    """The problem a row already has, or the first of the cases that applies."""
+    return pl.coalesce("problem", *(pl.when(applies).then(reason) for applies, reason in cases))
+
+
+def _check_polls(rows: pl.DataFrame, now: int | None) -> pl.DataFrame:
+    rows = rows.with_columns(
+        observed_at=_instants(rows["timestamp_utc"]), timestamp_utc=pl.col("timestamp_utc").cast(pl.String)
+    )
+    status, observed_at = pl.col("status").str.strip_chars(), pl.col("observed_at")
+    latest = np.iinfo(np.int64).max if now is None else now + _LATEST_US
+    return rows.with_columns(
+        status_code=pl.when(status == "active").then(ACTIVE).when(status == "inactive").then(INACTIVE).cast(pl.UInt8)
+    ).with_columns(
+        problem=_first_problem(
+            (_missing("status"), pl.lit("missing status; valid are active, inactive")),
+            (
+                pl.col("status_code").is_null(),
+                pl.format("unknown status {}; valid are active, inactive", _shown("status")),
+            ),
+            (_missing("timestamp_utc"), pl.lit("missing timestamp_utc")),
+            (
+                observed_at.is_null(),
+                pl.format(
+                    "unreadable timestamp_utc {}; valid are 2023-01-22 12:09:39.388884 UTC and ISO 8601",
+                    _shown("timestamp_utc"),
+                ),
+            ),
+            (observed_at < _YEAR_2000_US, pl.lit("timestamp_utc is before the year 2000")),
+            (
+                observed_at > latest,
+                pl.lit("timestamp_utc is more than 24 h in the future" + (f", now is {instant_text(now)}" if now else "")),
+            ),
+        )
+    )
+
+
+def _instants(timestamps: pl.Series) -> pl.Series:
+    """Read timestamps as microseconds; null where that fails."""
+    if timestamps.dtype.is_temporal():
+        return timestamps.dt.convert_time_zone("UTC").dt.cast_time_unit("us").cast(pl.Int64) if (
+            isinstance(timestamps.dtype, pl.Datetime) and timestamps.dtype.time_zone
+        ) else timestamps.dt.cast_time_unit("us").cast(pl.Int64)
+    usual = timestamps.str.to_datetime(_USUAL_TIMESTAMP, time_unit="us", strict=False).cast(pl.Int64)
+    unusual = usual.is_null().arg_true()
+    return usual.scatter(unusual, _unusual_instants(timestamps.gather(unusual))) if len(unusual) else usual
+
+
+def _unusual_instants(timestamps: pl.Series) -> pl.Series:
+    parts = timestamps.to_frame("text").select(pl.col("text").str.extract_groups(_TIMESTAMP)).unnest("text")
+    local = pl.concat_str("date", pl.lit(" "), "clock", pl.col("second").fill_null(":00"))
+    hours, minutes = pl.col("hours").cast(pl.Int64).fill_null(0), pl.col("minutes").cast(pl.Int64).fill_null(0)
+    offset = pl.when((hours < 24) & (minutes < 60)).then((hours * 60 + minutes) * 60 * SECOND_US)
+    return parts.select(
+        local.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False).cast(pl.Int64)
+        - pl.when(pl.col("sign") == "-").then(-offset).otherwise(offset)
+    ).to_series()
+
+
+def _check_hours(rows: pl.DataFrame, _now: int | None) -> pl.DataFrame:
+    day = pl.col("day").str.strip_chars()
+    return rows.with_columns(
+        day_number=pl.when(day.str.contains(r"^[0-6]$")).then(day.cast(pl.Int8, strict=False)),
+        start=_by_text(rows["start_time_local"], _start_us, pl.Int64),
+        end=_by_text(rows["end_time_local"], local_time_us, pl.Int64),
+    ).with_columns(
+        problem=_first_problem(
+            (_missing("day"), pl.lit("missing day; valid are 0 (Monday) to 6 (Sunday)")),
+            (
+                pl.col("day_number").is_null(),
+                pl.format("day is {}; valid are 0 (Monday) to 6 (Sunday)", _shown("day")),
+            ),
+            *(
+                case
+                for column, value in (("start_time_local", "start"), ("end_time_local", "end"))
+                for case in (
+                    (_missing(column), pl.lit(f"missing {column}")),
+                    (
+                        pl.col(value).is_null(),
+                        pl.format(f"unreadable {column} {{}}; valid are 09:00 and 09:00:00", _shown(column)),
+                    ),
+                )
+            ),
+        )
+    )
+
+
+def _start_us(text: str) -> int | None:
+    us = local_time_us(text)
+    return None if us == DAY_US else us  # 24:00 ends a day, it begins none
+
+
+def _check_timezones(rows: pl.DataFrame, _now: int | None) -> pl.DataFrame:
+    name = pl.col("timezone_str").str.strip_chars()
+    return rows.with_columns(timezone=name).with_columns(
+        problem=_first_problem(
+            (_missing("timezone_str"), pl.lit("missing timezone_str")),
+            (
+                ~name.is_in(sorted(timezone_names())),
+                pl.format("unknown zone {}; valid are IANA names such as America/Chicago", _shown("timezone_str")),
+            ),
+        )
+    )
+
+
+def _by_text(texts: pl.Series, read: Callable[[str], int | None], dtype: type[pl.DataType]) -> pl.Series:
+    """Apply ``read`` to each distinct text."""
+    distinct = texts.drop_nulls().unique()
+    values = [read(text.strip()) for text in distinct]
+    return texts.replace_strict(distinct, pl.Series(values, dtype=dtype), default=None, return_dtype=dtype)
+
+
+_CHECKS: Final[Mapping[Kind, Callable[[pl.DataFrame, int | None], pl.DataFrame]]] = {
+    "polls": _check_polls,
+    "hours": _check_hours,
+    "timezones": _check_timezones,
+}
+_KEEP: Final[Mapping[Kind, Callable[[Accepted, pl.DataFrame], None]]] = {
+    "polls": Accepted._keep_polls,
+    "hours": Accepted._keep_hours,
+    "timezones": Accepted._keep_timezones,
+}

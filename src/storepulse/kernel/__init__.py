@@ -1,0 +1,1 @@
+"""The meaning of the numbers: arrays in, arrays out, nothing else."""

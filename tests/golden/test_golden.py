@@ -1,0 +1,109 @@
+"""Worked cases with exact answers: both the oracle and the library must give them, to the microsecond."""
+
+import csv
+import json
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+import storepulse
+from tests import oracle
+
+HERE = Path(__file__).parent
+CASES = sorted(path.parent.name for path in HERE.glob("*/case.json"))
+WINDOW_HOURS = {"last_hour": 1, "last_day": 24, "last_week": 168}
+
+
+def case_of(name: str) -> dict[str, Any]:
+    """Return the parsed ``case.json`` of one folder."""
+    case: dict[str, Any] = json.loads((HERE / name / "case.json").read_text(encoding="utf-8"))
+    return case
+
+
+def rows_of(name: str, file: str) -> Iterator[dict[str, str]]:
+    """Yield the rows of one CSV file as text."""
+    with (HERE / name / file).open(encoding="utf-8", newline="") as lines:
+        yield from csv.DictReader(lines)
+
+
+def instant_us(text: str) -> int:
+    """Read a timestamp; without any zone it is UTC."""
+    instant = datetime.fromisoformat(text.removesuffix(" UTC"))
+    if instant.tzinfo is None:
+        instant = instant.replace(tzinfo=UTC)
+    return (instant - oracle.EPOCH) // timedelta(microseconds=1)
+
+
+def table(name: str, file: str) -> pl.DataFrame:
+    """Read one CSV file with every column as text."""
+    return pl.read_csv(HERE / name / file, infer_schema=False)
+
+
+def flat(expected: dict[str, dict[str, dict[str, int]]]) -> dict[tuple[str, str], dict[str, int]]:
+    """Return the expected answers keyed by store and window."""
+    return {(store, window): sums for store, windows in expected.items() for window, sums in windows.items()}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_oracle_gives_the_worked_answer(name: str) -> None:
+    case = case_of(name)
+    options, as_of_us, expected = case["options"], case["as_of_us"], flat(case["expected"])
+    assert instant_us(options["as_of"]) == as_of_us
+    max_age = options.get("max_age_minutes")
+    answers = oracle.answers(
+        [
+            (row["store_id"], instant_us(row["timestamp_utc"]), row["status"])
+            for row in rows_of(name, "polls.csv")
+        ],
+        [
+            (row["store_id"], int(row["day"]), row["start_time_local"], row["end_time_local"])
+            for row in rows_of(name, "hours.csv")
+        ],
+        {row["store_id"]: row["timezone_str"] for row in rows_of(name, "timezones.csv")},
+        as_of_us=as_of_us,
+        windows=[
+            (window, as_of_us - hours * oracle.HOUR_US, as_of_us) for window, hours in WINDOW_HOURS.items()
+        ],
+        rules=oracle.Rules(
+            interpolation=options.get("interpolation", "previous"),
+            prefer_in_session=options.get("prefer_in_session", True),
+            max_age_us=None if max_age is None else max_age * oracle.MINUTE_US,
+        ),
+    )
+    assert {
+        key: {part: getattr(answers[key], part) for part in parts} for key, parts in expected.items()
+    } == expected
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_the_library_gives_the_worked_answer(name: str) -> None:
+    case = case_of(name)
+    options, expected = case["options"], flat(case["expected"])
+    max_age = options.get("max_age_minutes")
+    report = storepulse.report(
+        table(name, "polls.csv"),
+        table(name, "hours.csv"),
+        table(name, "timezones.csv"),
+        as_of=options["as_of"],
+        policy=storepulse.Policy(
+            interpolation=options.get("interpolation", "previous"),
+            prefer_in_session=options.get("prefer_in_session", True),
+            max_age=None if max_age is None else timedelta(minutes=max_age),
+        ),
+        all_stores=options.get("all_stores", False),
+    )
+    given = {
+        (row["store_id"], row["window"]): {
+            "uptime_us": row["uptime_us"],
+            "downtime_us": row["downtime_us"],
+            "unknown_us": row["unknown_us"],
+            "confirmed_uptime_us": row["uptime_min_us"],
+            "confirmed_downtime_us": row["business_us"] - row["uptime_max_us"],
+        }
+        for row in report.iter_rows(named=True)
+    }
+    assert given == expected
