@@ -87,7 +87,10 @@ def validate(
     loaded = ingest.read_tables(given, version=__version__)
     names = {"polls": "observations", "hours": "business_hours", "timezones": "timezones"}
     quarantine = pl.DataFrame(
-        [(names[loaded.files[row.file].kind], row.line, row.raw.decode(), row.reason) for row in loaded.quarantine],
+        [
+            (names[loaded.files[row.file].kind], row.line, row.raw.decode(), row.reason)
+            for row in loaded.quarantine
+        ],
         schema={"table": pl.String, "line": pl.Int64, "raw": pl.String, "reason": pl.String},
         orient="row",
     )
@@ -229,7 +232,9 @@ def sessions(
 
 
 def _fleet(
-    observations: ArrowTable | Validated | None, business_hours: ArrowTable | None, timezones: ArrowTable | None
+    observations: ArrowTable | Validated | None,
+    business_hours: ArrowTable | None,
+    timezones: ArrowTable | None,
 ) -> ingest.MemoryFleet:
     if isinstance(observations, Validated):
         return observations.fleet

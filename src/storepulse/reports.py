@@ -6,7 +6,7 @@ import io
 import json
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ from storepulse.kernel.timeline import timeline
 from storepulse.kernel.windows import DEFAULT_WINDOWS, Window, Windows, windows
 from storepulse.schema import HOUR_US, MINUTE_US, Fleet, Observations, Sessions, Spans, instant_text
 
-Format = Literal["csv", "json", "parquet"]
+FORMATS: Final = ("csv", "json", "parquet")
 
 Figures: TypeAlias = dict[str, npt.NDArray[Any]]
 
@@ -49,7 +49,9 @@ class Reconstruction:
     spans: Spans
 
 
-def reconstruct(fleet: Fleet, start: int, end: int, as_of: int, policy: Policy, *, merged: bool = True) -> Reconstruction:
+def reconstruct(
+    fleet: Fleet, start: int, end: int, as_of: int, policy: Policy, *, merged: bool = True
+) -> Reconstruction:
     """Return the timeline of every store over ``[start, end)``, as it is known at ``as_of``."""
     end = max(start, min(end, as_of))
     observations = fleet.observations(start, end, as_of)
@@ -59,7 +61,9 @@ def reconstruct(fleet: Fleet, start: int, end: int, as_of: int, policy: Policy, 
     return Reconstruction(hours, observations, spans)
 
 
-def _seen(observations: Observations, start: int, end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _seen(
+    observations: Observations, start: int, end: int
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the first and last instant observed, per store; start and end where there is none."""
     first, stop = observations.offsets[:-1], observations.offsets[1:]
     any_seen = first < stop
@@ -200,7 +204,7 @@ def run_report(
     )
 
 
-def written(report: Report, form: Format, *, detail: bool = False) -> bytes:
+def written(report: Report, form: str, *, detail: bool = False) -> bytes:
     """Return the report as a file of the given format; the same inputs give the same bytes.
 
     CSV is for people: minutes in the columns of ``last_hour``, hours in all others, percentages, two decimals;
@@ -213,6 +217,7 @@ def written(report: Report, form: Format, *, detail: bool = False) -> bytes:
             return _json(report)
         case "parquet":
             return _parquet(report)
+    raise InputError(f"there is no format {form!r}; valid are {', '.join(FORMATS)}")
 
 
 def _csv(report: Report, *, detail: bool) -> bytes:
@@ -268,13 +273,23 @@ def _json(report: Report) -> bytes:
 
     def in_window(store: int, place: int) -> dict[str, Any]:
         # A calendar window is another interval for each zone, so it stands with the store.
-        own = {"start_us": starts[store][place], "end_us": ends[store][place]} if common[names[place]] == (None, None) else {}
+        own = (
+            {"start_us": starts[store][place], "end_us": ends[store][place]}
+            if common[names[place]] == (None, None)
+            else {}
+        )
         return own | {name: _or_null(values[store][place]) for name, values in figures.items()}
 
     document = report.facts() | {
-        "windows": {name: dict(zip(("start_us", "end_us"), report.windows.common[name], strict=True)) for name in names},
+        "windows": {
+            name: dict(zip(("start_us", "end_us"), report.windows.common[name], strict=True))
+            for name in names
+        },
         "stores": [
-            {"store_id": store_id, "windows": {name: in_window(store, place) for place, name in enumerate(names)}}
+            {
+                "store_id": store_id,
+                "windows": {name: in_window(store, place) for place, name in enumerate(names)},
+            }
             for store, store_id in enumerate(report.store_ids)
         ],
     }

@@ -14,8 +14,8 @@ from storepulse.ingest.sources import STANDARD_INPUT, Kind, Progress, Source, op
 from storepulse.ingest.validation import Accepted
 from storepulse.kernel.observations import distinct
 from storepulse.schema import DEFAULT_TIMEZONE, Observations, WeeklyHours
-from storepulse.store.loads import Load, Loaded, LoadedFile, Quarantined
 from storepulse.store import Store
+from storepulse.store.loads import Load, Loaded, LoadedFile, Quarantined
 
 __all__ = ["MemoryFleet", "Progress", "load", "memory_fleet", "read", "read_tables"]
 
@@ -66,7 +66,9 @@ def read_tables(tables: Mapping[Kind, pl.DataFrame], *, version: str) -> Loaded:
     files: list[LoadedFile] = []
     quarantine: list[Quarantined] = []
     for position, (kind, table) in enumerate(tables.items()):
-        good = add_batch(kind, table_batch(kind, table, f"the table of {kind}"), position, accepted, quarantine, None)
+        good = add_batch(
+            kind, table_batch(kind, table, f"the table of {kind}"), position, accepted, quarantine, None
+        )
         files.append(LoadedFile(kind, "", "", 0, table.height, good, table.height - good))
     return loaded(accepted, files, quarantine, started_at=0, version=version)
 
@@ -101,7 +103,12 @@ def _read_source(
 
 
 def add_batch(
-    kind: Kind, batch: Batch, position: int, accepted: Accepted, quarantine: list[Quarantined], now: int | None
+    kind: Kind,
+    batch: Batch,
+    position: int,
+    accepted: Accepted,
+    quarantine: list[Quarantined],
+    now: int | None,
 ) -> int:
     """Put each row of a batch into ``accepted`` or ``quarantine``; return how many were accepted."""
     good, bad = accepted.add(kind, batch, now)
@@ -125,7 +132,9 @@ def loaded(
     hours = set(accepted.hours)
     zones: dict[int, str] = {}
     for store, name in sorted(set(accepted.timezones)):
-        zones.setdefault(store, name)  # two zones for one store: the first by name, in whatever order they came
+        zones.setdefault(
+            store, name
+        )  # two zones for one store: the first by name, in whatever order they came
     return Loaded(
         started_at=started_at,
         version=version,
@@ -205,7 +214,12 @@ def memory_fleet(loaded: Loaded) -> MemoryFleet:
     codes = {name: code for code, name in enumerate(names)}
     zones = [codes[loaded.timezones.get(store, DEFAULT_TIMEZONE)] for store in range(n)]
     hours = WeeklyHours(
-        rows[:, 0].astype(np.int32), rows[:, 1], rows[:, 2], rows[:, 3], np.array(zones, dtype=np.int32), tuple(names)
+        rows[:, 0].astype(np.int32),
+        rows[:, 1],
+        rows[:, 2],
+        rows[:, 3],
+        np.array(zones, dtype=np.int32),
+        tuple(names),
     )
     polls = distinct(loaded.stores, loaded.times, loaded.statuses)
     return MemoryFleet(loaded.store_ids, hours, polls.by_store(n))

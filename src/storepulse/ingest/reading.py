@@ -75,11 +75,15 @@ def table_batch(kind: Kind, table: pl.DataFrame, name: str, *, first_line: int =
     positions = _positions(kind, table.columns, name)
     columns = [table.to_series(position).alias(column) for column, position in positions.items()]
     lines = pl.int_range(first_line, first_line + table.height, eager=True).alias("line")
-    rows = pl.DataFrame([*(_as_text(column, name) for column in columns), lines]).with_columns(problem=_NO_PROBLEM)
+    rows = pl.DataFrame([*(_as_text(column, name) for column in columns), lines]).with_columns(
+        problem=_NO_PROBLEM
+    )
 
     def raw(numbers: Sequence[int]) -> list[bytes]:
         chosen = table[[number - first_line for number in numbers]]
-        return [json.dumps(row, default=str, ensure_ascii=False).encode() for row in chosen.iter_rows(named=True)]
+        return [
+            json.dumps(row, default=str, ensure_ascii=False).encode() for row in chosen.iter_rows(named=True)
+        ]
 
     return Batch(rows, raw)
 
@@ -124,7 +128,9 @@ def _lines(source: Source, reader: io.BufferedReader) -> Iterator[bytes]:
         else:
             rest += block
         if len(rest) > _LONGEST_LINE:
-            raise InputError(f"{source.name} ({source.kind}) has a line of over {_LONGEST_LINE >> 20} MiB; is it text?")
+            raise InputError(
+                f"{source.name} ({source.kind}) has a line of over {_LONGEST_LINE >> 20} MiB; is it text?"
+            )
     if rest:
         yield rest
 
@@ -157,7 +163,11 @@ def _csv_batch(block: bytes, first_line: int, delimiter: str, width: int, positi
     names = [str(place) for place in range(width)]
     try:
         fields = pl.read_csv(
-            block, has_header=False, separator=delimiter, schema=dict.fromkeys(names, pl.String), low_memory=True
+            block,
+            has_header=False,
+            separator=delimiter,
+            schema=dict.fromkeys(names, pl.String),
+            low_memory=True,
         )
         as_lines = fields.height == height
     except PolarsError:
@@ -178,7 +188,12 @@ def _csv_batch(block: bytes, first_line: int, delimiter: str, width: int, positi
 
 
 def _csv_batch_by_line(
-    block: bytes, first_line: int, delimiter: str, width: int, positions: dict[str, int], only: Iterable[int] | None = None
+    block: bytes,
+    first_line: int,
+    delimiter: str,
+    width: int,
+    positions: dict[str, int],
+    only: Iterable[int] | None = None,
 ) -> Batch:
     """Read line by line: slower, and each line stands for itself."""
     lines = block.split(b"\n")

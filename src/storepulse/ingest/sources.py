@@ -70,7 +70,9 @@ def _check(kind: Kind, name: str) -> None:
         return
     path = Path(name)
     if path.is_dir():
-        raise InputError(f"{name} is a folder; name files ({kind}), or a glob such as {name.rstrip('/')}/*.csv")
+        raise InputError(
+            f"{name} is a folder; name files ({kind}), or a glob such as {name.rstrip('/')}/*.csv"
+        )
     if not path.exists():
         raise InputError(f"there is no file {name} ({kind})")
 

@@ -60,7 +60,9 @@ class Accepted:
         """
         rows = batch.rows
         numbers, id_problems = self.store_ids.numbers(rows["store_id"])
-        rows = rows.with_columns(store=pl.Series(numbers), problem=pl.coalesce("problem", pl.Series(id_problems)))
+        rows = rows.with_columns(
+            store=pl.Series(numbers), problem=pl.coalesce("problem", pl.Series(id_problems))
+        )
         checked = _CHECKS[kind](rows, now)
         good = checked.filter(pl.col("problem").is_null())
         _KEEP[kind](self, good)
@@ -106,11 +108,15 @@ class StoreIds:
         problems = pl.Series(self._problems, dtype=pl.String)
         positions = categories.to_numpy()
         if problems.null_count() == len(problems):
-            return self._by_category[positions], pl.Series([None], dtype=pl.String).new_from_index(0, len(texts))
+            return self._by_category[positions], pl.Series([None], dtype=pl.String).new_from_index(
+                0, len(texts)
+            )
         return self._by_category[positions], problems.gather(categories)
 
     def _look_at(self, new: pl.Series) -> None:
-        ids = pl.DataFrame({"id": new.cast(pl.String).str.strip_chars()}).with_columns(problem=_store_id_problem())
+        ids = pl.DataFrame({"id": new.cast(pl.String).str.strip_chars()}).with_columns(
+            problem=_store_id_problem()
+        )
         self._problems += ids["problem"].to_list()
         numbers = [0 if problem else self.number(store_id) for store_id, problem in ids.iter_rows()]
         self._by_category = np.append(self._by_category, np.array(numbers, dtype=np.int32))
@@ -152,7 +158,11 @@ def _check_polls(rows: pl.DataFrame, now: int | None) -> pl.DataFrame:
     status, observed_at = pl.col("status").str.strip_chars(), pl.col("observed_at")
     latest = np.iinfo(np.int64).max if now is None else now + _LATEST_US
     return rows.with_columns(
-        status_code=pl.when(status == "active").then(ACTIVE).when(status == "inactive").then(INACTIVE).cast(pl.UInt8)
+        status_code=pl.when(status == "active")
+        .then(ACTIVE)
+        .when(status == "inactive")
+        .then(INACTIVE)
+        .cast(pl.UInt8)
     ).with_columns(
         problem=_first_problem(
             (_missing("status"), pl.lit("missing status; valid are active, inactive")),
@@ -171,7 +181,10 @@ def _check_polls(rows: pl.DataFrame, now: int | None) -> pl.DataFrame:
             (observed_at < _YEAR_2000_US, pl.lit("timestamp_utc is before the year 2000")),
             (
                 observed_at > latest,
-                pl.lit("timestamp_utc is more than 24 h in the future" + (f", now is {instant_text(now)}" if now else "")),
+                pl.lit(
+                    "timestamp_utc is more than 24 h in the future"
+                    + (f", now is {instant_text(now)}" if now else "")
+                ),
             ),
         )
     )
@@ -180,9 +193,11 @@ def _check_polls(rows: pl.DataFrame, now: int | None) -> pl.DataFrame:
 def _instants(timestamps: pl.Series) -> pl.Series:
     """Read timestamps as microseconds; null where that fails."""
     if timestamps.dtype.is_temporal():
-        return timestamps.dt.convert_time_zone("UTC").dt.cast_time_unit("us").cast(pl.Int64) if (
-            isinstance(timestamps.dtype, pl.Datetime) and timestamps.dtype.time_zone
-        ) else timestamps.dt.cast_time_unit("us").cast(pl.Int64)
+        return (
+            timestamps.dt.convert_time_zone("UTC").dt.cast_time_unit("us").cast(pl.Int64)
+            if (isinstance(timestamps.dtype, pl.Datetime) and timestamps.dtype.time_zone)
+            else timestamps.dt.cast_time_unit("us").cast(pl.Int64)
+        )
     usual = timestamps.str.to_datetime(_USUAL_TIMESTAMP, time_unit="us", strict=False).cast(pl.Int64)
     unusual = usual.is_null().arg_true()
     return usual.scatter(unusual, _unusual_instants(timestamps.gather(unusual))) if len(unusual) else usual
@@ -191,7 +206,10 @@ def _instants(timestamps: pl.Series) -> pl.Series:
 def _unusual_instants(timestamps: pl.Series) -> pl.Series:
     parts = timestamps.to_frame("text").select(pl.col("text").str.extract_groups(_TIMESTAMP)).unnest("text")
     local = pl.concat_str("date", pl.lit(" "), "clock", pl.col("second").fill_null(":00"))
-    hours, minutes = pl.col("hours").cast(pl.Int64).fill_null(0), pl.col("minutes").cast(pl.Int64).fill_null(0)
+    hours, minutes = (
+        pl.col("hours").cast(pl.Int64).fill_null(0),
+        pl.col("minutes").cast(pl.Int64).fill_null(0),
+    )
     offset = pl.when((hours < 24) & (minutes < 60)).then((hours * 60 + minutes) * 60 * SECOND_US)
     return parts.select(
         local.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False).cast(pl.Int64)
@@ -239,7 +257,9 @@ def _check_timezones(rows: pl.DataFrame, _now: int | None) -> pl.DataFrame:
             (_missing("timezone_str"), pl.lit("missing timezone_str")),
             (
                 ~name.is_in(sorted(timezone_names())),
-                pl.format("unknown zone {}; valid are IANA names such as America/Chicago", _shown("timezone_str")),
+                pl.format(
+                    "unknown zone {}; valid are IANA names such as America/Chicago", _shown("timezone_str")
+                ),
             ),
         )
     )

@@ -41,7 +41,9 @@ def distinct(stores: Codes, times: Instants, statuses: Statuses) -> Distinct:
     first = np.flatnonzero(kept)
     if len(first) == len(times):
         return Distinct(stores, times, statuses, 0, 0)
-    winners = np.repeat(statuses[first], np.diff(np.append(first, len(times))))  # INACTIVE sorts before ACTIVE
+    winners = np.repeat(
+        statuses[first], np.diff(np.append(first, len(times)))
+    )  # INACTIVE sorts before ACTIVE
     conflicting = int((statuses != winners).sum())
     repeated = len(times) - len(first) - conflicting
     return Distinct(stores[first], times[first], statuses[first], repeated, conflicting)

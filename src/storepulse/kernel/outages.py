@@ -48,7 +48,14 @@ def outages_in(
     longest = np.zeros(windows.starts.shape, dtype=np.int64)
     ends = np.minimum(windows.ends, as_of)
     _outages_loop(
-        spans.offsets, spans.starts, spans.ends, spans.statuses == INACTIVE, windows.starts, ends, counts, longest
+        spans.offsets,
+        spans.starts,
+        spans.ends,
+        spans.statuses == INACTIVE,
+        windows.starts,
+        ends,
+        counts,
+        longest,
     )
     return counts, longest
 

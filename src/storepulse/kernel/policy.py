@@ -47,6 +47,18 @@ class Policy:
         if self.confirm_within < timedelta(0):
             raise InputError(f"confirm_within is {self.confirm_within}; it cannot be negative")
 
+    def __str__(self) -> str:
+        """Say the policy in a line."""
+        words = [self.interpolation]
+        words.append(
+            "in-session observations preferred" if self.prefer_in_session else "no session preferred"
+        )
+        words.append("no age limit" if self.max_age is None else f"max age {self.max_age}")
+        words.append(f"confirmed within {self.confirm_within}")
+        if self.assume != "unknown":
+            words.append(f"unknown time booked as {self.assume}")
+        return ", ".join(words)
+
     def facts(self) -> dict[str, Any]:
         """Return the policy as plain values, durations in microseconds, for the record of an output."""
         facts = asdict(self)

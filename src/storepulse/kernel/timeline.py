@@ -20,7 +20,13 @@ _NO_LIMIT: Final = 1 << 62
 
 
 def timeline(
-    observations: Observations, sessions: Sessions, start: int, end: int, policy: Policy, *, merged: bool = True
+    observations: Observations,
+    sessions: Sessions,
+    start: int,
+    end: int,
+    policy: Policy,
+    *,
+    merged: bool = True,
 ) -> Spans:
     """Cut the sessions of every store inside ``[start, end)`` into spans of one status.
 
@@ -132,7 +138,13 @@ def _timeline_loop(  # type: ignore[no-untyped-def]
                     if merged and k > session_k and statuses[k - 1] == status and confirmed[k - 1] == sure:
                         ends[k - 1] = y
                     else:
-                        starts[k], ends[k], statuses[k], confirmed[k], evidence[k] = x, y, status, sure, speaker
+                        starts[k], ends[k], statuses[k], confirmed[k], evidence[k] = (
+                            x,
+                            y,
+                            status,
+                            sure,
+                            speaker,
+                        )
                         k += 1
                 a = piece_end
         offsets[store + 1] = k

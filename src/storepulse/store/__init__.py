@@ -108,7 +108,9 @@ class Snapshot:
         self._numbers: Codes = stores["store"].to_numpy()
         everything = pl.DataFrame({"first": [0], "last": [np.iinfo(np.int32).max]}, schema=_RANGE)
         # The whole fleet is one range of numbers, chosen stores are as many ranges of one.
-        self._ranges = everything if store_ids is None else stores.select(first="store", last="store").cast(_RANGE)
+        self._ranges = (
+            everything if store_ids is None else stores.select(first="store", last="store").cast(_RANGE)
+        )
         self.hours = self._hours()
 
     def latest_observation(self) -> int | None:
@@ -126,7 +128,9 @@ class Snapshot:
             raise StoreError("the store gave observations out of order; its file is damaged")
         counts = np.bincount(stores, minlength=len(self.store_ids))
         return Observations(
-            np.concatenate([[0], np.cumsum(counts)]), rows["observed_at"].to_numpy(), rows["status"].to_numpy()
+            np.concatenate([[0], np.cumsum(counts)]),
+            rows["observed_at"].to_numpy(),
+            rows["status"].to_numpy(),
         )
 
     def _stores(self, store_ids: Sequence[str] | None) -> pl.DataFrame:
@@ -153,7 +157,9 @@ class Snapshot:
         names = sorted({DEFAULT_TIMEZONE, *zones["timezone"].unique()})
         codes = np.full(len(self.store_ids), names.index(DEFAULT_TIMEZONE), dtype=np.int32)
         by_name = {name: code for code, name in enumerate(names)}
-        codes[self._positions(zones["store"])] = zones["timezone"].replace_strict(by_name, return_dtype=pl.Int32)
+        codes[self._positions(zones["store"])] = zones["timezone"].replace_strict(
+            by_name, return_dtype=pl.Int32
+        )
         return WeeklyHours(
             self._positions(rows["store"]), rows["day"].to_numpy(), rows["start"].to_numpy(), rows["end"].to_numpy(),
             codes, tuple(names),

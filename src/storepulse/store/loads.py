@@ -27,6 +27,7 @@ T = TypeVar("T")
 
 _PARAMETERS: Final = 500
 
+
 @dataclass(frozen=True)
 class LoadedFile:
     """A source of a load: what it was, and how many of its rows went where."""
@@ -122,7 +123,9 @@ def write(connection: Connection, loaded: Loaded) -> Load:
     return Load(load=load, **record, files=loaded.files)
 
 
-def _insert_many(connection: Connection, table: Table, load: int, rows: Iterable[tuple[int, dict[str, Any]]]) -> None:
+def _insert_many(
+    connection: Connection, table: Table, load: int, rows: Iterable[tuple[int, dict[str, Any]]]
+) -> None:
     values = [{**row, "load": load, "file": file} for file, row in rows]
     if values:
         connection.execute(insert(table), values)
@@ -145,7 +148,9 @@ def _known_numbers(connection: Connection, store_ids: Sequence[str]) -> dict[str
     return numbers
 
 
-def _replace_hours(connection: Connection, numbers: Codes, hours: Collection[tuple[int, int, int, int]]) -> None:
+def _replace_hours(
+    connection: Connection, numbers: Codes, hours: Collection[tuple[int, int, int, int]]
+) -> None:
     _delete(connection, business_hours, {int(numbers[row[0]]) for row in hours})
     if hours:
         names = [column.name for column in business_hours.columns]
@@ -175,7 +180,9 @@ def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
 def list_loads(connection: Connection) -> list[Load]:
     """Return the record of every load, the newest first."""
     files: dict[int, list[LoadedFile]] = {}
-    for row in connection.execute(select(load_files).order_by(load_files.c.load, load_files.c.file)).mappings():
+    for row in connection.execute(
+        select(load_files).order_by(load_files.c.load, load_files.c.file)
+    ).mappings():
         fields = {name: value for name, value in row.items() if name not in ("load", "file")}
         files.setdefault(row["load"], []).append(LoadedFile(**fields))
     rows = connection.execute(select(loads).order_by(loads.c.load.desc())).mappings()
@@ -190,7 +197,10 @@ def list_quarantine(connection: Connection, load: int | None = None) -> list[dic
     NotFoundError
         There is no such load.
     """
-    if load is not None and connection.execute(select(loads.c.load).where(loads.c.load == load)).first() is None:
+    if (
+        load is not None
+        and connection.execute(select(loads.c.load).where(loads.c.load == load)).first() is None
+    ):
         raise NotFoundError("load", str(load), "`storepulse loads` lists them")
     q, f = quarantine.c, load_files.c
     query = (

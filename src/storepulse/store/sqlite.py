@@ -119,7 +119,8 @@ def snapshot(path: Path) -> Iterator[Read]:
                 stream, _ = statement.execute_query()
                 # SQLite has no types of columns; the driver guesses, and of an empty result it guesses wrong.
                 return pl.DataFrame(stream).select(
-                    pl.nth(place).cast(dtype).alias(name) for place, (name, dtype) in enumerate(schema.items())
+                    pl.nth(place).cast(dtype).alias(name)
+                    for place, (name, dtype) in enumerate(schema.items())
                 )
 
         read(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}", {"timeout": pl.Int64})

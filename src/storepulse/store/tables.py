@@ -22,7 +22,6 @@ from sqlalchemy import (
 
 from storepulse.schema import STORE_ID_MAX_LENGTH
 
-
 metadata = MetaData(
     naming_convention={
         "pk": "pk_%(table_name)s",

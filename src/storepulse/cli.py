@@ -1,0 +1,490 @@
+"""The command line: reads the clock and the environment, calls one function, prints what comes back.
+
+Results go to standard output, messages to standard error. Exit codes: 0 good, 2 the input is wrong, 3 the store
+failed, 1 a defect of ours.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+import tempfile
+import time
+import traceback
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
+
+import typer
+
+from storepulse import __version__
+from storepulse.errors import InputError, StoreError, StorepulseError
+
+# The parts that do the work are imported by the command that needs them: a mistake in the options, or --help,
+# shall not wait for them.
+if TYPE_CHECKING:
+    from storepulse.ingest import Progress
+    from storepulse.ingest.sources import Kind
+    from storepulse.kernel.policy import Policy
+    from storepulse.kernel.windows import Window
+    from storepulse.reports import Report
+    from storepulse.schema import Fleet
+    from storepulse.store import Store
+    from storepulse.store.loads import Load
+
+_DEFECT: Final = 1
+_INPUT_IS_WRONG: Final = 2
+_STORE_FAILED: Final = 3
+
+_DATABASE_URL: Final = "STOREPULSE_DATABASE_URL"
+_DEFAULT_DB: Final = "sqlite:///storepulse.db"
+
+app = typer.Typer(
+    name="storepulse",
+    help="How long was every store really up while it was supposed to be open?",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Db = Annotated[
+    str | None,
+    typer.Option(help=f"The store. Default: ${_DATABASE_URL}, else {_DEFAULT_DB}.", metavar="URL"),
+]
+Polls = Annotated[list[str] | None, typer.Option(help="Polls: store_id, status, timestamp_utc.", metavar="F")]
+Hours = Annotated[
+    list[str] | None,
+    typer.Option(help="Business hours: store_id, day, start_time_local, end_time_local.", metavar="F"),
+]
+Timezones = Annotated[list[str] | None, typer.Option(help="Time zones: store_id, timezone_str.", metavar="F")]
+AsOf = Annotated[
+    str | None, typer.Option(help="The instant it speaks for. Default: the latest observation.", metavar="T")
+]
+Interpolation = Annotated[
+    str, typer.Option(help="Who speaks between two observations: previous, next or nearest.", metavar="NAME")
+]
+MaxAge = Annotated[
+    str | None, typer.Option(help="An observation says nothing beyond this, such as 90m.", metavar="DURATION")
+]
+PreferInSession = Annotated[
+    bool,
+    typer.Option(
+        "--prefer-in-session/--no-prefer-in-session",
+        help="Prefer the neighbour that was observed in the same session.",
+    ),
+]
+Assume = Annotated[
+    str, typer.Option(help="Where unknown time is booked: unknown, active or inactive.", metavar="STATUS")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(version: Annotated[bool, typer.Option("--version", help="Print the version.")] = False) -> None:
+    if version:
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def load(
+    db: Db = None,
+    polls: Polls = None,
+    hours: Hours = None,
+    timezones: Timezones = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load files into the store: CSV, JSON Lines or Parquet, also .gz and .zst, globs, or - for standard input.
+
+    All of a load is kept, or nothing. Rows that make no sense are set aside with the reason.
+    """
+    from storepulse import ingest
+
+    with _progress() as progress:
+        made = ingest.load(
+            _store(db), _names(polls, hours, timezones), now=_now(), version=__version__, progress=progress
+        )
+    if as_json:
+        _print_json(made.facts())
+    else:
+        typer.echo("\n".join(_load_lines(made)))
+    if made.quarantined:
+        _say(
+            f"{made.quarantined:,} rows were set aside; `storepulse quarantine --load {made.load}` shows them"
+        )
+
+
+@app.command()
+def report(
+    db: Db = None,
+    polls: Polls = None,
+    hours: Hours = None,
+    timezones: Timezones = None,
+    as_of: AsOf = None,
+    interpolation: Interpolation = "previous",
+    max_age: MaxAge = None,
+    prefer_in_session: PreferInSession = True,
+    assume: Assume = "unknown",
+    store: Annotated[
+        list[str] | None, typer.Option(help="Only this store; may be repeated.", metavar="ID")
+    ] = None,
+    all_stores: Annotated[
+        bool, typer.Option("--all-stores", help="Also stores that were never observed.")
+    ] = False,
+    window: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="A window by name, or NAME=START/END; may be repeated. Default: last_hour, last_day, last_week.",
+            metavar="NAME=START/END",
+        ),
+    ] = None,
+    detail: Annotated[bool, typer.Option("--detail", help="More columns in the CSV.")] = False,
+    form: Annotated[str, typer.Option("--format", help="csv, json or parquet.", metavar="FORMAT")] = "csv",
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", help="Write to this file, whole or not at all.", metavar="FILE"),
+    ] = None,
+) -> None:
+    """Report uptime and downtime of every store, from the store or straight from files."""
+    from storepulse import reports
+    from storepulse.kernel.windows import DEFAULT_WINDOWS
+    from storepulse.schema import instant_us
+
+    if form not in reports.FORMATS:
+        raise InputError(f"there is no format {form!r}; valid are {', '.join(reports.FORMATS)}")
+    if form == "parquet" and output is None and sys.stdout.isatty():
+        raise InputError("Parquet is not for a terminal; name a file with -o")
+    policy = _policy(interpolation, max_age, prefer_in_session, assume)
+    chosen = [_window(text) for text in window] if window else DEFAULT_WINDOWS
+    as_of_us = None if as_of is None else instant_us(as_of)
+    names = _names(polls, hours, timezones)
+    if any(names.values()) and db is not None:
+        raise InputError("give either --db or files (--polls, --hours, --timezones), not both")
+
+    with _fleet(db, names, store) as fleet:
+        made = reports.run_report(
+            fleet, as_of=as_of_us, chosen=chosen, policy=policy, all_stores=all_stores, version=__version__
+        )
+    _write(reports.written(made, form, detail=detail), output)
+    _say(f"{len(made.store_ids):,} stores, {_made_with(made)}" + (f" → {output}" if output else ""))
+
+
+@app.command()
+def explain(
+    store_id: Annotated[str, typer.Argument(help="The store.")],
+    db: Db = None,
+    window: Annotated[
+        str, typer.Option(help="A window by name, or NAME=START/END.", metavar="NAME=START/END")
+    ] = "last_day",
+    as_of: AsOf = None,
+    interpolation: Interpolation = "previous",
+    max_age: MaxAge = None,
+    prefer_in_session: PreferInSession = True,
+    assume: Assume = "unknown",
+    form: Annotated[str, typer.Option("--format", help="text or json.", metavar="FORMAT")] = "text",
+) -> None:
+    """Show how one store's numbers come about: sessions, observations, spans, and a running sum."""
+    from storepulse import explanation, reports
+    from storepulse.schema import instant_us
+
+    if form not in ("text", "json"):
+        raise InputError(f"there is no format {form!r}; valid are text, json")
+    policy = _policy(interpolation, max_age, prefer_in_session, assume)
+    chosen = _window(window)
+    with _store(db).snapshot([store_id]) as fleet:
+        made = explanation.explain(
+            fleet,
+            as_of=reports.latest(fleet) if as_of is None else instant_us(as_of),
+            window=chosen,
+            policy=policy,
+            version=__version__,
+        )
+    if form == "json":
+        _print_json(made.facts())
+    else:
+        typer.echo(explanation.as_text(made))
+
+
+@app.command()
+def stores(db: Db = None, as_json: AsJson = False) -> None:
+    """List the stores that are known."""
+    from storepulse.store.loads import list_stores
+
+    with _store(db).reading() as connection:
+        rows = list_stores(connection)
+    if as_json:
+        _print_json(rows)
+        return
+    _print_table(
+        ("store_id", "time zone", "rows of hours", "first observed", "last observed"),
+        [
+            (
+                row["store_id"],
+                row["timezone"] or "(default) America/Chicago",
+                row["hours_rows"] or "none: open 24×7",
+                _instant(row["first_observed_at"]),
+                _instant(row["last_observed_at"]),
+            )
+            for row in rows
+        ],
+    )
+
+
+@app.command()
+def loads(db: Db = None, as_json: AsJson = False) -> None:
+    """List what was loaded, the newest load first."""
+    from storepulse.store.loads import list_loads
+
+    with _store(db).reading() as connection:
+        records = list_loads(connection)
+    if as_json:
+        _print_json([record.facts() for record in records])
+    else:
+        typer.echo("\n\n".join("\n".join(_load_lines(record)) for record in records) or "no loads yet")
+
+
+@app.command()
+def quarantine(
+    db: Db = None,
+    load: Annotated[int | None, typer.Option(help="Only rows of this load.", metavar="N")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """List the rows that were set aside, each with its file, line and reason."""
+    from storepulse.store.loads import list_quarantine
+
+    with _store(db).reading() as connection:
+        rows = [
+            {**row, "raw": row["raw"].decode(errors="backslashreplace")}
+            for row in list_quarantine(connection, load)
+        ]
+    if as_json:
+        _print_json(rows)
+        return
+    _print_table(
+        ("load", "file", "line", "reason", "row"),
+        [(row["load"], row["file"], row["line"], row["reason"], _cut(row["raw"])) for row in rows],
+    )
+
+
+@app.command()
+def demo(
+    folder: Annotated[
+        Path, typer.Option(help="Where the made-up files and the store go.", metavar="FOLDER")
+    ] = Path("storepulse-demo"),
+) -> None:
+    """Go through the main job on made-up data: files, load, report, explanation."""
+    from storepulse import demo as tour
+
+    tour.make_files(folder)
+    database = folder / "storepulse.db"
+    for leftover in folder.glob("storepulse.db*"):
+        leftover.unlink()
+    url = f"sqlite:///{database}"
+    polls, hours, timezones = (f"{folder / name}.csv" for name in ("polls", "hours", "timezones"))
+    for words in (
+        ["load", "--db", url, "--polls", polls, "--hours", hours, "--timezones", timezones],
+        ["quarantine", "--db", url],
+        ["report", "--db", url, *(word for store_id in tour.SHOWN for word in ("--store", store_id))],
+        ["explain", tour.SHOWN[0], "--db", url, "--window", "last_day"],
+    ):
+        typer.secho(f"\n$ storepulse {' '.join(words)}", bold=True)
+        app(words, standalone_mode=False)
+    typer.secho("\nWhat to try next", bold=True)
+    for words, meaning in (
+        (
+            ["report", "--db", url, "--detail", "-o", "report.csv"],
+            "every store, with bounds, coverage and outages",
+        ),
+        (
+            ["report", "--db", url, "--window", "yesterday", "--max-age", "2h"],
+            "yesterday in each store's own zone",
+        ),
+        (["explain", tour.SHOWN[1], "--db", url, "--window", "last_week"], "another store, a whole week"),
+        (["load", "--polls", "YOUR.csv", "--hours", "YOUR.csv", "--timezones", "YOUR.csv"], "your own fleet"),
+    ):
+        typer.echo(f"  storepulse {' '.join(words)}\n      {meaning}")
+
+
+def _now() -> int:
+    return time.time_ns() // 1000
+
+
+def _store(db: str | None) -> Store:
+    from storepulse.store import connect
+
+    return connect(db or os.environ.get(_DATABASE_URL) or _DEFAULT_DB)
+
+
+def _names(
+    polls: list[str] | None, hours: list[str] | None, timezones: list[str] | None
+) -> Mapping[Kind, Sequence[str]]:
+    return {"polls": polls or [], "hours": hours or [], "timezones": timezones or []}
+
+
+@contextmanager
+def _fleet(
+    db: str | None, names: Mapping[Kind, Sequence[str]], store_ids: list[str] | None
+) -> Iterator[Fleet]:
+    """Open the fleet in the store, or read the one in the files that are named."""
+    if not any(names.values()):
+        with _store(db).snapshot(store_ids) as snapshot:
+            yield snapshot
+        return
+    from storepulse import ingest
+
+    with _progress() as progress:
+        loaded = ingest.read(names, now=_now(), version=__version__, progress=progress)
+    for row in loaded.quarantine[:_SHOWN_REASONS]:
+        _say(f"set aside: {loaded.files[row.file].name} line {row.line}: {row.reason}")
+    if (more := len(loaded.quarantine) - _SHOWN_REASONS) > 0:
+        _say(f"set aside: {more:,} more rows; `storepulse load` keeps them all, with reasons")
+    yield ingest.memory_fleet(loaded).of(store_ids)
+
+
+_SHOWN_REASONS: Final = 5
+
+
+def _policy(interpolation: str, max_age: str | None, prefer_in_session: bool, assume: str) -> Policy:
+    from datetime import timedelta
+
+    from storepulse.kernel.policy import Policy
+    from storepulse.schema import duration_us
+
+    return Policy(
+        interpolation=interpolation,  # type: ignore[arg-type]  # it says what is valid
+        max_age=None if max_age is None else timedelta(microseconds=duration_us(max_age)),
+        prefer_in_session=prefer_in_session,
+        assume=assume,  # type: ignore[arg-type]
+    )
+
+
+def _window(text: str) -> str | Window:
+    from storepulse.kernel.windows import Window
+
+    name, equals, bounds = text.partition("=")
+    if not equals:
+        return name
+    start, slash, end = bounds.partition("/")
+    if not slash:
+        raise InputError(
+            f"cannot read the window {text!r}; valid are NAME=START/END, such as jan=2023-01-01/2023-02-01"
+        )
+    return Window(name, start, end)
+
+
+def _write(content: bytes, output: Path | None) -> None:
+    """Print, or put into a file that is complete or not there at all."""
+    if output is None:
+        sys.stdout.buffer.write(content)
+        sys.stdout.buffer.flush()
+        return
+    try:
+        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+            try:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+                os.chmod(file.name, 0o666 & ~_umask())  # as if it had been opened by name
+                os.replace(file.name, output)
+            except BaseException:
+                os.unlink(file.name)
+                raise
+    except OSError as error:
+        raise InputError(f"cannot write {output}: {error.strerror}") from error
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask
+
+
+@contextmanager
+def _progress() -> Iterator[Progress | None]:
+    """Show bars on a terminal, nothing in a pipe."""
+    if not sys.stderr.isatty():
+        yield None
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeRemainingColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=Console(stderr=True), transient=True) as bars:
+        tasks: dict[str, Any] = {}
+
+        def progress(name: str, done: int, total: int | None) -> None:
+            task = tasks.setdefault(name, None) or bars.add_task(name, total=total)
+            tasks[name] = task
+            bars.update(task, completed=done)
+
+        yield progress
+
+
+def _made_with(made: Report) -> str:
+    from storepulse.kernel.hours import tzdata_version
+    from storepulse.schema import instant_text
+
+    return f"as of {instant_text(made.as_of)}, {made.policy}, tzdata {tzdata_version()}"
+
+
+def _load_lines(record: Load) -> list[str]:
+    """Say what a load brought, a line each."""
+    return [
+        f"load {record.load} of {_instant(record.started_at)}",
+        *(
+            f"  {file.kind:<10} {file.name}: {file.rows_read:,} rows, {file.accepted:,} accepted, "
+            f"{file.quarantined:,} quarantined"
+            for file in record.files
+        ),
+        f"  {record.accepted:,} of {record.rows_read:,} rows accepted ({record.repeated:,} repeated, "
+        f"{record.conflicting:,} conflicting), {record.quarantined:,} quarantined",
+        f"  observations from {_instant(record.first_observed_at)} to {_instant(record.last_observed_at)}",
+    ]
+
+
+def _instant(us: int | None) -> str:
+    from storepulse.schema import instant_text
+
+    return "–" if us is None else instant_text(us)
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= 120 else f"{text[:120]}… ({len(text):,} characters)"
+
+
+def _print_json(value: object) -> None:
+    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+
+
+def _print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
+    from storepulse.explanation import as_table
+
+    typer.echo("\n".join(as_table([titles, *rows])))
+
+
+def _say(message: str) -> None:
+    typer.echo(message, err=True)
+
+
+def main() -> NoReturn:
+    """Run the command line and leave with its exit code."""
+    try:
+        app()
+    except StoreError as error:
+        _leave(error, _STORE_FAILED)
+    except StorepulseError as error:
+        _leave(error, _INPUT_IS_WRONG)
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except Exception:
+        traceback.print_exc()
+        _leave("this is a defect of storepulse; please report it with the lines above", _DEFECT)
+    sys.exit(0)
+
+
+def _leave(message: object, code: int) -> NoReturn:
+    _say(f"storepulse: {message}")
+    sys.exit(code)
