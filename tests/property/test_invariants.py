@@ -88,7 +88,7 @@ def test_assume_moves_unknown_time_and_nothing_else(case: Case) -> None:
 @given(cases(max_stores=2), st.lists(st.integers(-9 * DAY_US, DAY_US), min_size=3, max_size=5, unique=True))
 def test_a_window_split_anywhere_adds_up(case: Case, shifts: list[int]) -> None:
     cuts = {case.as_of_us + shift for shift in shifts} | {at for _, at, _ in case.observations[:4]}
-    parts = [(f"part {start}", start, end) for start, end in pairwise(sorted(cuts))]
+    parts = [(f"part_{start}", start, end) for start, end in pairwise(sorted(cuts))]
     whole = ("whole", parts[0][1], parts[-1][2])
     report = replace(case, extra_windows=(whole, *parts)).report()
     for store in case.stores:
