@@ -1,6 +1,6 @@
-"""storepulse: how long was every store really up while it was supposed to be open?
+"""The library: how long every store was really up while it was supposed to be open.
 
-The library works on tables that the caller already has; what it offers stands in ``__all__``. It is loaded at
+It works on tables that the caller already has; what it offers stands in ``__all__``. It is loaded at
 first use, so that importing one part of the package does not import all others.
 """
 

@@ -112,9 +112,7 @@ def load(
     else:
         typer.echo("\n".join(_load_lines(made)))
     if made.quarantined:
-        _say(
-            f"{made.quarantined:,} rows were set aside; `storepulse quarantine --load {made.load}` shows them"
-        )
+        _say(f"{made.quarantined:,} rows were set aside; `storepulse quarantine --load {made.load}` shows them")
 
 
 @app.command()
@@ -128,12 +126,8 @@ def report(
     max_age: MaxAge = None,
     prefer_in_session: PreferInSession = True,
     assume: Assume = "unknown",
-    store: Annotated[
-        list[str] | None, typer.Option(help="Only this store; may be repeated.", metavar="ID")
-    ] = None,
-    all_stores: Annotated[
-        bool, typer.Option("--all-stores", help="Also stores that were never observed.")
-    ] = False,
+    store: Annotated[list[str] | None, typer.Option(help="Only this store; may be repeated.", metavar="ID")] = None,
+    all_stores: Annotated[bool, typer.Option("--all-stores", help="Also stores that were never observed.")] = False,
     window: Annotated[
         list[str] | None,
         typer.Option(
@@ -257,8 +251,7 @@ def quarantine(
 
     with _store(db).reading() as connection:
         rows = [
-            {**row, "raw": row["raw"].decode(errors="backslashreplace")}
-            for row in list_quarantine(connection, load)
+            {**row, "raw": row["raw"].decode(errors="backslashreplace")} for row in list_quarantine(connection, load)
         ]
     if as_json:
         _print_json(rows)
@@ -271,9 +264,9 @@ def quarantine(
 
 @app.command()
 def demo(
-    folder: Annotated[
-        Path, typer.Option(help="Where the made-up files and the store go.", metavar="FOLDER")
-    ] = Path("storepulse-demo"),
+    folder: Annotated[Path, typer.Option(help="Where the made-up files and the store go.", metavar="FOLDER")] = Path(
+        "storepulse-demo"
+    ),
 ) -> None:
     """Go through the main job on made-up data: files, load, report, explanation."""
     from storepulse import demo as tour
@@ -325,9 +318,7 @@ def _names(
 
 
 @contextmanager
-def _fleet(
-    db: str | None, names: Mapping[Kind, Sequence[str]], store_ids: list[str] | None
-) -> Iterator[Fleet]:
+def _fleet(db: str | None, names: Mapping[Kind, Sequence[str]], store_ids: list[str] | None) -> Iterator[Fleet]:
     """Open the fleet in the store, or read the one in the files that are named."""
     if not any(names.values()):
         with _store(db).snapshot(store_ids) as snapshot:
@@ -387,10 +378,10 @@ def _write(content: bytes, output: Path | None) -> None:
                 file.write(content)
                 file.flush()
                 os.fsync(file.fileno())
-                os.chmod(file.name, 0o666 & ~_umask())  # as if it had been opened by name
-                os.replace(file.name, output)
+                Path(file.name).chmod(0o666 & ~_umask())  # as if it had been opened by name
+                Path(file.name).replace(output)
             except BaseException:
-                os.unlink(file.name)
+                Path(file.name).unlink()
                 raise
     except OSError as error:
         raise InputError(f"cannot write {output}: {error.strerror}") from error

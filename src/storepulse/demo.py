@@ -20,7 +20,8 @@ AS_OF: Final = instant_us("2023-01-25 18:13:22.47922 UTC")
 SHOWN: Final = ("1001", "1002", "1003", "1004")
 
 _ZONES: Final = (
-    "America/New_York", "America/New_York", "America/Los_Angeles", "America/Chicago", "America/Denver", "America/Phoenix",
+    "America/New_York", "America/New_York", "America/Los_Angeles",
+    "America/Chicago", "America/Denver", "America/Phoenix",
 )  # fmt: skip
 #: Ways to be open: rows of a day, (from, to).
 _DAYS: Final[tuple[tuple[tuple[str, str], ...], ...]] = (

@@ -118,14 +118,11 @@ def _heard(observations: Observations, start: int, end: int) -> list[tuple[int, 
     first = max(bisect_right(times, start) - 1, 0)
     stop = bisect_left(times, end) + 1
     return [
-        (at, OBSERVED[status])
-        for at, status in zip(times[first:stop], observations.statuses[first:stop], strict=False)
+        (at, OBSERVED[status]) for at, status in zip(times[first:stop], observations.statuses[first:stop], strict=False)
     ]
 
 
-def _spans(
-    observations: Observations, spans: Spans, sessions: Sessions, policy: Policy
-) -> list[ExplainedSpan]:
+def _spans(observations: Observations, spans: Spans, sessions: Sessions, policy: Policy) -> list[ExplainedSpan]:
     times = observations.times.tolist()
     sums = dict.fromkeys(SPAN_STATUSES, 0)
     explained = []
@@ -170,12 +167,8 @@ def _why(times: list[int], speaker: int, start: int, session: tuple[int, int], p
 
 
 def _business_hours(hours: WeeklyHours) -> list[str]:
-    rows = sorted(
-        zip(hours.weekdays.tolist(), hours.opens_local.tolist(), hours.closes_local.tolist(), strict=True)
-    )
-    return [
-        f"{_WEEKDAYS[day]} {local_time_text(opens)}–{local_time_text(closes)}" for day, opens, closes in rows
-    ]
+    rows = sorted(zip(hours.weekdays.tolist(), hours.opens_local.tolist(), hours.closes_local.tolist(), strict=True))
+    return [f"{_WEEKDAYS[day]} {local_time_text(opens)}–{local_time_text(closes)}" for day, opens, closes in rows]
 
 
 def as_text(explained: Explanation) -> str:
@@ -195,9 +188,7 @@ def as_text(explained: Explanation) -> str:
         )
         for span in explained.spans
     ]  # fmt: skip
-    figures = {
-        name: int(values[0, 0]) for name, values in explained.report.figures().items() if name.endswith("_us")
-    }
+    figures = {name: int(values[0, 0]) for name, values in explained.report.figures().items() if name.endswith("_us")}
     return "\n".join(
         [
             f"store     {explained.store_id}",
@@ -216,9 +207,7 @@ def as_text(explained: Explanation) -> str:
             ),
             "",
             "Observations (in the window, and the neighbours that have a say in it)",
-            *as_table(
-                [("observed at", "status"), *((local(at), status) for at, status in explained.observations)]
-            ),
+            *as_table([("observed at", "status"), *((local(at), status) for at, status in explained.observations)]),
             "",
             "Spans, with the observation that speaks for each, and the sums so far",
             *as_table(
@@ -266,7 +255,5 @@ def duration_text(us: int) -> str:
 def as_table(rows: Sequence[Sequence[object]]) -> list[str]:
     """Lay out rows of cells in columns, as lines of text."""
     widths = [max(len(str(cell)) for cell in column) for column in zip(*rows, strict=True)]
-    lines = (
-        "  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows
-    )
+    lines = ("  ".join(str(cell).ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
     return [f"  {line}".rstrip() for line in lines]

@@ -82,15 +82,15 @@ def validate(
     InputError
         A column is missing, or store ids are floating-point numbers.
     """
-    tables = {"polls": observations, "hours": business_hours, "timezones": timezones}
+    tables: dict[ingest.Kind, ArrowTable | None] = {
+        "polls": observations,
+        "hours": business_hours,
+        "timezones": timezones,
+    }
     given = {kind: pl.DataFrame(table) for kind, table in tables.items() if table is not None}
     loaded = ingest.read_tables(given, version=__version__)
-    names = {"polls": "observations", "hours": "business_hours", "timezones": "timezones"}
     quarantine = pl.DataFrame(
-        [
-            (names[loaded.files[row.file].kind], row.line, row.raw.decode(), row.reason)
-            for row in loaded.quarantine
-        ],
+        [(loaded.files[row.file].name, row.line, row.raw.decode(), row.reason) for row in loaded.quarantine],
         schema={"table": pl.String, "line": pl.Int64, "raw": pl.String, "reason": pl.String},
         orient="row",
     )
@@ -200,9 +200,7 @@ def outages(
     """
     fleet, made = _reconstruction(observations, business_hours, timezones, start, as_of, policy)
     found = kernel_outages.outages(made.spans)
-    return _intervals(
-        fleet.store_ids, found.stores, found.starts, found.ends, downtime_us=pl.Series(found.downtime_us)
-    )
+    return _intervals(fleet.store_ids, found.stores, found.starts, found.ends, downtime_us=pl.Series(found.downtime_us))
 
 
 def sessions(
@@ -226,9 +224,7 @@ def sessions(
     n = len(fleet.store_ids)
     found = local_hours.sessions(fleet.hours, np.full(n, start_us), np.full(n, end_us))
     stores = np.repeat(np.arange(n), np.diff(found.offsets))
-    return _intervals(
-        fleet.store_ids, stores, np.maximum(found.starts, start_us), np.minimum(found.ends, end_us)
-    )
+    return _intervals(fleet.store_ids, stores, np.maximum(found.starts, start_us), np.minimum(found.ends, end_us))
 
 
 def _fleet(

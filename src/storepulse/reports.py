@@ -61,9 +61,7 @@ def reconstruct(
     return Reconstruction(hours, observations, spans)
 
 
-def _seen(
-    observations: Observations, start: int, end: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def _seen(observations: Observations, start: int, end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return the first and last instant observed, per store; start and end where there is none."""
     first, stop = observations.offsets[:-1], observations.offsets[1:]
     any_seen = first < stop
@@ -250,7 +248,8 @@ def spreadsheet_safe(texts: pl.Series) -> pl.Series:
 def _hundredths(parts: npt.NDArray[np.int64], whole: npt.NDArray[np.int64] | int) -> npt.NDArray[np.int64]:
     """Return 100 × parts / whole, rounded half to even without leaving the integers."""
     quotient, rest = np.divmod(parts * 100, whole)
-    return quotient + ((2 * rest > whole) | ((2 * rest == whole) & (quotient % 2 == 1)))
+    rounded: npt.NDArray[np.int64] = quotient + ((2 * rest > whole) | ((2 * rest == whole) & (quotient % 2 == 1)))
+    return rounded
 
 
 def _two_decimals(hundredths: npt.NDArray[np.int64]) -> pl.Series:
@@ -260,7 +259,9 @@ def _two_decimals(hundredths: npt.NDArray[np.int64]) -> pl.Series:
 
 def _percentages(parts: npt.NDArray[np.int64], wholes: npt.NDArray[np.int64]) -> pl.Series:
     """Return percentages with two decimals; 100 and 0 only where they are exact, null where the whole is 0."""
-    hundredths = _hundredths(parts * 100, np.maximum(wholes, 1))
+    # Digit by digit, as parts × 10,000 would not fit for a window of thirty years.
+    percent, rest = np.divmod(parts * 100, np.maximum(wholes, 1))
+    hundredths = percent * 100 + _hundredths(rest, np.maximum(wholes, 1))
     hundredths = np.where(parts < wholes, np.minimum(hundredths, 99_99), hundredths)
     hundredths = np.where(parts > 0, np.maximum(hundredths, 1), hundredths)
     return _two_decimals(hundredths).set(pl.Series(wholes == 0), None)
@@ -282,8 +283,7 @@ def _json(report: Report) -> bytes:
 
     document = report.facts() | {
         "windows": {
-            name: dict(zip(("start_us", "end_us"), report.windows.common[name], strict=True))
-            for name in names
+            name: dict(zip(("start_us", "end_us"), report.windows.common[name], strict=True)) for name in names
         },
         "stores": [
             {
@@ -308,7 +308,9 @@ def _parquet(report: Report) -> bytes:
 
 
 def _ratio(parts: npt.NDArray[np.int64], wholes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:
-    return np.divide(parts, wholes, out=np.full(parts.shape, np.nan), where=wholes != 0)
+    ratios: npt.NDArray[np.float64] = np.full(parts.shape, np.nan)
+    np.divide(parts, wholes, out=ratios, where=wholes != 0)
+    return ratios
 
 
 def _iso(us: int) -> str:

@@ -188,11 +188,7 @@ def _read_instant(value: str) -> int:
 def instant_text(us: int) -> str:
     """Write an instant the way the input has it: ``2023-01-25 18:13:22.479220 UTC``."""
     moment = _EPOCH + timedelta(microseconds=us)
-    return (
-        moment.strftime("%Y-%m-%d %H:%M:%S.%f UTC")
-        if us % SECOND_US
-        else moment.strftime("%Y-%m-%d %H:%M:%S UTC")
-    )
+    return moment.strftime("%Y-%m-%d %H:%M:%S.%f UTC") if us % SECOND_US else moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
 def duration_us(value: str | timedelta) -> int:

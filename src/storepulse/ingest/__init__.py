@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from typing import Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 import polars as pl
 
 from storepulse.errors import InputError, NotFoundError
@@ -17,7 +20,15 @@ from storepulse.schema import DEFAULT_TIMEZONE, Observations, WeeklyHours
 from storepulse.store import Store
 from storepulse.store.loads import Load, Loaded, LoadedFile, Quarantined
 
-__all__ = ["MemoryFleet", "Progress", "load", "memory_fleet", "read", "read_tables"]
+Number = TypeVar("Number", bound=np.generic)
+
+__all__ = ["Kind", "MemoryFleet", "Progress", "load", "memory_fleet", "read", "read_tables"]
+
+_TABLE_NAMES: Final[Mapping[Kind, str]] = {
+    "polls": "observations",
+    "hours": "business_hours",
+    "timezones": "timezones",
+}
 
 
 def read(
@@ -66,10 +77,9 @@ def read_tables(tables: Mapping[Kind, pl.DataFrame], *, version: str) -> Loaded:
     files: list[LoadedFile] = []
     quarantine: list[Quarantined] = []
     for position, (kind, table) in enumerate(tables.items()):
-        good = add_batch(
-            kind, table_batch(kind, table, f"the table of {kind}"), position, accepted, quarantine, None
-        )
-        files.append(LoadedFile(kind, "", "", 0, table.height, good, table.height - good))
+        name = _TABLE_NAMES[kind]
+        good = add_batch(kind, table_batch(kind, table, name), position, accepted, quarantine, None)
+        files.append(LoadedFile(kind, name, "", 0, table.height, good, table.height - good))
     return loaded(accepted, files, quarantine, started_at=0, version=version)
 
 
@@ -95,11 +105,20 @@ def _read_source(
 ) -> LoadedFile:
     good, before = 0, len(quarantine)
     with opened(source, progress) as (stream, reader):
-        for batch in batches(source, reader):
+        for batch in _ahead(batches(source, reader)):
             good += add_batch(source.kind, batch, position, accepted, quarantine, now)
         sha256 = stream.sha256()
     bad = len(quarantine) - before
     return LoadedFile(source.kind, source.name, sha256, stream.bytes_read, good + bad, good, bad)
+
+
+def _ahead(items: Iterator[Batch]) -> Iterator[Batch]:
+    """Yield the items while another thread makes the next one: reading and checking take about as long."""
+    with ThreadPoolExecutor(max_workers=1) as thread:
+        coming = thread.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = thread.submit(next, items, None)
+            yield item
 
 
 def add_batch(
@@ -128,13 +147,13 @@ def loaded(
     started_at: int,
     version: str,
 ) -> Loaded:
-    """Sum up what was accepted: rows of hours once each, and one zone a store."""
-    hours = set(accepted.hours)
+    """Sum up what was accepted: each row of hours once, and one zone a store."""
+    all_hours = _joined(accepted.hours, np.int64).reshape(-1, 4)
+    hours = np.unique(all_hours, axis=0)
+    named = sorted(set(accepted.timezones))
     zones: dict[int, str] = {}
-    for store, name in sorted(set(accepted.timezones)):
-        zones.setdefault(
-            store, name
-        )  # two zones for one store: the first by name, in whatever order they came
+    for store, name in named:
+        zones.setdefault(store, name)  # two zones for one store: the first by name, in whatever order they came
     return Loaded(
         started_at=started_at,
         version=version,
@@ -144,15 +163,15 @@ def loaded(
         statuses=_joined(accepted.statuses, np.uint8),
         hours=hours,
         timezones=zones,
-        repeated=len(accepted.hours) - len(hours) + len(accepted.timezones) - len(set(accepted.timezones)),
-        conflicting=len(set(accepted.timezones)) - len(zones),
+        repeated=len(all_hours) - len(hours) + len(accepted.timezones) - len(named),
+        conflicting=len(named) - len(zones),
         files=files,
         quarantine=quarantine,
     )
 
 
-def _joined(parts: Iterable[np.ndarray], dtype: type[np.generic]) -> np.ndarray:
-    return np.concatenate([np.empty(0, dtype=dtype), *parts])
+def _joined(parts: Iterable[npt.NDArray[Number]], dtype: type[Number]) -> npt.NDArray[Number]:
+    return np.concatenate([np.empty(0, dtype=dtype), *(part.ravel() for part in parts)])
 
 
 @dataclass(frozen=True)
@@ -209,7 +228,7 @@ class MemoryFleet:
 def memory_fleet(loaded: Loaded) -> MemoryFleet:
     """Hold a load in memory instead of writing it into a store."""
     n = len(loaded.store_ids)
-    rows = np.array(sorted(loaded.hours), dtype=np.int64).reshape(-1, 4)
+    rows = loaded.hours
     names = sorted({DEFAULT_TIMEZONE, *loaded.timezones.values()})
     codes = {name: code for code, name in enumerate(names)}
     zones = [codes[loaded.timezones.get(store, DEFAULT_TIMEZONE)] for store in range(n)]

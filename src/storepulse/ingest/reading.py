@@ -75,15 +75,11 @@ def table_batch(kind: Kind, table: pl.DataFrame, name: str, *, first_line: int =
     positions = _positions(kind, table.columns, name)
     columns = [table.to_series(position).alias(column) for column, position in positions.items()]
     lines = pl.int_range(first_line, first_line + table.height, eager=True).alias("line")
-    rows = pl.DataFrame([*(_as_text(column, name) for column in columns), lines]).with_columns(
-        problem=_NO_PROBLEM
-    )
+    rows = pl.DataFrame([*(_as_text(column, name) for column in columns), lines]).with_columns(problem=_NO_PROBLEM)
 
     def raw(numbers: Sequence[int]) -> list[bytes]:
         chosen = table[[number - first_line for number in numbers]]
-        return [
-            json.dumps(row, default=str, ensure_ascii=False).encode() for row in chosen.iter_rows(named=True)
-        ]
+        return [json.dumps(row, default=str, ensure_ascii=False).encode() for row in chosen.iter_rows(named=True)]
 
     return Batch(rows, raw)
 
@@ -94,7 +90,7 @@ _NO_PROBLEM: Final = pl.lit(None, dtype=pl.String)
 def _as_text(column: pl.Series, name: str) -> pl.Series:
     if column.name == "store_id" and column.dtype.is_float():
         raise InputError(
-            f"store_id in {name} is {column.dtype}, which has lost digits of the ids; keep it as text or 64-bit integers"
+            f"store_id in {name} is {column.dtype}, which loses digits of the ids; keep it as text or 64-bit integers"
         )
     if column.name == "timestamp_utc" and column.dtype.is_temporal():
         return column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column
@@ -128,9 +124,7 @@ def _lines(source: Source, reader: io.BufferedReader) -> Iterator[bytes]:
         else:
             rest += block
         if len(rest) > _LONGEST_LINE:
-            raise InputError(
-                f"{source.name} ({source.kind}) has a line of over {_LONGEST_LINE >> 20} MiB; is it text?"
-            )
+            raise InputError(f"{source.name} ({source.kind}) has a line of over {_LONGEST_LINE >> 20} MiB; is it text?")
     if rest:
         yield rest
 

@@ -56,7 +56,7 @@ def sources(kind: Kind, names: Iterable[str]) -> list[Source]:
     for name in names:
         matches = [name]
         if name != STANDARD_INPUT and not Path(name).exists() and glob.has_magic(name):
-            matches = sorted(glob.glob(name, recursive=True))
+            matches = sorted(glob.glob(name, recursive=True))  # noqa: PTH207 (also absolute ones)
             if not matches:
                 raise InputError(f"no file matches {name!r} ({kind})")
         for match in matches:
@@ -70,9 +70,7 @@ def _check(kind: Kind, name: str) -> None:
         return
     path = Path(name)
     if path.is_dir():
-        raise InputError(
-            f"{name} is a folder; name files ({kind}), or a glob such as {name.rstrip('/')}/*.csv"
-        )
+        raise InputError(f"{name} is a folder; name files ({kind}), or a glob such as {name.rstrip('/')}/*.csv")
     if not path.exists():
         raise InputError(f"there is no file {name} ({kind})")
 
@@ -139,8 +137,8 @@ def _raw(source: Source) -> Iterator[BinaryIO]:
 def _decompressed(reader: io.BufferedReader) -> io.BufferedReader:
     magic = reader.peek(4)[:4]
     if magic.startswith(_GZIP_MAGIC):
-        return io.BufferedReader(gzip.GzipFile(fileobj=reader), _BLOCK)  # type: ignore[type-var]
+        return io.BufferedReader(gzip.GzipFile(fileobj=reader), _BLOCK)
     if magic == _ZSTANDARD_MAGIC:
         frames = zstandard.ZstdDecompressor().stream_reader(reader, read_across_frames=True)
-        return io.BufferedReader(frames, _BLOCK)  # type: ignore[type-var]
+        return io.BufferedReader(frames, _BLOCK)
     return reader

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,8 @@ from storepulse.schema import (
     instant_text,
 )
 
+Rows: TypeAlias = npt.NDArray[np.int64]
+
 _YEAR_2000_US: Final = 946_684_800 * SECOND_US
 _LATEST_US: Final = DAY_US
 _MISSING: Final = pl.lit(None, dtype=pl.String)
@@ -42,15 +44,16 @@ _TIMESTAMP: Final = (
 class Accepted:
     """The good rows of a load, column by column, stores numbered in order of first appearance.
 
-    Polls: ``stores`` int32, ``times`` int64, ``statuses`` uint8. Hours: ``(store, day, start, end)``, local
-    microseconds as written. Zones: ``(store, name)``. All with repetitions, in the order of the input.
+    Polls: ``stores`` int32, ``times`` int64, ``statuses`` uint8. Hours: int64 of shape (rows, 4), columns store,
+    day, start and end, local microseconds as written. Zones: ``(store, name)``. All with repetitions, in the
+    order of the input.
     """
 
     store_ids: StoreIds = field(default_factory=lambda: StoreIds())
     stores: list[Codes] = field(default_factory=list)
     times: list[Instants] = field(default_factory=list)
     statuses: list[Statuses] = field(default_factory=list)
-    hours: list[tuple[int, int, int, int]] = field(default_factory=list)
+    hours: list[Rows] = field(default_factory=list)
     timezones: list[tuple[int, str]] = field(default_factory=list)
 
     def add(self, kind: Kind, batch: Batch, now: int | None) -> tuple[int, pl.DataFrame]:
@@ -60,9 +63,7 @@ class Accepted:
         """
         rows = batch.rows
         numbers, id_problems = self.store_ids.numbers(rows["store_id"])
-        rows = rows.with_columns(
-            store=pl.Series(numbers), problem=pl.coalesce("problem", pl.Series(id_problems))
-        )
+        rows = rows.with_columns(store=pl.Series(numbers), problem=pl.coalesce("problem", pl.Series(id_problems)))
         checked = _CHECKS[kind](rows, now)
         good = checked.filter(pl.col("problem").is_null())
         _KEEP[kind](self, good)
@@ -75,7 +76,8 @@ class Accepted:
         self.statuses.append(rows["status_code"].to_numpy())
 
     def _keep_hours(self, rows: pl.DataFrame) -> None:
-        self.hours.extend(rows.select("store", "day_number", "start", "end").iter_rows())
+        columns = rows.select(pl.col("store", "day_number", "start", "end").cast(pl.Int64))
+        self.hours.append(columns.to_numpy(order="c").reshape(-1, 4))
 
     def _keep_timezones(self, rows: pl.DataFrame) -> None:
         self.timezones.extend(rows.select("store", "timezone").iter_rows())
@@ -108,15 +110,11 @@ class StoreIds:
         problems = pl.Series(self._problems, dtype=pl.String)
         positions = categories.to_numpy()
         if problems.null_count() == len(problems):
-            return self._by_category[positions], pl.Series([None], dtype=pl.String).new_from_index(
-                0, len(texts)
-            )
+            return self._by_category[positions], pl.Series([None], dtype=pl.String).new_from_index(0, len(texts))
         return self._by_category[positions], problems.gather(categories)
 
     def _look_at(self, new: pl.Series) -> None:
-        ids = pl.DataFrame({"id": new.cast(pl.String).str.strip_chars()}).with_columns(
-            problem=_store_id_problem()
-        )
+        ids = pl.DataFrame({"id": new.cast(pl.String).str.strip_chars()}).with_columns(problem=_store_id_problem())
         self._problems += ids["problem"].to_list()
         numbers = [0 if problem else self.number(store_id) for store_id, problem in ids.iter_rows()]
         self._by_category = np.append(self._by_category, np.array(numbers, dtype=np.int32))
@@ -127,10 +125,10 @@ def _store_id_problem() -> pl.Expr:
     return (
         pl.when(store_id == "").then(pl.lit("missing store_id"))
         .when(store_id.str.len_chars() > STORE_ID_MAX_LENGTH)
-        .then(pl.format("store_id has {} characters; at most {} are kept", store_id.str.len_chars(), pl.lit(STORE_ID_MAX_LENGTH)))
+        .then(pl.format(f"store_id has {{}} characters; valid are at most {STORE_ID_MAX_LENGTH}", store_id.str.len_chars()))
         .when(store_id.str.contains(r"\p{Cc}")).then(pl.lit("store_id has a control character"))
         .when(store_id.str.contains(_SCIENTIFIC))
-        .then(pl.format("store_id {} is a number in scientific notation: a spreadsheet has cut off its digits", store_id))
+        .then(pl.format("store_id {} is in scientific notation: a spreadsheet has cut off its digits", store_id))
     )  # fmt: skip
 
 
@@ -158,11 +156,7 @@ def _check_polls(rows: pl.DataFrame, now: int | None) -> pl.DataFrame:
     status, observed_at = pl.col("status").str.strip_chars(), pl.col("observed_at")
     latest = np.iinfo(np.int64).max if now is None else now + _LATEST_US
     return rows.with_columns(
-        status_code=pl.when(status == "active")
-        .then(ACTIVE)
-        .when(status == "inactive")
-        .then(INACTIVE)
-        .cast(pl.UInt8)
+        status_code=pl.when(status == "active").then(ACTIVE).when(status == "inactive").then(INACTIVE).cast(pl.UInt8)
     ).with_columns(
         problem=_first_problem(
             (_missing("status"), pl.lit("missing status; valid are active, inactive")),
@@ -182,8 +176,7 @@ def _check_polls(rows: pl.DataFrame, now: int | None) -> pl.DataFrame:
             (
                 observed_at > latest,
                 pl.lit(
-                    "timestamp_utc is more than 24 h in the future"
-                    + (f", now is {instant_text(now)}" if now else "")
+                    "timestamp_utc is more than 24 h in the future" + (f", now is {instant_text(now)}" if now else "")
                 ),
             ),
         )
@@ -257,9 +250,7 @@ def _check_timezones(rows: pl.DataFrame, _now: int | None) -> pl.DataFrame:
             (_missing("timezone_str"), pl.lit("missing timezone_str")),
             (
                 ~name.is_in(sorted(timezone_names())),
-                pl.format(
-                    "unknown zone {}; valid are IANA names such as America/Chicago", _shown("timezone_str")
-                ),
+                pl.format("unknown zone {}; valid are IANA names such as America/Chicago", _shown("timezone_str")),
             ),
         )
     )

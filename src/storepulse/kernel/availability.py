@@ -16,7 +16,7 @@ Totals = npt.NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Availability:
-    """Durations in microseconds, int64 of shape (n stores, w windows),.
+    """Durations in microseconds, int64 of shape (stores, windows).
 
     ``uptime_us + downtime_us + unknown_us = business_us`` holds exactly. ``observations`` counts the ones made
     in the window, open or closed.
@@ -53,9 +53,7 @@ def availability(
     )  # fmt: skip
     business = np.zeros((*ends.shape, 1, 1), dtype=np.int64)
     one_kind = np.zeros(len(sessions.starts), dtype=np.uint8)
-    _overlap_loop(
-        sessions.offsets, sessions.starts, sessions.ends, one_kind, one_kind, windows.starts, ends, business
-    )
+    _overlap_loop(sessions.offsets, sessions.starts, sessions.ends, one_kind, one_kind, windows.starts, ends, business)
     down, up, unknown = (by_status[:, :, status].sum(axis=-1) for status in range(3))
     business_us = business[:, :, 0, 0]
     if wrong := np.argwhere(up + down + unknown != business_us).tolist():

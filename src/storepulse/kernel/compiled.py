@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeAlias
 
 import numba
 
-F = TypeVar("F", bound=Callable[..., object])
+Loop: TypeAlias = Callable[..., Any]
 
 
-def compiled(loop: F) -> F:
+def compiled(loop: Loop) -> Loop:
     """Compile ``loop`` to machine code at its first call; it must be plain loops over arrays and integers."""
     try:
-        return numba.njit(cache=True, nogil=True)(loop)  # type: ignore[no-any-return]
+        return numba.njit(cache=True, nogil=True)(loop)
     except RuntimeError:
         # No folder to cache in: neither the package's own nor a home. Every process then compiles anew.
-        return numba.njit(nogil=True)(loop)  # type: ignore[no-any-return]
+        return numba.njit(nogil=True)(loop)

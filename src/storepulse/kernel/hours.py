@@ -176,9 +176,7 @@ def to_utc(zone_names: tuple[str, ...], zones: Codes, local_us: Integers) -> Ins
     # On a date that begins and ends with the same offset no clock changed, so the offset holds all day.
     changing = np.flatnonzero(offsets[zones, column] != offsets[zones, column + 1])
     if len(changing):
-        pairs, inverse = np.unique(
-            np.stack([zones[changing], local_us[changing]]), axis=1, return_inverse=True
-        )
+        pairs, inverse = np.unique(np.stack([zones[changing], local_us[changing]]), axis=1, return_inverse=True)
         exact = [_local_to_utc(zone_names[zone], us) for zone, us in pairs.T.tolist()]
         utc[changing] = np.array(exact, dtype=np.int64)[inverse.ravel()]
     return utc
@@ -221,9 +219,7 @@ def _midnight_offsets(zone_name: str, first_day: int, last_day: int) -> Integers
 
 def _local_to_utc(zone_name: str, local_us: int) -> int:
     days, us = divmod(local_us, DAY_US)
-    local = datetime.fromordinal(_EPOCH_ORDINAL + days).replace(tzinfo=timezone(zone_name)) + timedelta(
-        microseconds=us
-    )
+    local = datetime.fromordinal(_EPOCH_ORDINAL + days).replace(tzinfo=timezone(zone_name)) + timedelta(microseconds=us)
     return local_us - _microseconds(local.utcoffset())
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 
 from storepulse.schema import Codes, Instants, Observations, Statuses
+
+_KEY_BITS: Final = 62
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,7 @@ def distinct(stores: Codes, times: Instants, statuses: Statuses) -> Distinct:
     first = np.flatnonzero(kept)
     if len(first) == len(times):
         return Distinct(stores, times, statuses, 0, 0)
-    winners = np.repeat(
-        statuses[first], np.diff(np.append(first, len(times)))
-    )  # INACTIVE sorts before ACTIVE
+    winners = np.repeat(statuses[first], np.diff(np.append(first, len(times))))  # INACTIVE sorts before ACTIVE
     conflicting = int((statuses != winners).sum())
     repeated = len(times) - len(first) - conflicting
     return Distinct(stores[first], times[first], statuses[first], repeated, conflicting)
@@ -51,16 +52,16 @@ def distinct(stores: Codes, times: Instants, statuses: Statuses) -> Distinct:
 
 def _sorted(stores: Codes, times: Instants, statuses: Statuses) -> tuple[Codes, Instants, Statuses]:
     since = times.min()
-    extent = int(times.max() - since) + 1
-    if int(stores.max() + 1) * extent >= 1 << 62:
+    bits = int(times.max() - since).bit_length()
+    if bits + int(stores.max()).bit_length() + 1 > _KEY_BITS:
         order = np.lexsort((statuses, times, stores))
         return stores[order], times[order], statuses[order]
-    # All three in one integer sort six times as fast as an indirect sort by three keys.
-    keys = np.sort((stores.astype(np.int64) * extent + (times - since)) * 2 + statuses)
-    stores_and_times = keys >> 1
-    stores_sorted = stores_and_times // extent
+    # Store, time and status fit into one integer, which sorts several times as fast as three keys do.
+    keys = (stores.astype(np.int64) << bits | (times - since)) << 1 | statuses
+    keys.sort()
+    instants = keys >> 1
     return (
-        stores_sorted.astype(np.int32),
-        stores_and_times - stores_sorted * extent + since,
+        (instants >> bits).astype(np.int32),
+        (instants & ((1 << bits) - 1)) + since,
         (keys & 1).astype(np.uint8),
     )

@@ -40,9 +40,7 @@ def outages(spans: Spans) -> Outages:
     return Outages(stores[first], spans.starts[first], spans.ends[last], durations)
 
 
-def outages_in(
-    spans: Spans, windows: Windows, as_of: int
-) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+def outages_in(spans: Spans, windows: Windows, as_of: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return, per store and window, how many outages have down time in it and the most that one has, in µs."""
     counts = np.zeros(windows.starts.shape, dtype=np.int64)
     longest = np.zeros(windows.starts.shape, dtype=np.int64)

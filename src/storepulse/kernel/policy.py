@@ -49,10 +49,8 @@ class Policy:
 
     def __str__(self) -> str:
         """Say the policy in a line."""
-        words = [self.interpolation]
-        words.append(
-            "in-session observations preferred" if self.prefer_in_session else "no session preferred"
-        )
+        words: list[str] = [self.interpolation]
+        words.append("in-session observations preferred" if self.prefer_in_session else "no session preferred")
         words.append("no age limit" if self.max_age is None else f"max age {self.max_age}")
         words.append(f"confirmed within {self.confirm_within}")
         if self.assume != "unknown":

@@ -99,9 +99,7 @@ def windows(chosen: Sequence[str | Window], as_of: int, hours: WeeklyHours) -> W
     if repeated := {name for name in names if names.count(name) > 1}:
         raise InputError(f"window {', '.join(sorted(repeated))} is asked for more than once")
     if not names:
-        raise InputError(
-            f"no window is asked for; valid are {', '.join(WINDOW_NAMES)} and windows of your own"
-        )
+        raise InputError(f"no window is asked for; valid are {', '.join(WINDOW_NAMES)} and windows of your own")
     common = {name: _common_bounds(window, as_of) for name, window in zip(names, chosen, strict=True)}
     bounds = np.empty((len(hours.zones), len(names), 2), dtype=np.int64)
     for place, name in enumerate(names):
@@ -109,7 +107,7 @@ def windows(chosen: Sequence[str | Window], as_of: int, hours: WeeklyHours) -> W
             by_zone = [_calendar_bounds(name, zone_name, as_of) for zone_name in hours.zone_names]
             bounds[:, place] = np.array(by_zone, dtype=np.int64)[hours.zones]
         else:
-            bounds[:, place] = common[name]
+            bounds[:, place] = np.array(common[name], dtype=np.int64)
     return Windows(names, bounds[:, :, 0], bounds[:, :, 1], common)
 
 

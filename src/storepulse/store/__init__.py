@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import polars as pl
@@ -108,9 +108,7 @@ class Snapshot:
         self._numbers: Codes = stores["store"].to_numpy()
         everything = pl.DataFrame({"first": [0], "last": [np.iinfo(np.int32).max]}, schema=_RANGE)
         # The whole fleet is one range of numbers, chosen stores are as many ranges of one.
-        self._ranges = (
-            everything if store_ids is None else stores.select(first="store", last="store").cast(_RANGE)
-        )
+        self._ranges = everything if store_ids is None else stores.select(first="store", last="store").cast(_RANGE)
         self.hours = self._hours()
 
     def latest_observation(self) -> int | None:
@@ -157,9 +155,7 @@ class Snapshot:
         names = sorted({DEFAULT_TIMEZONE, *zones["timezone"].unique()})
         codes = np.full(len(self.store_ids), names.index(DEFAULT_TIMEZONE), dtype=np.int32)
         by_name = {name: code for code, name in enumerate(names)}
-        codes[self._positions(zones["store"])] = zones["timezone"].replace_strict(
-            by_name, return_dtype=pl.Int32
-        )
+        codes[self._positions(zones["store"])] = zones["timezone"].replace_strict(by_name, return_dtype=pl.Int32)
         return WeeklyHours(
             self._positions(rows["store"]), rows["day"].to_numpy(), rows["start"].to_numpy(), rows["end"].to_numpy(),
             codes, tuple(names),
@@ -170,4 +166,4 @@ class Snapshot:
         return np.searchsorted(self._numbers, numbers.to_numpy()).astype(np.int32)
 
 
-_RANGE: Final[dict[str, Any]] = {"first": pl.Int64, "last": pl.Int64}
+_RANGE: Final = pl.Schema({"first": pl.Int64, "last": pl.Int64})

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Final, TypeVar
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, ScalarSelect, Table, and_, delete, func, insert, select
 
 from storepulse.errors import NotFoundError
@@ -55,8 +56,9 @@ class Quarantined:
 class Loaded:
     """What a load brings; its stores are numbered by their position in ``store_ids``.
 
-    ``stores``, ``times``, ``statuses``: observations as they came. ``hours``: rows ``(store, day, start, end)``,
-    each once. ``timezones``: name by store. ``repeated``, ``conflicting``: rows of hours and zones left out.
+    ``stores``, ``times``, ``statuses``: observations as they came. ``hours``: int64 of shape (rows, 4), columns
+    store, day, start, end, each row once. ``timezones``: name by store. ``repeated``, ``conflicting``: rows of
+    hours and zones left out.
     """
 
     started_at: int
@@ -65,7 +67,7 @@ class Loaded:
     stores: Codes
     times: Instants
     statuses: Statuses
-    hours: Collection[tuple[int, int, int, int]]
+    hours: npt.NDArray[np.int64]
     timezones: Mapping[int, str]
     repeated: int
     conflicting: int
@@ -106,29 +108,27 @@ def write(connection: Connection, loaded: Loaded) -> Load:
     _replace_hours(connection, numbers, loaded.hours)
     _replace_timezones(connection, numbers, loaded.timezones)
     known_already = len(polls.times) - added - replaced
-    record = {
-        "started_at": loaded.started_at,
-        "version": loaded.version,
-        "rows_read": sum(file.rows_read for file in loaded.files),
-        "accepted": sum(file.accepted for file in loaded.files),
-        "repeated": loaded.repeated + polls.repeated + known_already,
-        "conflicting": loaded.conflicting + polls.conflicting + replaced,
-        "quarantined": len(loaded.quarantine),
-        "first_observed_at": int(polls.times.min()) if len(polls.times) else None,
-        "last_observed_at": int(polls.times.max()) if len(polls.times) else None,
-    }
-    load = connection.execute(insert(loads).values(record)).inserted_primary_key[0]
-    _insert_many(connection, load_files, load, enumerate(map(asdict, loaded.files)))
-    _insert_many(connection, quarantine, load, ((row.file, asdict(row)) for row in loaded.quarantine))
-    return Load(load=load, **record, files=loaded.files)
-
-
-def _insert_many(
-    connection: Connection, table: Table, load: int, rows: Iterable[tuple[int, dict[str, Any]]]
-) -> None:
-    values = [{**row, "load": load, "file": file} for file, row in rows]
-    if values:
-        connection.execute(insert(table), values)
+    record = Load(
+        load=connection.execute(select(func.coalesce(func.max(loads.c.load), 0) + 1)).scalar_one(),
+        started_at=loaded.started_at,
+        version=loaded.version,
+        rows_read=sum(file.rows_read for file in loaded.files),
+        accepted=sum(file.accepted for file in loaded.files),
+        repeated=loaded.repeated + polls.repeated + known_already,
+        conflicting=loaded.conflicting + polls.conflicting + replaced,
+        quarantined=len(loaded.quarantine),
+        first_observed_at=int(polls.times.min()) if len(polls.times) else None,
+        last_observed_at=int(polls.times.max()) if len(polls.times) else None,
+        files=loaded.files,
+    )
+    facts = record.facts()
+    files = [{**file, "load": record.load, "file": place} for place, file in enumerate(facts.pop("files"))]
+    connection.execute(insert(loads).values(facts))
+    connection.execute(insert(load_files), files)
+    if loaded.quarantine:
+        set_aside = [{**asdict(row), "load": record.load} for row in loaded.quarantine]
+        connection.execute(insert(quarantine), set_aside)
+    return record
 
 
 def _store_numbers(connection: Connection, store_ids: Sequence[str]) -> Codes:
@@ -142,20 +142,15 @@ def _store_numbers(connection: Connection, store_ids: Sequence[str]) -> Codes:
 
 def _known_numbers(connection: Connection, store_ids: Sequence[str]) -> dict[str, int]:
     query = select(stores.c.store_id, stores.c.store)
-    numbers: dict[str, int] = {}
-    for part in _parts(store_ids):
-        numbers.update(tuple(row) for row in connection.execute(query.where(stores.c.store_id.in_(part))))
-    return numbers
+    rows = (row for part in _parts(store_ids) for row in connection.execute(query.where(stores.c.store_id.in_(part))))
+    return dict(map(tuple, rows))
 
 
-def _replace_hours(
-    connection: Connection, numbers: Codes, hours: Collection[tuple[int, int, int, int]]
-) -> None:
-    _delete(connection, business_hours, {int(numbers[row[0]]) for row in hours})
-    if hours:
-        names = [column.name for column in business_hours.columns]
-        rows = sorted((int(numbers[store]), *row) for store, *row in hours)
-        connection.execute(insert(business_hours), [dict(zip(names, row, strict=True)) for row in rows])
+def _replace_hours(connection: Connection, numbers: Codes, hours: npt.NDArray[np.int64]) -> None:
+    rows = np.column_stack([numbers[hours[:, 0]], hours[:, 1:]])
+    rows = rows[np.argsort(rows[:, 0], kind="stable")]
+    _delete(connection, business_hours, np.unique(rows[:, 0]).tolist())
+    sqlite.insert(connection, business_hours.name, rows)
 
 
 def _replace_timezones(connection: Connection, numbers: Codes, names: Mapping[int, str]) -> None:
@@ -180,9 +175,7 @@ def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
 def list_loads(connection: Connection) -> list[Load]:
     """Return the record of every load, the newest first."""
     files: dict[int, list[LoadedFile]] = {}
-    for row in connection.execute(
-        select(load_files).order_by(load_files.c.load, load_files.c.file)
-    ).mappings():
+    for row in connection.execute(select(load_files).order_by(load_files.c.load, load_files.c.file)).mappings():
         fields = {name: value for name, value in row.items() if name not in ("load", "file")}
         files.setdefault(row["load"], []).append(LoadedFile(**fields))
     rows = connection.execute(select(loads).order_by(loads.c.load.desc())).mappings()
@@ -197,10 +190,7 @@ def list_quarantine(connection: Connection, load: int | None = None) -> list[dic
     NotFoundError
         There is no such load.
     """
-    if (
-        load is not None
-        and connection.execute(select(loads.c.load).where(loads.c.load == load)).first() is None
-    ):
+    if load is not None and connection.execute(select(loads.c.load).where(loads.c.load == load)).first() is None:
         raise NotFoundError("load", str(load), "`storepulse loads` lists them")
     q, f = quarantine.c, load_files.c
     query = (
