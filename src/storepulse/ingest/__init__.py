@@ -240,5 +240,5 @@ def memory_fleet(loaded: Loaded) -> MemoryFleet:
         np.array(zones, dtype=np.int32),
         tuple(names),
     )
-    polls = distinct(loaded.stores, loaded.times, loaded.statuses)
-    return MemoryFleet(loaded.store_ids, hours, polls.by_store(n))
+    polls = distinct(loaded.stores, loaded.times, loaded.statuses, n)
+    return MemoryFleet(loaded.store_ids, hours, polls.observations)

@@ -122,10 +122,11 @@ class StoreIds:
 
 def _store_id_problem() -> pl.Expr:
     store_id = pl.col("id")
+    length = store_id.str.len_chars()
     return (
         pl.when(store_id == "").then(pl.lit("missing store_id"))
-        .when(store_id.str.len_chars() > STORE_ID_MAX_LENGTH)
-        .then(pl.format(f"store_id has {{}} characters; valid are at most {STORE_ID_MAX_LENGTH}", store_id.str.len_chars()))
+        .when(length > STORE_ID_MAX_LENGTH)
+        .then(pl.format(f"store_id has {{}} characters; valid are up to {STORE_ID_MAX_LENGTH}", length))
         .when(store_id.str.contains(r"\p{Cc}")).then(pl.lit("store_id has a control character"))
         .when(store_id.str.contains(_SCIENTIFIC))
         .then(pl.format("store_id {} is in scientific notation: a spreadsheet has cut off its digits", store_id))

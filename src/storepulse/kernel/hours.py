@@ -132,7 +132,7 @@ def sessions(hours: WeeklyHours, starts: Instants, ends: Instants) -> Sessions:
     keep = (opens < closes) & (closes > starts[stores]) & (opens < ends[stores])
     stores, opens, closes = stores[keep], opens[keep], closes[keep]
 
-    always_open = np.setdiff1d(np.arange(len(hours.zones), dtype=np.int32), hours.stores)
+    always_open = np.flatnonzero(np.bincount(hours.stores, minlength=len(hours.zones)) == 0).astype(np.int32)
     stores = np.concatenate([stores, always_open])
     opens = np.concatenate([opens, np.full(len(always_open), BEGINNING_OF_TIME)])
     closes = np.concatenate([closes, np.full(len(always_open), END_OF_TIME)])
@@ -167,10 +167,7 @@ def to_utc(zone_names: tuple[str, ...], zones: Codes, local_us: Integers) -> Ins
         return local_us
     days = local_us // DAY_US
     first, last = int(days.min()), int(days.max())
-    used = np.unique(zones)
-    offsets = np.zeros((len(zone_names), last - first + 2), dtype=np.int64)
-    for zone in used:
-        offsets[zone] = _midnight_offsets(zone_names[zone], first, last + 1)
+    offsets = np.stack([_midnight_offsets(name, first, last + 1) for name in zone_names])
     column = days - first
     utc = local_us - offsets[zones, column]
     # On a date that begins and ends with the same offset no clock changed, so the offset holds all day.

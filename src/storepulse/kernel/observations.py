@@ -3,65 +3,78 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
-from storepulse.schema import Codes, Instants, Observations, Statuses
-
-_KEY_BITS: Final = 62
+from storepulse.kernel.compiled import compiled
+from storepulse.schema import Codes, Instants, Observations, Offsets, Statuses
 
 
 @dataclass(frozen=True)
 class Distinct:
-    """Observations in order of store and time, no instant of a store twice.
+    """Observations, and how many rows were left out to have each instant of a store once.
 
-    ``repeated`` counts the rows left out because they said the same again, ``conflicting`` those that said the
-    opposite at the same instant.
+    ``repeated`` rows said the same again, ``conflicting`` ones the opposite.
     """
 
-    stores: Codes
-    times: Instants
-    statuses: Statuses
+    observations: Observations
     repeated: int
     conflicting: int
 
-    def by_store(self, n: int) -> Observations:
-        """Return them as the observations of stores ``0 … n-1``."""
-        counts = np.bincount(self.stores, minlength=n)
-        return Observations(np.concatenate([[0], np.cumsum(counts)]), self.times, self.statuses)
 
+def distinct(stores: Codes, times: Instants, statuses: Statuses, n: int) -> Distinct:
+    """Sort the rows of stores ``0 … n-1`` and keep one for each store and instant: inactive, where both were seen.
 
-def distinct(stores: Codes, times: Instants, statuses: Statuses) -> Distinct:
-    """Sort observations and keep one for each store and instant: inactive, where both were seen.
-
-    The arrays have one element a row, in any order.
+    Parameters
+    ----------
+    stores, times, statuses
+        int32, int64 (UTC microseconds) and uint8, one element a row, in any order.
     """
-    if not len(times):
-        return Distinct(stores, times, statuses, 0, 0)
-    stores, times, statuses = _sorted(stores, times, statuses)
-    kept = np.append(True, (np.diff(stores) != 0) | (np.diff(times) != 0))
-    first = np.flatnonzero(kept)
-    if len(first) == len(times):
-        return Distinct(stores, times, statuses, 0, 0)
-    winners = np.repeat(statuses[first], np.diff(np.append(first, len(times))))  # INACTIVE sorts before ACTIVE
+    counts = np.bincount(stores, minlength=n)
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    keys = np.empty(len(times), dtype=np.int64)
+    _group_loop(stores, times, statuses, offsets[:-1].copy(), keys)
+    disordered = np.zeros(n, dtype=np.bool_)
+    _disorder_loop(offsets, keys, disordered)
+    # Polls mostly come in order of time; NumPy sorts the rest with wide vectors, which Numba does not.
+    for store in np.flatnonzero(disordered).tolist():
+        keys[offsets[store] : offsets[store + 1]].sort()
+    times, statuses = keys >> 1, (keys & 1).astype(np.uint8)
+
+    again = np.append(False, times[1:] == times[:-1])[: len(times)]
+    again[offsets[:-1][counts > 0]] = False  # the first of a store repeats nothing
+    if not again.any():
+        return Distinct(Observations(offsets, times, statuses), 0, 0)
+    return _without(again, offsets, times, statuses)
+
+
+def _without(again: npt.NDArray[np.bool_], offsets: Offsets, times: Instants, statuses: Statuses) -> Distinct:
+    """Leave the marked rows out: each follows one of the same store and instant, inactive ones first."""
+    first = np.flatnonzero(~again)
+    winners = np.repeat(statuses[first], np.diff(np.append(first, len(times))))
     conflicting = int((statuses != winners).sum())
-    repeated = len(times) - len(first) - conflicting
-    return Distinct(stores[first], times[first], statuses[first], repeated, conflicting)
+    before = np.concatenate([[0], np.cumsum(~again)])
+    kept = Observations(before[offsets], times[first], statuses[first])
+    return Distinct(kept, len(times) - len(first) - conflicting, conflicting)
 
 
-def _sorted(stores: Codes, times: Instants, statuses: Statuses) -> tuple[Codes, Instants, Statuses]:
-    since = times.min()
-    bits = int(times.max() - since).bit_length()
-    if bits + int(stores.max()).bit_length() + 1 > _KEY_BITS:
-        order = np.lexsort((statuses, times, stores))
-        return stores[order], times[order], statuses[order]
-    # Store, time and status fit into one integer, which sorts several times as fast as three keys do.
-    keys = (stores.astype(np.int64) << bits | (times - since)) << 1 | statuses
-    keys.sort()
-    instants = keys >> 1
-    return (
-        (instants >> bits).astype(np.int32),
-        (instants & ((1 << bits) - 1)) + since,
-        (keys & 1).astype(np.uint8),
-    )
+@compiled
+def _group_loop(stores, times, statuses, places, keys):  # type: ignore[no-untyped-def]
+    """Put the rows of each store together, from its place in ``places`` on, as one integer a row.
+
+    In the order of these integers an inactive row comes before an active one of the same instant.
+    """
+    for i in range(len(stores)):
+        keys[places[stores[i]]] = times[i] << 1 | statuses[i]
+        places[stores[i]] += 1
+
+
+@compiled
+def _disorder_loop(offsets, keys, disordered):  # type: ignore[no-untyped-def]
+    """Say of each store whether its keys are out of order."""
+    for store in range(len(offsets) - 1):
+        for i in range(offsets[store] + 1, offsets[store + 1]):
+            if keys[i - 1] > keys[i]:
+                disordered[store] = True
+                break

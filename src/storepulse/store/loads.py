@@ -103,8 +103,14 @@ class Load:
 def write(connection: Connection, loaded: Loaded) -> Load:
     """Write all that a load brings, and its record."""
     numbers = _store_numbers(connection, loaded.store_ids)
-    polls = distinct(numbers[loaded.stores], loaded.times, loaded.statuses)
-    added, replaced = sqlite.insert_observations(connection, polls.stores, polls.times, polls.statuses)
+    order = np.argsort(numbers)  # in the order of their numbers the rows of stores lie as the table has them
+    places = np.empty(len(order), dtype=np.int32)
+    places[order] = np.arange(len(order))
+    found = distinct(places[loaded.stores], loaded.times, loaded.statuses, len(order))
+    polls = found.observations
+    added, replaced = sqlite.insert_observations(
+        connection, np.repeat(numbers[order], np.diff(polls.offsets)), polls.times, polls.statuses
+    )
     _replace_hours(connection, numbers, loaded.hours)
     _replace_timezones(connection, numbers, loaded.timezones)
     known_already = len(polls.times) - added - replaced
@@ -114,8 +120,8 @@ def write(connection: Connection, loaded: Loaded) -> Load:
         version=loaded.version,
         rows_read=sum(file.rows_read for file in loaded.files),
         accepted=sum(file.accepted for file in loaded.files),
-        repeated=loaded.repeated + polls.repeated + known_already,
-        conflicting=loaded.conflicting + polls.conflicting + replaced,
+        repeated=loaded.repeated + found.repeated + known_already,
+        conflicting=loaded.conflicting + found.conflicting + replaced,
         quarantined=len(loaded.quarantine),
         first_observed_at=int(polls.times.min()) if len(polls.times) else None,
         last_observed_at=int(polls.times.max()) if len(polls.times) else None,
