@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 import tempfile
 import time
@@ -15,6 +16,7 @@ import traceback
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
@@ -46,6 +48,7 @@ app = typer.Typer(
     help="How long was every store really up while it was supposed to be open?",
     no_args_is_help=True,
     add_completion=False,
+    rich_markup_mode=None,  # plain help fits its lines; in boxes every sentence is broken up
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
@@ -158,6 +161,7 @@ def report(
     if any(names.values()) and db is not None:
         raise InputError("give either --db or files (--polls, --hours, --timezones), not both")
 
+    Thread(target=reports.warm_up).start()
     with _fleet(db, names, store) as fleet:
         made = reports.run_report(
             fleet, as_of=as_of_us, chosen=chosen, policy=policy, all_stores=all_stores, version=__version__
@@ -272,6 +276,7 @@ def demo(
     from storepulse import demo as tour
 
     tour.make_files(folder)
+    program = "storepulse" if shutil.which("storepulse") else os.path.relpath(sys.argv[0])
     database = folder / "storepulse.db"
     for leftover in folder.glob("storepulse.db*"):
         leftover.unlink()
@@ -283,7 +288,7 @@ def demo(
         ["report", "--db", url, *(word for store_id in tour.SHOWN for word in ("--store", store_id))],
         ["explain", tour.SHOWN[0], "--db", url, "--window", "last_day"],
     ):
-        typer.secho(f"\n$ storepulse {' '.join(words)}", bold=True)
+        typer.secho(f"\n$ {program} {' '.join(words)}", bold=True)
         app(words, standalone_mode=False)
     typer.secho("\nWhat to try next", bold=True)
     for words, meaning in (
@@ -298,7 +303,7 @@ def demo(
         (["explain", tour.SHOWN[1], "--db", url, "--window", "last_week"], "another store, a whole week"),
         (["load", "--polls", "YOUR.csv", "--hours", "YOUR.csv", "--timezones", "YOUR.csv"], "your own fleet"),
     ):
-        typer.echo(f"  storepulse {' '.join(words)}\n      {meaning}")
+        typer.echo(f"  {program} {' '.join(words)}\n      {meaning}")
 
 
 def _now() -> int:

@@ -136,8 +136,8 @@ def sessions(hours: WeeklyHours, starts: Instants, ends: Instants) -> Sessions:
     stores = np.concatenate([stores, always_open])
     opens = np.concatenate([opens, np.full(len(always_open), BEGINNING_OF_TIME)])
     closes = np.concatenate([closes, np.full(len(always_open), END_OF_TIME)])
-    order = np.lexsort((opens, stores))
-    return _merged(stores[order], opens[order], closes[order], len(hours.zones))
+    by_store = np.argsort(stores, kind="stable")
+    return _merged(stores[by_store], opens[by_store], closes[by_store], len(hours.zones))
 
 
 def reach(
@@ -226,13 +226,25 @@ def _microseconds(duration: timedelta | None) -> int:
 
 
 def _merged(stores: Codes, starts: Instants, ends: Instants, n: int) -> Sessions:
-    """Merge overlapping and touching intervals, given in order of store and start."""
+    """Merge overlapping and touching intervals, given in order of store."""
+    offsets = np.concatenate([[0], np.cumsum(np.bincount(stores, minlength=n))])
+    order = np.empty(len(stores), dtype=np.int64)
+    _order_loop(offsets, starts, order)
+    starts, ends = starts[order], ends[order]
     begins, reached = np.empty(len(stores), dtype=np.bool_), np.empty(len(stores), dtype=np.int64)
     _merge_loop(stores, starts, ends, begins, reached)
     first = np.flatnonzero(begins)
     last = np.append(first[1:], len(stores)) - 1
     offsets = np.concatenate([[0], np.cumsum(np.bincount(stores[first], minlength=n))])
     return Sessions(offsets, starts[first], reached[last])
+
+
+@compiled
+def _order_loop(offsets, starts, order):  # type: ignore[no-untyped-def]
+    """Order the intervals of each store by start: many short sorts are faster than a long one by two keys."""
+    for store in range(len(offsets) - 1):
+        first, stop = offsets[store], offsets[store + 1]
+        order[first:stop] = first + np.argsort(starts[first:stop])
 
 
 @compiled

@@ -119,17 +119,15 @@ class Snapshot:
     def observations(self, start: int, end: int, as_of: int) -> Observations:
         """Return what a timeline over ``[start, end)`` needs, nothing of it after ``as_of``."""
         bounds = self._ranges.select(start=start, end=end, as_of=as_of, first="first", last="last")
-        columns = {"store": pl.Int32, "observed_at": pl.Int64, "status": pl.UInt8}
+        columns = {"store": pl.Int32, "observation": pl.Int64}
         rows = self._read(_OBSERVATIONS_SQL, columns, bounds.cast(pl.Int64))
         stores = self._positions(rows["store"])
         if len(stores) and (np.diff(stores) < 0).any():
             raise StoreError("the store gave observations out of order; its file is damaged")
         counts = np.bincount(stores, minlength=len(self.store_ids))
-        return Observations(
-            np.concatenate([[0], np.cumsum(counts)]),
-            rows["observed_at"].to_numpy(),
-            rows["status"].to_numpy(),
-        )
+        observed = rows["observation"].to_numpy()
+        offsets = np.concatenate([[0], np.cumsum(counts)])
+        return Observations(offsets, observed >> 1, (observed & 1).astype(np.uint8))
 
     def _stores(self, store_ids: Sequence[str] | None) -> pl.DataFrame:
         columns = {"store": pl.Int32, "store_id": pl.String}

@@ -20,6 +20,7 @@ WITH needed AS MATERIALIZED (
     FROM stores AS s
     WHERE store BETWEEN ?4 AND ?5
 )
-SELECT o.store, o.observed_at, o.status
+-- Instant and status in one integer: the time of a bulk read goes by values, and this saves a third of them.
+SELECT o.store, o.observed_at * 2 + o.status AS observation
 FROM needed AS n
 CROSS JOIN observations AS o ON o.store = n.store AND o.observed_at BETWEEN n.since AND n.until

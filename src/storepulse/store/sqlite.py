@@ -138,10 +138,9 @@ def snapshot(path: Path) -> Iterator[Read]:
 def _driver_errors(path: Path) -> Iterator[None]:
     try:
         yield
-    except (adbc_driver_manager.OperationalError, adbc_driver_manager.InternalError) as error:
-        raise StoreUnavailableError(f"cannot read the store {path}: {error}") from error
     except adbc_driver_manager.Error as error:
-        raise StoreError(f"cannot read the store {path}: {error}") from error
+        kind = StoreUnavailableError if isinstance(error, adbc_driver_manager.OperationalError) else StoreError
+        raise kind(f"cannot read the store {path}: {str(error).splitlines()[0]}") from error
 
 
 @contextmanager
