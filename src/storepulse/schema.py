@@ -198,8 +198,11 @@ def duration_us(value: str | timedelta) -> int:
     True
     """
     if isinstance(value, timedelta):
-        return value // timedelta(microseconds=1)
-    match = _DURATION.fullmatch(value.strip())
-    if match is None:
+        us = value // timedelta(microseconds=1)
+    elif match := _DURATION.fullmatch(value.strip()):
+        us = int(Decimal(match[1]) * _DURATION_UNITS_US[match[2]])
+    else:
         raise InputError(f"cannot read the duration {value!r}; valid are 90m, 1.5h, 2d, 45s")
-    return int(Decimal(match[1]) * _DURATION_UNITS_US[match[2]])
+    if us > LAST_INSTANT:
+        raise InputError(f"the duration {value} is too long; valid are up to 230 years")
+    return us

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import compress
 from typing import Final, TypeVar
 
 import numpy as np
@@ -147,22 +148,30 @@ def loaded(
     started_at: int,
     version: str,
 ) -> Loaded:
-    """Sum up what was accepted: each row of hours once, and one zone a store."""
+    """Sum up what was accepted: the stores with a good row, each row of hours once, and one zone a store."""
+    stores = _joined(accepted.stores, np.int32)
     all_hours = _joined(accepted.hours, np.int64).reshape(-1, 4)
     hours = np.unique(all_hours, axis=0)
     named = sorted(set(accepted.timezones))
     zones: dict[int, str] = {}
     for store, name in named:
         zones.setdefault(store, name)  # two zones for one store: the first by name, in whatever order they came
+
+    # A store that only bad rows speak of is none.
+    known = np.zeros(len(accepted.store_ids.texts), dtype=np.bool_)
+    for some in (stores, hours[:, 0], np.array(list(zones), dtype=np.int64)):
+        known[some] = True
+    numbers = (np.cumsum(known) - 1).astype(np.int32)
+    hours[:, 0] = numbers[hours[:, 0]]
     return Loaded(
         started_at=started_at,
         version=version,
-        store_ids=accepted.store_ids.texts,
-        stores=_joined(accepted.stores, np.int32),
+        store_ids=list(compress(accepted.store_ids.texts, known)),
+        stores=numbers[stores],
         times=_joined(accepted.times, np.int64),
         statuses=_joined(accepted.statuses, np.uint8),
         hours=hours,
-        timezones=zones,
+        timezones={int(numbers[store]): name for store, name in zones.items()},
         repeated=len(all_hours) - len(hours) + len(accepted.timezones) - len(named),
         conflicting=len(named) - len(zones),
         files=files,
@@ -176,16 +185,19 @@ def _joined(parts: Iterable[npt.NDArray[Number]], dtype: type[Number]) -> npt.ND
 
 @dataclass(frozen=True)
 class MemoryFleet:
-    """A fleet that is held in memory (see `storepulse.schema.Fleet`)."""
+    """A fleet that is held in memory (see `storepulse.schema.Fleet`).
+
+    ``latest`` is the latest observation at any store, also when the fleet is narrowed down to some.
+    """
 
     store_ids: Sequence[str]
     hours: WeeklyHours
     all_observations: Observations
+    latest: int | None
 
     def latest_observation(self) -> int | None:
         """Return when anything was last observed."""
-        times = self.all_observations.times
-        return int(times.max()) if len(times) else None
+        return self.latest
 
     def of(self, store_ids: Sequence[str] | None) -> MemoryFleet:
         """Return the named stores alone; all of them for None.
@@ -215,6 +227,7 @@ class MemoryFleet:
                 _joined((everything.times[span] for span in spans), np.int64),
                 _joined((everything.statuses[span] for span in spans), np.uint8),
             ),
+            self.latest,
         )  # fmt: skip
 
     def observations(self, _start: int, _end: int, as_of: int) -> Observations:
@@ -241,4 +254,5 @@ def memory_fleet(loaded: Loaded) -> MemoryFleet:
         tuple(names),
     )
     polls = distinct(loaded.stores, loaded.times, loaded.statuses, n)
-    return MemoryFleet(loaded.store_ids, hours, polls.observations)
+    latest = int(loaded.times.max()) if len(loaded.times) else None
+    return MemoryFleet(loaded.store_ids, hours, polls.observations, latest)

@@ -17,6 +17,8 @@ from storepulse.schema import (
     ACTIVE,
     DAY_US,
     INACTIVE,
+    LAST_INSTANT,
+    MINUTE_US,
     SECOND_US,
     STORE_ID_MAX_LENGTH,
     Codes,
@@ -26,10 +28,14 @@ from storepulse.schema import (
 )
 
 Rows: TypeAlias = npt.NDArray[np.int64]
+Case: TypeAlias = tuple[pl.Expr, pl.Expr]
+"""When a row is bad, and why."""
+Checked: TypeAlias = tuple[pl.DataFrame, list[Case]]
+"""Rows with their values read (null where that failed), and the ways to be bad, the first of which is told."""
 
 _YEAR_2000_US: Final = 946_684_800 * SECOND_US
-_LATEST_US: Final = DAY_US
-_MISSING: Final = pl.lit(None, dtype=pl.String)
+#: So much of a bad value stands in the reason.
+_SHOWN: Final = 60
 
 #: What a spreadsheet makes of a long number; its last digits are gone.
 _SCIENTIFIC: Final = r"^[+-]?\d+(?:[.,]\d+)?[eE][+-]\d+$|^[+-]?\d+[.,]\d+[eE]\d+$"
@@ -38,49 +44,6 @@ _TIMESTAMP: Final = (
     r"^\s*(?<date>\d{4}-\d\d-\d\d)[ T](?<clock>\d\d:\d\d)(?<second>:\d\d(?:\.\d{1,9})?)?"
     r"\s*(?:Z|UTC|(?<sign>[+-])(?<hours>\d\d)(?::?(?<minutes>\d\d))?)?\s*$"
 )
-
-
-@dataclass
-class Accepted:
-    """The good rows of a load, column by column, stores numbered in order of first appearance.
-
-    Polls: ``stores`` int32, ``times`` int64, ``statuses`` uint8. Hours: int64 of shape (rows, 4), columns store,
-    day, start and end, local microseconds as written. Zones: ``(store, name)``. All with repetitions, in the
-    order of the input.
-    """
-
-    store_ids: StoreIds = field(default_factory=lambda: StoreIds())
-    stores: list[Codes] = field(default_factory=list)
-    times: list[Instants] = field(default_factory=list)
-    statuses: list[Statuses] = field(default_factory=list)
-    hours: list[Rows] = field(default_factory=list)
-    timezones: list[tuple[int, str]] = field(default_factory=list)
-
-    def add(self, kind: Kind, batch: Batch, now: int | None) -> tuple[int, pl.DataFrame]:
-        """Accept the good rows of a batch; return how many, and ``(line, reason)`` of each other one.
-
-        ``now``, in microseconds: a poll over 24 h after it is from the future; None: no poll is.
-        """
-        rows = batch.rows
-        numbers, id_problems = self.store_ids.numbers(rows["store_id"])
-        rows = rows.with_columns(store=pl.Series(numbers), problem=pl.coalesce("problem", pl.Series(id_problems)))
-        checked = _CHECKS[kind](rows, now)
-        good = checked.filter(pl.col("problem").is_null())
-        _KEEP[kind](self, good)
-        bad = checked.filter(pl.col("problem").is_not_null()).select("line", reason="problem")
-        return good.height, bad
-
-    def _keep_polls(self, rows: pl.DataFrame) -> None:
-        self.stores.append(rows["store"].to_numpy())
-        self.times.append(rows["observed_at"].to_numpy())
-        self.statuses.append(rows["status_code"].to_numpy())
-
-    def _keep_hours(self, rows: pl.DataFrame) -> None:
-        columns = rows.select(pl.col("store", "day_number", "start", "end").cast(pl.Int64))
-        self.hours.append(columns.to_numpy(order="c").reshape(-1, 4))
-
-    def _keep_timezones(self, rows: pl.DataFrame) -> None:
-        self.timezones.extend(rows.select("store", "timezone").iter_rows())
 
 
 class StoreIds:
@@ -120,6 +83,51 @@ class StoreIds:
         self._by_category = np.append(self._by_category, np.array(numbers, dtype=np.int32))
 
 
+@dataclass
+class Accepted:
+    """The good rows of a load, column by column, stores numbered in order of first appearance.
+
+    Polls: ``stores`` int32, ``times`` int64, ``statuses`` uint8. Hours: int64 of shape (rows, 4), columns store,
+    day, start and end, local microseconds as written. Zones: ``(store, name)``. All with repetitions, in the
+    order of the input.
+    """
+
+    store_ids: StoreIds = field(default_factory=StoreIds)
+    stores: list[Codes] = field(default_factory=list)
+    times: list[Instants] = field(default_factory=list)
+    statuses: list[Statuses] = field(default_factory=list)
+    hours: list[Rows] = field(default_factory=list)
+    timezones: list[tuple[int, str]] = field(default_factory=list)
+
+    def add(self, kind: Kind, batch: Batch, now: int | None) -> tuple[int, pl.DataFrame]:
+        """Accept the good rows of a batch; return how many, and ``(line, reason)`` of each other one.
+
+        ``now``, in microseconds: a poll over 24 h after it is from the future; None: no poll is.
+        """
+        rows = batch.rows
+        numbers, id_problems = self.store_ids.numbers(rows["store_id"])
+        rows = rows.with_columns(store=pl.Series(numbers), problem=pl.coalesce("problem", id_problems))
+        rows, cases = _CHECKS[kind](rows, now)
+        wrong = pl.any_horizontal(pl.col("problem").is_not_null(), *(applies for applies, _ in cases))
+        is_bad = rows.select(wrong.fill_null(False)).to_series()
+        good = rows.filter(~is_bad)
+        _KEEP[kind](self, good)
+        reason = pl.coalesce("problem", *(pl.when(applies).then(text) for applies, text in cases))
+        return good.height, rows.filter(is_bad).select("line", reason=reason)
+
+    def _keep_polls(self, rows: pl.DataFrame) -> None:
+        self.stores.append(rows["store"].to_numpy())
+        self.times.append(rows["observed_at"].to_numpy())
+        self.statuses.append(rows["status_code"].to_numpy())
+
+    def _keep_hours(self, rows: pl.DataFrame) -> None:
+        columns = rows.select(pl.col("store", "day_number", "start", "end").cast(pl.Int64))
+        self.hours.append(columns.to_numpy(order="c").reshape(-1, 4))
+
+    def _keep_timezones(self, rows: pl.DataFrame) -> None:
+        self.timezones.extend(rows.select("store", "timezone").iter_rows())
+
+
 def _store_id_problem() -> pl.Expr:
     store_id = pl.col("id")
     length = store_id.str.len_chars()
@@ -133,65 +141,37 @@ def _store_id_problem() -> pl.Expr:
     )  # fmt: skip
 
 
-def _shown(column: str) -> pl.Expr:
-    """A value as a reason shows it: quoted, and cut where it is endless."""
-    text = pl.col(column)
-    cut = pl.when(text.str.len_chars() > 60).then(text.str.head(60) + "…").otherwise(text)
-    return pl.format("'{}'", cut.str.replace_all(r"\p{Cc}", "\ufffd"))
-
-
-def _missing(column: str) -> pl.Expr:
-    text = pl.col(column)
-    return text.is_null() | (text.str.strip_chars() == "")
-
-
-def _first_problem(*cases: tuple[pl.Expr, pl.Expr]) -> pl.Expr:
-    """The problem a row already has, or the first of the cases that applies."""
-    return pl.coalesce("problem", *(pl.when(applies).then(reason) for applies, reason in cases))
-
-
-def _check_polls(rows: pl.DataFrame, now: int | None) -> pl.DataFrame:
-    rows = rows.with_columns(
-        observed_at=_instants(rows["timestamp_utc"]), timestamp_utc=pl.col("timestamp_utc").cast(pl.String)
-    )
+def _check_polls(rows: pl.DataFrame, now: int | None) -> Checked:
     status, observed_at = pl.col("status").str.strip_chars(), pl.col("observed_at")
-    latest = np.iinfo(np.int64).max if now is None else now + _LATEST_US
-    return rows.with_columns(
-        status_code=pl.when(status == "active").then(ACTIVE).when(status == "inactive").then(INACTIVE).cast(pl.UInt8)
-    ).with_columns(
-        problem=_first_problem(
-            (_missing("status"), pl.lit("missing status; valid are active, inactive")),
-            (
-                pl.col("status_code").is_null(),
-                pl.format("unknown status {}; valid are active, inactive", _shown("status")),
-            ),
-            (_missing("timestamp_utc"), pl.lit("missing timestamp_utc")),
-            (
-                observed_at.is_null(),
-                pl.format(
-                    "unreadable timestamp_utc {}; valid are 2023-01-22 12:09:39.388884 UTC and ISO 8601",
-                    _shown("timestamp_utc"),
-                ),
-            ),
-            (observed_at < _YEAR_2000_US, pl.lit("timestamp_utc is before the year 2000")),
-            (
-                observed_at > latest,
-                pl.lit(
-                    "timestamp_utc is more than 24 h in the future" + (f", now is {instant_text(now)}" if now else "")
-                ),
-            ),
-        )
+    parsed = rows.with_columns(
+        observed_at=_instants(rows["timestamp_utc"]),
+        timestamp_utc=pl.col("timestamp_utc").cast(pl.String),
+        status_code=pl.when(status == "active").then(ACTIVE).when(status == "inactive").then(INACTIVE).cast(pl.UInt8),
     )
+    now_is = "" if now is None else f", now is {instant_text(now)}"
+    return parsed, [
+        _missing("status", "valid are active, inactive"),
+        _unless(pl.col("status_code").is_not_null(), "unknown status {}; valid are active, inactive", "status"),
+        _missing("timestamp_utc"),
+        _unless(
+            observed_at.is_not_null(),
+            "unreadable timestamp_utc {}; valid are 2023-01-22 12:09:39.388884 UTC and ISO 8601",
+            "timestamp_utc",
+        ),
+        _unless(observed_at >= _YEAR_2000_US, "timestamp_utc {} is before the year 2000", "timestamp_utc"),
+        _unless(observed_at < LAST_INSTANT, "timestamp_utc {} is after the year 2199", "timestamp_utc"),
+        _unless(
+            pl.lit(True) if now is None else observed_at <= now + DAY_US,
+            f"timestamp_utc {{}} is more than 24 h in the future{now_is}",
+            "timestamp_utc",
+        ),
+    ]
 
 
 def _instants(timestamps: pl.Series) -> pl.Series:
     """Read timestamps as microseconds; null where that fails."""
     if timestamps.dtype.is_temporal():
-        return (
-            timestamps.dt.convert_time_zone("UTC").dt.cast_time_unit("us").cast(pl.Int64)
-            if (isinstance(timestamps.dtype, pl.Datetime) and timestamps.dtype.time_zone)
-            else timestamps.dt.cast_time_unit("us").cast(pl.Int64)
-        )
+        return timestamps.dt.cast_time_unit("us").cast(pl.Int64)  # with or without a zone it counts from UTC
     usual = timestamps.str.to_datetime(_USUAL_TIMESTAMP, time_unit="us", strict=False).cast(pl.Int64)
     unusual = usual.is_null().arg_true()
     return usual.scatter(unusual, _unusual_instants(timestamps.gather(unusual))) if len(unusual) else usual
@@ -200,43 +180,30 @@ def _instants(timestamps: pl.Series) -> pl.Series:
 def _unusual_instants(timestamps: pl.Series) -> pl.Series:
     parts = timestamps.to_frame("text").select(pl.col("text").str.extract_groups(_TIMESTAMP)).unnest("text")
     local = pl.concat_str("date", pl.lit(" "), "clock", pl.col("second").fill_null(":00"))
-    hours, minutes = (
-        pl.col("hours").cast(pl.Int64).fill_null(0),
-        pl.col("minutes").cast(pl.Int64).fill_null(0),
-    )
-    offset = pl.when((hours < 24) & (minutes < 60)).then((hours * 60 + minutes) * 60 * SECOND_US)
+    hours, minutes = (pl.col(name).cast(pl.Int64).fill_null(0) for name in ("hours", "minutes"))
+    offset = pl.when((hours < 24) & (minutes < 60)).then((hours * 60 + minutes) * MINUTE_US)
     return parts.select(
         local.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False).cast(pl.Int64)
         - pl.when(pl.col("sign") == "-").then(-offset).otherwise(offset)
     ).to_series()
 
 
-def _check_hours(rows: pl.DataFrame, _now: int | None) -> pl.DataFrame:
+def _check_hours(rows: pl.DataFrame, _now: int | None) -> Checked:
     day = pl.col("day").str.strip_chars()
-    return rows.with_columns(
+    parsed = rows.with_columns(
         day_number=pl.when(day.str.contains(r"^[0-6]$")).then(day.cast(pl.Int8, strict=False)),
-        start=_by_text(rows["start_time_local"], _start_us, pl.Int64),
-        end=_by_text(rows["end_time_local"], local_time_us, pl.Int64),
-    ).with_columns(
-        problem=_first_problem(
-            (_missing("day"), pl.lit("missing day; valid are 0 (Monday) to 6 (Sunday)")),
-            (
-                pl.col("day_number").is_null(),
-                pl.format("day is {}; valid are 0 (Monday) to 6 (Sunday)", _shown("day")),
-            ),
-            *(
-                case
-                for column, value in (("start_time_local", "start"), ("end_time_local", "end"))
-                for case in (
-                    (_missing(column), pl.lit(f"missing {column}")),
-                    (
-                        pl.col(value).is_null(),
-                        pl.format(f"unreadable {column} {{}}; valid are 09:00 and 09:00:00", _shown(column)),
-                    ),
-                )
-            ),
-        )
+        start=_by_text(rows["start_time_local"], _start_us),
+        end=_by_text(rows["end_time_local"], local_time_us),
     )
+    unreadable = "unreadable {} {{}}; valid are 09:00, 09:00:00 and 23:59:59.999"
+    return parsed, [
+        _missing("day", "valid are 0 (Monday) to 6 (Sunday)"),
+        _unless(pl.col("day_number").is_not_null(), "day is {}; valid are 0 (Monday) to 6 (Sunday)", "day"),
+        _missing("start_time_local"),
+        _unless(pl.col("start").is_not_null(), unreadable.format("start_time_local"), "start_time_local"),
+        _missing("end_time_local"),
+        _unless(pl.col("end").is_not_null(), unreadable.format("end_time_local"), "end_time_local"),
+    ]
 
 
 def _start_us(text: str) -> int | None:
@@ -244,27 +211,39 @@ def _start_us(text: str) -> int | None:
     return None if us == DAY_US else us  # 24:00 ends a day, it begins none
 
 
-def _check_timezones(rows: pl.DataFrame, _now: int | None) -> pl.DataFrame:
+def _check_timezones(rows: pl.DataFrame, _now: int | None) -> Checked:
     name = pl.col("timezone_str").str.strip_chars()
-    return rows.with_columns(timezone=name).with_columns(
-        problem=_first_problem(
-            (_missing("timezone_str"), pl.lit("missing timezone_str")),
-            (
-                ~name.is_in(sorted(timezone_names())),
-                pl.format("unknown zone {}; valid are IANA names such as America/Chicago", _shown("timezone_str")),
-            ),
-        )
-    )
+    return rows.with_columns(timezone=name), [
+        _missing("timezone_str"),
+        _unless(
+            name.is_in(sorted(timezone_names())),
+            "unknown zone {}; valid are IANA names such as America/Chicago",
+            "timezone_str",
+        ),
+    ]
 
 
-def _by_text(texts: pl.Series, read: Callable[[str], int | None], dtype: type[pl.DataType]) -> pl.Series:
+def _missing(column: str, valid: str = "") -> Case:
+    text = pl.col(column)
+    reason = f"missing {column}" + (f"; {valid}" if valid else "")
+    return text.is_null() | (text.str.strip_chars() == ""), pl.lit(reason)
+
+
+def _unless(good: pl.Expr, reason: str, column: str) -> Case:
+    """Say what is wrong with a value that is not good: quoted, without control characters, cut where it is endless."""
+    text = pl.col(column)
+    shown = pl.when(text.str.len_chars() > _SHOWN).then(text.str.head(_SHOWN) + "…").otherwise(text)
+    return ~good, pl.format(reason, pl.format("'{}'", shown.str.replace_all(r"\p{Cc}", "\ufffd")))
+
+
+def _by_text(texts: pl.Series, read: Callable[[str], int | None]) -> pl.Series:
     """Apply ``read`` to each distinct text."""
     distinct = texts.drop_nulls().unique()
     values = [read(text.strip()) for text in distinct]
-    return texts.replace_strict(distinct, pl.Series(values, dtype=dtype), default=None, return_dtype=dtype)
+    return texts.replace_strict(distinct, pl.Series(values, dtype=pl.Int64), default=None)
 
 
-_CHECKS: Final[Mapping[Kind, Callable[[pl.DataFrame, int | None], pl.DataFrame]]] = {
+_CHECKS: Final[Mapping[Kind, Callable[[pl.DataFrame, int | None], Checked]]] = {
     "polls": _check_polls,
     "hours": _check_hours,
     "timezones": _check_timezones,

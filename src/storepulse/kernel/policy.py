@@ -44,6 +44,8 @@ class Policy:
                 raise InputError(f"{name} is {getattr(self, name)!r}; valid are {', '.join(choices)}")
         if self.max_age is not None and self.max_age <= timedelta(0):
             raise InputError(f"max_age is {self.max_age}; it must be longer than nothing")
+        for duration in filter(None, (self.max_age, self.confirm_within)):
+            duration_us(duration)  # raises where it is too long
         if self.confirm_within < timedelta(0):
             raise InputError(f"confirm_within is {self.confirm_within}; it cannot be negative")
 
