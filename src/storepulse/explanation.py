@@ -173,7 +173,7 @@ def _business_hours(hours: WeeklyHours) -> list[str]:
 
 def as_text(explained: Explanation) -> str:
     """Return the explanation for people: local times of the store, and sums that end in the report's figures."""
-    zone = explained.timezone
+    zone, policy = explained.timezone, explained.report.policy
 
     def local(us: int) -> str:
         return local_text(zone, us)
@@ -196,7 +196,7 @@ def as_text(explained: Explanation) -> str:
             f"as of     {instant_text(explained.report.as_of)}",
             f"zone      {zone}",
             f"hours     {', '.join(explained.business_hours) or 'none given: always open'}",
-            f"policy    {explained.report.policy}",
+            f"policy    {policy}",
             "",
             "Sessions (open time in the window)",
             *as_table(
@@ -227,7 +227,7 @@ def as_text(explained: Explanation) -> str:
                 ]
             ),
             "",
-            "Report",
+            "Report" if policy.assume == "unknown" else f"Report (unknown time is booked as {policy.assume})",
             *as_table(
                 [
                     (name.removesuffix("_us"), duration_text(figures[name]), f"{figures[name]:,} µs")

@@ -233,6 +233,8 @@ def _fleet(
     timezones: ArrowTable | None,
 ) -> ingest.MemoryFleet:
     if isinstance(observations, Validated):
+        if business_hours is not None or timezones is not None:
+            raise InputError("a validated fleet has its hours and zones already; give it alone")
         return observations.fleet
     validated = validate(observations, business_hours, timezones)
     if len(validated.quarantine):

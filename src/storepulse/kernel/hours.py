@@ -234,7 +234,7 @@ def _merged(stores: Codes, starts: Instants, ends: Instants, n: int) -> Sessions
     begins, reached = np.empty(len(stores), dtype=np.bool_), np.empty(len(stores), dtype=np.int64)
     _merge_loop(stores, starts, ends, begins, reached)
     first = np.flatnonzero(begins)
-    last = np.append(first[1:], len(stores)) - 1
+    last = np.append(first, len(stores))[1:] - 1
     offsets = np.concatenate([[0], np.cumsum(np.bincount(stores[first], minlength=n))])
     return Sessions(offsets, starts[first], reached[last])
 

@@ -57,10 +57,12 @@ class Window:
         object.__setattr__(self, "name", name)
         object.__setattr__(self, "start_us", instant_us(start))
         object.__setattr__(self, "end_us", instant_us(end))
-        if not (name.isascii() and name.isidentifier()) or name in WINDOW_NAMES:
+        # The columns uptime_min of window x and uptime of window min_x would have one name.
+        taken = name in WINDOW_NAMES or name.startswith(("min_", "max_"))
+        if taken or not (name.isascii() and name.isidentifier()):
             raise InputError(
-                f"a window cannot be called {name!r}; give it letters, digits and underscores, "
-                f"and none of the names that are taken: {', '.join(WINDOW_NAMES)}"
+                f"a window cannot be called {name!r}; give it letters, digits and underscores, no min_ or max_ "
+                f"in front, and none of the names that are taken: {', '.join(WINDOW_NAMES)}"
             )
         if self.start_us >= self.end_us:
             raise InputError(
@@ -95,6 +97,8 @@ def windows(chosen: Sequence[str | Window], as_of: int, hours: WeeklyHours) -> W
     InputError
         A name is unknown, or chosen twice.
     """
+    if isinstance(chosen, str):
+        raise InputError(f"windows is the text {chosen!r}; give a list, such as [{chosen!r}]")
     names = tuple(window if isinstance(window, str) else window.name for window in chosen)
     if repeated := {name for name in names if names.count(name) > 1}:
         raise InputError(f"window {', '.join(sorted(repeated))} is asked for more than once")

@@ -1,0 +1,87 @@
+import numpy as np
+import pytest
+
+from storepulse.kernel.observations import Distinct, distinct
+
+Row = tuple[int, int, int]  # store, time, status: 0 is inactive
+
+
+def of(rows: list[Row], n: int = 4) -> Distinct:
+    """Sort some rows of n stores."""
+    stores, times, statuses = zip(*rows, strict=True) if rows else ((), (), ())
+    return distinct(
+        np.array(stores, dtype=np.int32), np.array(times, dtype=np.int64), np.array(statuses, dtype=np.uint8), n
+    )
+
+
+def rows_of(found: Distinct) -> list[Row]:
+    """Return what was kept, in the order in which it was."""
+    observations = found.observations
+    stores = np.repeat(np.arange(len(observations.offsets) - 1), np.diff(observations.offsets))
+    return list(zip(stores.tolist(), observations.times.tolist(), observations.statuses.tolist(), strict=True))
+
+
+def test_rows_come_in_order_of_store_and_time() -> None:
+    found = of([(1, 5, 1), (0, 9, 0), (1, 3, 0), (0, 2, 1)])
+    assert rows_of(found) == [(0, 2, 1), (0, 9, 0), (1, 3, 0), (1, 5, 1)]
+    assert (found.repeated, found.conflicting) == (0, 0)
+
+
+@pytest.mark.parametrize("rows", [[(0, 5, 1), (0, 5, 0)], [(0, 5, 0), (0, 5, 1)]])
+def test_inactive_wins_over_active_at_one_instant(rows: list[Row]) -> None:
+    found = of(rows)
+    assert rows_of(found) == [(0, 5, 0)]
+    assert (found.repeated, found.conflicting) == (0, 1)
+
+
+def test_one_instant_of_two_stores_is_no_repetition() -> None:
+    found = of([(0, 5, 1), (1, 5, 0), (3, 5, 0)])
+    assert rows_of(found) == [(0, 5, 1), (1, 5, 0), (3, 5, 0)]
+    assert (found.repeated, found.conflicting) == (0, 0)
+
+
+def test_what_was_left_out_is_counted_by_kind() -> None:
+    rows = [(0, 5, 1), (0, 5, 1), (0, 5, 1), (0, 6, 0), (0, 6, 1), (0, 6, 0), (0, 6, 1), (2, 6, 0), (2, 6, 0)]
+    found = of(rows)
+    assert rows_of(found) == [(0, 5, 1), (0, 6, 0), (2, 6, 0)]
+    # Two more of 5 and one more of 6 and of store 2 say the same; two of 6 say the opposite.
+    assert (found.repeated, found.conflicting) == (4, 2)
+
+
+@pytest.mark.parametrize("n", [0, 3])
+def test_no_row_is_no_observation(n: int) -> None:
+    found = of([], n)
+    assert (rows_of(found), found.repeated, found.conflicting) == ([], 0, 0)
+    assert found.observations.offsets.tolist() == [0] * (n + 1)
+
+
+def test_stores_without_observations_have_empty_slices() -> None:
+    observations = of([(3, 7, 1), (1, 5, 0), (3, 6, 0)], 6).observations
+    assert observations.offsets.tolist() == [0, 0, 1, 1, 3, 3, 3]
+    assert observations.times.tolist() == [5, 6, 7]
+    assert observations.statuses.tolist() == [0, 0, 1]
+    assert [array.dtype for array in (observations.times, observations.statuses)] == [np.int64, np.uint8]
+
+
+@pytest.mark.parametrize("since", [0, 1_674_000_000_000_000, -5_000_000_000, -62_135_596_800_000_000])
+@pytest.mark.parametrize("extent", [300, 1 << 55])
+def test_sorted_and_shuffled_rows_give_the_same(since: int, extent: int) -> None:
+    rng = np.random.default_rng(7)
+    n = 3000
+    times = since + rng.integers(0, 300, n) * (extent // 300)
+    columns = zip(rng.integers(0, 40, n).tolist(), times.tolist(), rng.integers(0, 2, n).tolist(), strict=True)
+    rows = list(columns)
+    # An inactive row is the last to be put in, so it stays.
+    kept = {(store, time): (store, time, status) for store, time, status in sorted(rows, key=lambda row: -row[2])}
+    for given in (rows, sorted(rows), sorted(rows, reverse=True), sorted(rows, key=lambda row: row[1])):
+        found = of(given, 40)
+        assert rows_of(found) == sorted(kept.values())
+        assert found.repeated + found.conflicting == n - len(kept)
+        assert found.conflicting == sum(kept[row[:2]] != row for row in rows)
+
+
+def test_the_arrays_that_were_given_stay_as_they_are() -> None:
+    stores = np.array([1, 0, 0], dtype=np.int32)
+    times, statuses = np.array([5, 9, 2]), np.array([1, 0, 1], dtype=np.uint8)
+    distinct(stores, times, statuses, 2)
+    assert (stores.tolist(), times.tolist(), statuses.tolist()) == ([1, 0, 0], [5, 9, 2], [1, 0, 1])

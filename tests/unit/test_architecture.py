@@ -1,0 +1,116 @@
+"""What must hold for the package as a whole: what it offers, what it imports, and when."""
+
+import json
+import pkgutil
+from dataclasses import replace
+from subprocess import run
+from sys import executable
+from typing import Any
+
+import numpy as np
+import pytest
+
+import storepulse
+from storepulse import errors, library, reports
+from storepulse.kernel.availability import availability
+from storepulse.schema import Spans
+from tests.unit.tables import polls
+
+#: What takes a second to load, and what a program that only wants one part does not need.
+HEAVY = {
+    "adbc_driver_manager",
+    "alembic",
+    "numba",
+    "numpy",
+    "pandas",
+    "polars",
+    "pyarrow",
+    "rich.progress",
+    "sqlalchemy",
+}
+#: Alembic runs these itself.
+RUN_BY_ALEMBIC = "storepulse.store.migrations.env"
+
+
+def modules_after(program: str, environment: dict[str, str] | None = None) -> set[str]:
+    """Return what a new interpreter has imported after a program."""
+    program += "\nimport json, sys; print(json.dumps(sorted(sys.modules)), file=sys.stderr)"
+    result = run([executable, "-c", program], env=environment, capture_output=True, text=True, check=True)
+    return set(json.loads(result.stderr.splitlines()[-1]))
+
+
+@pytest.mark.parametrize("module", [storepulse, library])
+def test_what_is_offered_is_sorted_and_there(module: Any) -> None:
+    assert module.__all__ == sorted(module.__all__)
+    assert len(set(module.__all__)) == len(module.__all__)
+    for name in module.__all__:
+        assert getattr(module, name) is getattr(library, name)
+        assert getattr(module, name).__doc__
+    assert set(storepulse.__all__) <= set(dir(storepulse))
+
+
+def test_the_library_offers_what_the_package_offers() -> None:
+    assert library.__all__ == storepulse.__all__
+
+
+def test_a_name_that_is_not_offered_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'storepulse' has no attribute 'uptime'"):
+        _ = storepulse.uptime
+
+
+def test_importing_the_package_loads_nothing_heavy() -> None:
+    assert modules_after("import storepulse") & HEAVY == set()
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["report", "--help"], ["load", "-h"]])
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    program = f"""
+import sys
+from storepulse.cli import main
+sys.argv = ["storepulse", *{words!r}]
+try:
+    main()
+except SystemExit as leaving:
+    assert not leaving.code, leaving.code
+"""
+    assert modules_after(program) & HEAVY == set()
+
+
+def test_a_report_on_tables_loads_no_other_frame_library_and_no_command_line() -> None:
+    program = """
+import polars, storepulse
+polls = {"store_id": ["a"], "status": ["active"], "timestamp_utc": ["2023-01-25 10:00 UTC"]}
+assert storepulse.report(polars.DataFrame(polls)).height == 3
+"""
+    assert modules_after(program) & {"alembic", "pandas", "pyarrow", "rich", "typer"} == set()
+
+
+def test_every_module_can_be_imported_with_an_empty_environment() -> None:
+    found = pkgutil.walk_packages(storepulse.__path__, "storepulse.")
+    names = sorted(module.name for module in found if module.name != RUN_BY_ALEMBIC)
+    assert "storepulse.kernel.timeline" in names
+    program = f"import importlib\nfor name in {names!r}:\n    importlib.import_module(name)"
+    assert set(names) <= modules_after(program, environment={})
+
+
+def test_every_error_is_in_the_tree_and_in_its_drawing() -> None:
+    own = [error for error in vars(errors).values() if isinstance(error, type) and error.__module__ == errors.__name__]
+    assert len(own) > 5
+    for error in own:
+        assert issubclass(error, errors.StorepulseError)
+        assert error.__name__ in (errors.__doc__ or "")
+    assert issubclass(errors.InputError, ValueError)
+    assert issubclass(errors.NotFoundError, LookupError)
+
+
+def test_a_report_holds_its_parts_against_its_business_time(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A timeline that loses a microsecond must never become a report."""
+
+    def losing_a_microsecond(spans: Spans, *rest: Any) -> Any:
+        return availability(replace(spans, ends=spans.ends - np.int64(1)), *rest)
+
+    observations = polls(("a", "active", "2023-01-25 09:00 UTC"), ("a", "inactive", "2023-01-25 09:30 UTC"))
+    storepulse.report(observations)
+    monkeypatch.setattr(reports, "availability", losing_a_microsecond)
+    with pytest.raises(ArithmeticError, match=r"is not the business time of store number 0, window last_hour"):
+        storepulse.report(observations)

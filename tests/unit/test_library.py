@@ -1,0 +1,389 @@
+from collections.abc import Callable
+from datetime import UTC, date, datetime
+from typing import Any, TypeAlias
+
+import pandas as pd
+import polars as pl
+import pyarrow as pa
+import pytest
+
+import storepulse
+from storepulse import InputError, NotFoundError, Window
+from storepulse.schema import DAY_US, HOUR_US, SECOND_US, instant_us
+from tests.unit.tables import EVERY_DAY, hours, polls, row, up_down_unknown, zones
+
+Into: TypeAlias = Callable[[pl.DataFrame], Any]
+
+OBSERVATIONS = polls(
+    ("a", "active", "2023-01-25 09:00:00 UTC"),
+    ("a", "inactive", "2023-01-25 16:30:00.5 UTC"),
+    ("b", "inactive", "2023-01-25 18:00:00 UTC"),
+)
+HOURS = hours(("a", EVERY_DAY, "09:00", "17:00"))
+ZONES = zones({"a": "UTC"})
+AS_OF = "2023-01-25 18:00:00 UTC"
+
+
+def pandas_frame(table: pl.DataFrame) -> pd.DataFrame:
+    return pd.DataFrame(table.to_dict(as_series=False))
+
+
+def arrow_table(table: pl.DataFrame) -> Any:
+    return pa.table(table)
+
+
+def record_batches(table: pl.DataFrame) -> Any:
+    return pa.RecordBatchReader.from_batches(pa.table(table).schema, pa.table(table).to_batches(max_chunksize=1))
+
+
+def polars_frame(table: pl.DataFrame) -> pl.DataFrame:
+    return table
+
+
+class OnlyTheInterface:
+    """A table of a library that nobody has heard of."""
+
+    def __init__(self, table: pl.DataFrame) -> None:
+        self._table = table
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._table.__arrow_c_stream__(requested_schema)
+
+
+LIBRARIES = [pandas_frame, arrow_table, record_batches, polars_frame, OnlyTheInterface]
+
+
+def observed_at(timestamps: Any) -> int:
+    """Return the instant of the only observation in a table with these timestamps, in microseconds."""
+    report = storepulse.report(
+        pa.table({"store_id": ["a"], "status": ["active"], "timestamp_utc": timestamps}), windows=["last_hour"]
+    )
+    return int(report["end_us"].item())
+
+
+# --- tables in, tables out ---------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("into", LIBRARIES)
+def test_tables_of_every_library_give_the_same_numbers(into: Into) -> None:
+    report = storepulse.report(into(OBSERVATIONS), into(HOURS), into(ZONES), as_of=AS_OF)
+    # Open 09:00 to 17:00; down from 16:30:00.5 on.
+    down = HOUR_US // 2 - SECOND_US // 2
+    assert up_down_unknown(report, "a", "last_day", 1) == (8 * HOUR_US - down, down, 0)
+    assert up_down_unknown(report, "b", "last_day", 1) == (0, DAY_US, 0)
+
+
+@pytest.mark.parametrize("into", LIBRARIES)
+def test_every_function_takes_tables_of_every_library(into: Into) -> None:
+    tables = into(OBSERVATIONS), into(HOURS), into(ZONES)
+    assert storepulse.validate(*tables).quarantine.height == 0
+    tables = into(OBSERVATIONS), into(HOURS), into(ZONES)
+    assert storepulse.timeline(*tables, start="2023-01-25").height == 3
+    tables = into(OBSERVATIONS), into(HOURS), into(ZONES)
+    assert storepulse.outages(*tables, start="2023-01-25").height == 2
+    assert storepulse.sessions(into(HOURS), into(ZONES), start="2023-01-25", end="2023-01-26").height == 1
+
+
+@pytest.mark.parametrize("name", ["report", "timeline", "outages"])
+def test_a_result_goes_straight_into_pandas_and_pyarrow(name: str) -> None:
+    result = getattr(storepulse, name)(OBSERVATIONS, HOURS, ZONES)
+    frame = pd.DataFrame.from_arrow(result)  # type: ignore[attr-defined]  # new in pandas 3
+    assert list(frame.columns) == result.columns
+    assert len(frame) == len(result)
+    assert pl.DataFrame(pa.table(result)).equals(result)
+
+
+def test_a_result_keeps_its_ids_and_instants_in_pandas_and_pyarrow() -> None:
+    sessions = storepulse.sessions(HOURS, ZONES, start="2023-01-25", end="2023-01-26")
+    frame = pd.DataFrame.from_arrow(sessions)  # type: ignore[attr-defined]
+    assert frame["store_id"].tolist() == ["a"]
+    assert frame["start"].tolist() == [pd.Timestamp("2023-01-25T09:00Z")]
+    assert pa.table(sessions)["end"].to_pylist() == [datetime(2023, 1, 25, 17, tzinfo=UTC)]
+
+
+def test_a_table_of_another_kind_is_refused_with_the_columns_that_are_needed() -> None:
+    with pytest.raises(InputError, match=r"no column status; it has .*needs store_id, status, timestamp_utc"):
+        storepulse.report(storepulse.sessions(HOURS, ZONES, start="2023-01-25", end="2023-01-26"))
+
+
+def test_no_argument_is_changed() -> None:
+    observations, business_hours, timezones = OBSERVATIONS.clone(), HOURS.clone(), ZONES.clone()
+    frame = pandas_frame(OBSERVATIONS)
+    storepulse.report(observations, business_hours, timezones)
+    storepulse.report(frame)
+    assert observations.equals(OBSERVATIONS)
+    assert business_hours.equals(HOURS)
+    assert timezones.equals(ZONES)
+    assert frame.equals(pandas_frame(OBSERVATIONS))
+
+
+# --- ids ---------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", [pl.Int64, pl.UInt64])
+def test_integer_ids_keep_every_digit(dtype: type[pl.DataType]) -> None:
+    ids = pl.Series([8419537941919820731, 8419537941919820732, 12], dtype=dtype)
+    observations = polls(*(("", "active", "2023-01-25 10:00 UTC") for _ in ids)).with_columns(store_id=ids)
+    found = storepulse.report(observations, windows=["last_hour"])["store_id"].to_list()
+    assert found == ["12", "8419537941919820731", "8419537941919820732"]
+    assert storepulse.report(observations.to_pandas(), windows=["last_hour"])["store_id"].to_list() == found
+
+
+def test_integer_ids_in_one_table_and_text_in_another_are_the_same_stores() -> None:
+    observations = polls(("", "active", "2023-01-25 10:00 UTC")).with_columns(store_id=pl.lit(7))
+    report = storepulse.report(
+        observations, hours(("7", EVERY_DAY, "09:00", "10:00")), zones({"7": "UTC"}), windows=["last_day"]
+    )
+    assert up_down_unknown(report, "7", "last_day", HOUR_US) == (1, 0, 0)
+
+
+def test_leading_zeros_make_another_store() -> None:
+    report = storepulse.report(
+        polls(("7", "active", "2023-01-25 10:00 UTC"), ("007", "inactive", "2023-01-25 10:00 UTC")),
+        windows=["last_hour"],
+    )
+    assert report["store_id"].to_list() == ["007", "7"]
+    assert report["uptime_us"].to_list() == [0, HOUR_US]
+
+
+@pytest.mark.parametrize("dtype", [pl.Float64, pl.Float32])
+def test_ids_that_are_floats_are_refused_in_every_table(dtype: type[pl.DataType]) -> None:
+    def spoiled(table: pl.DataFrame) -> pl.DataFrame:
+        return table.with_columns(store_id=pl.lit(8.41954e18, dtype=dtype))
+
+    for tables in (
+        (spoiled(OBSERVATIONS), None, None),
+        (OBSERVATIONS, spoiled(HOURS), None),
+        (OBSERVATIONS, None, spoiled(ZONES)),
+    ):
+        with pytest.raises(InputError, match=r"^store_id in .* digits of the ids; keep it as text or 64-bit integers$"):
+            storepulse.report(*tables)
+
+
+def test_integers_that_pandas_made_floats_beside_a_missing_one_are_refused() -> None:
+    frame = pandas_frame(OBSERVATIONS)
+    frame["store_id"] = [8419537941919820732, None, 12]
+    with pytest.raises(InputError, match="digits of the ids; keep it as text or 64-bit integers"):
+        storepulse.report(frame)
+
+
+@pytest.mark.parametrize("dtype", [pl.Categorical, pl.Enum(["a", "b", "active", "inactive"])])
+def test_categories_are_text(dtype: pl.DataType) -> None:
+    observations = OBSERVATIONS.with_columns(pl.col("store_id", "status").cast(dtype))
+    expected = storepulse.report(OBSERVATIONS)
+    assert storepulse.report(observations).equals(expected)
+    frame = pandas_frame(OBSERVATIONS).astype({"store_id": "category", "status": "category"})
+    assert storepulse.report(frame).equals(expected)
+
+
+# --- timestamps --------------------------------------------------------------------------------------
+
+NOON = instant_us("2023-01-25 12:00:00 UTC")
+
+
+@pytest.mark.parametrize("unit", ["s", "ms", "us", "ns"])
+@pytest.mark.parametrize("zone", [None, "UTC", "America/New_York", "+01:00"])
+def test_datetimes_of_every_unit_and_zone_are_instants(unit: str, zone: str | None) -> None:
+    noon = NOON // {"s": 1_000_000, "ms": 1000, "us": 1}.get(unit, 1) * (1000 if unit == "ns" else 1)
+    assert observed_at(pa.array([noon], pa.timestamp(unit, zone))) == NOON
+
+
+def test_naive_datetimes_are_utc() -> None:
+    naive = datetime(2023, 1, 25, 12)  # noqa: DTZ001
+    assert observed_at([naive]) == NOON
+    assert observed_at(["2023-01-25 12:00:00"]) == NOON
+
+
+def test_aware_datetimes_are_the_instants_that_they_are() -> None:
+    frame = pandas_frame(OBSERVATIONS)
+    expected = storepulse.report(OBSERVATIONS)
+    instants = pd.to_datetime(frame["timestamp_utc"].str.removesuffix(" UTC"), format="ISO8601", utc=True)
+    for zone in ("UTC", "America/New_York", "Australia/Lord_Howe"):
+        frame["timestamp_utc"] = instants.dt.tz_convert(zone)
+        assert storepulse.report(frame).equals(expected)
+    frame["timestamp_utc"] = instants.dt.tz_convert(None).astype("datetime64[ns]")
+    assert storepulse.report(frame).equals(expected)
+
+
+def test_nanoseconds_are_cut_off() -> None:
+    assert observed_at(pa.array([NOON * 1000 + 999], pa.timestamp("ns", "UTC"))) == NOON
+
+
+def test_a_date_is_its_midnight() -> None:
+    assert observed_at([date(2023, 1, 25)]) == NOON - 12 * HOUR_US
+
+
+def test_missing_datetimes_are_bad_rows() -> None:
+    observations = OBSERVATIONS.with_columns(
+        timestamp_utc=pl.Series([datetime(2023, 1, 25, 12, tzinfo=UTC), None, datetime(1999, 12, 31, tzinfo=UTC)])
+    )
+    quarantine = storepulse.validate(observations).quarantine
+    assert quarantine["line"].to_list() == [2, 3]
+    assert quarantine["reason"][0] == "missing timestamp_utc"
+    assert quarantine["reason"][1].endswith("is before the year 2000")
+
+
+def test_an_observation_at_the_end_of_the_calendar_is_a_bad_row() -> None:
+    sentinel = polls(("a", "active", "2023-01-25 18:00 UTC"), ("a", "active", "9999-12-31 23:59:59 UTC"))
+    validated = storepulse.validate(sentinel, HOURS, ZONES)
+    assert validated.quarantine["line"].to_list() == [2]
+    report = storepulse.report(validated, windows=["last_day", "today"])
+    assert report["uptime_us"].to_list() == [8 * HOUR_US, 8 * HOUR_US]
+
+
+# --- bad rows ----------------------------------------------------------------------------------------
+
+BAD_OBSERVATIONS = polls(
+    ("a", "activ", "2023-01-25 10:00:00 UTC"),
+    ("a", "active", "2023-01-25 10:00:00 UTC"),
+    ("", "active", "2023-01-25 10:00:00 UTC"),
+    ("a", "active", "soon"),
+    ("a", "active", "1999-12-31 23:59:59 UTC"),
+)
+
+
+def test_validate_sets_bad_rows_aside_with_table_line_row_and_reason() -> None:
+    validated = storepulse.validate(
+        BAD_OBSERVATIONS, hours(("a", [0, 7], "09:00", "17:00"), ("a", [1], "9 am", "17:00")), zones({"a": "Mars"})
+    )
+    quarantine = validated.quarantine
+    assert quarantine.schema == {
+        "table": pl.String,
+        "line": pl.Int64,
+        "raw": pl.String,
+        "reason": pl.String,
+    }
+    assert quarantine.select("table", "line").rows() == [
+        ("observations", 1), ("observations", 3), ("observations", 4), ("observations", 5),
+        ("business_hours", 2), ("business_hours", 3), ("timezones", 1),
+    ]  # fmt: skip
+    reasons = quarantine["reason"].to_list()
+    assert reasons[0] == "unknown status 'activ'; valid are active, inactive"
+    assert reasons[1] == "missing store_id"
+    assert reasons[2].startswith("unreadable timestamp_utc 'soon'; valid are")
+    assert reasons[4] == "day is '7'; valid are 0 (Monday) to 6 (Sunday)"
+    assert reasons[5].startswith("unreadable start_time_local '9 am'; valid are")
+    assert reasons[6].startswith("unknown zone 'Mars'; valid are")
+    assert '"activ"' in quarantine["raw"][0]
+
+
+def test_the_good_rows_stand_for_the_tables() -> None:
+    validated = storepulse.validate(BAD_OBSERVATIONS)
+    good = polls(("a", "active", "2023-01-25 10:00:00 UTC"))
+    assert storepulse.report(validated).equals(storepulse.report(good))
+    assert storepulse.timeline(validated).equals(storepulse.timeline(good))
+    assert storepulse.outages(validated).equals(storepulse.outages(good))
+
+
+def test_bad_rows_stop_a_report_that_nobody_validated() -> None:
+    message = r"^4 rows make no sense; the first is row 1 of observations, .*'activ'.*storepulse\.validate"
+    with pytest.raises(InputError, match=message):
+        storepulse.report(BAD_OBSERVATIONS)
+
+
+def test_good_tables_have_an_empty_quarantine() -> None:
+    assert storepulse.validate(OBSERVATIONS, HOURS, ZONES).quarantine.height == 0
+    assert storepulse.validate().quarantine.height == 0
+
+
+@pytest.mark.parametrize("column", ["store_id", "status", "timestamp_utc"])
+def test_a_missing_column_is_named(column: str) -> None:
+    with pytest.raises(InputError, match=f"has no column {column}; it has .* and needs store_id, status"):
+        storepulse.report(OBSERVATIONS.drop(column))
+
+
+@pytest.mark.parametrize("name", ["day", "dayOfWeek", "day_of_week", "DAY"])
+@pytest.mark.parametrize("dtype", [pl.String, pl.Int8, pl.Int64, pl.Float64])
+def test_the_weekday_goes_by_several_names_and_types(name: str, dtype: type[pl.DataType]) -> None:
+    business_hours = HOURS.with_columns(pl.col("day").cast(pl.Int64).cast(dtype)).rename({"day": name})
+    assert storepulse.report(OBSERVATIONS, business_hours, ZONES).equals(storepulse.report(OBSERVATIONS, HOURS, ZONES))
+
+
+# --- options -----------------------------------------------------------------------------------------
+
+
+def test_chosen_stores_are_reported_alone_each_once_and_in_order() -> None:
+    report = storepulse.report(OBSERVATIONS, stores=["b", "a", "b"], as_of=AS_OF, windows=["last_hour"])
+    assert report["store_id"].to_list() == ["a", "b"]
+    alone = storepulse.report(OBSERVATIONS, HOURS, ZONES, stores=["b"], as_of=AS_OF)
+    assert alone.equals(storepulse.report(OBSERVATIONS, HOURS, ZONES, as_of=AS_OF).filter(store_id="b"))
+    assert storepulse.report(OBSERVATIONS, stores=[], as_of=AS_OF).height == 0
+
+
+def test_a_store_that_no_table_knows_is_not_found() -> None:
+    with pytest.raises(NotFoundError, match="there is no store 'c'; it is in none of the tables") as caught:
+        storepulse.report(OBSERVATIONS, stores=["a", "c"])
+    assert (caught.value.kind, caught.value.name) == ("store", "c")
+
+
+@pytest.mark.parametrize("as_of", [AS_OF, instant_us(AS_OF), datetime(2023, 1, 25, 18, tzinfo=UTC)])
+def test_as_of_is_text_or_microseconds_or_an_aware_datetime(as_of: Any) -> None:
+    report = storepulse.report(OBSERVATIONS, as_of=as_of)
+    assert report["end_us"].unique().to_list() == [instant_us(AS_OF)]
+
+
+def test_windows_of_every_kind_stand_in_the_order_of_the_question() -> None:
+    own = Window("own", "2023-01-25T09:00Z", "2023-01-25T10:00Z")
+    report = storepulse.report(OBSERVATIONS, HOURS, ZONES, windows=[own, "yesterday", "last_hour"], stores=["a"])
+    assert report["window"].to_list() == ["own", "yesterday", "last_hour"]
+    assert row(report, "a", "own")["uptime_us"] == HOUR_US
+
+
+def test_a_timeline_is_of_the_last_week_unless_a_start_is_given() -> None:
+    spans = storepulse.timeline(OBSERVATIONS, as_of=AS_OF)
+    assert spans["start"].min() == datetime(2023, 1, 18, 18, tzinfo=UTC)
+    assert spans.select("start", "end", "status", "confirmed").rows()[0] == (
+        datetime(2023, 1, 18, 18, tzinfo=UTC),
+        datetime(2023, 1, 25, 16, 30, 0, 500_000, tzinfo=UTC),
+        "up",
+        False,
+    )
+    later = storepulse.timeline(OBSERVATIONS, as_of=AS_OF, start="2023-01-25T17:00Z")
+    assert later.select("store_id", "start", "status").rows() == [
+        ("a", datetime(2023, 1, 25, 17, tzinfo=UTC), "down"),
+        ("b", datetime(2023, 1, 25, 17, tzinfo=UTC), "down"),
+    ]
+
+
+def test_outages_are_listed_with_their_ends_and_their_open_time() -> None:
+    # Open from 09:00 to 17:00.
+    observations = polls(
+        ("a", "active", "2023-01-24 09:00 UTC"),
+        ("a", "inactive", "2023-01-24 16:30 UTC"),
+        ("a", "active", "2023-01-25 10:00 UTC"),
+    )
+    # What was seen at 10:00 was seen in the opening of that day, and speaks for its first hour too.
+    found = storepulse.outages(observations, HOURS, ZONES, as_of=AS_OF)
+    began, closed = datetime(2023, 1, 24, 16, 30, tzinfo=UTC), datetime(2023, 1, 24, 17, tzinfo=UTC)
+    assert found.rows() == [("a", began, closed, HOUR_US // 2)]
+    # Without that rule the outage goes on over the night, which is closed and not counted.
+    policy = storepulse.Policy(prefer_in_session=False)
+    found = storepulse.outages(observations, HOURS, ZONES, as_of=AS_OF, policy=policy)
+    assert found.rows() == [("a", began, datetime(2023, 1, 25, 10, tzinfo=UTC), 3 * HOUR_US // 2)]
+    cut = storepulse.outages(observations, HOURS, ZONES, start="2023-01-24T16:45Z", as_of="2023-01-24T17:00Z")
+    assert cut.select("start", "downtime_us").rows() == [(datetime(2023, 1, 24, 16, 45, tzinfo=UTC), HOUR_US // 4)]
+
+
+@pytest.mark.parametrize("name", ["timeline", "outages"])
+def test_an_interval_without_length_is_refused(name: str) -> None:
+    with pytest.raises(InputError, match=r"is not after start 2023-01-25 18:00:00 UTC$"):
+        getattr(storepulse, name)(OBSERVATIONS, start=AS_OF, as_of=AS_OF)
+
+
+def test_sessions_are_clipped_to_what_was_asked_for() -> None:
+    found = storepulse.sessions(
+        hours(("a", EVERY_DAY, "09:00", "17:00"), ("b", EVERY_DAY, "00:00", "00:00")),
+        zones({"a": "UTC", "b": "UTC", "c": "UTC"}),
+        start="2023-01-25T10:00Z",
+        end="2023-01-25T12:00Z",
+    )
+    bounds = datetime(2023, 1, 25, 10, tzinfo=UTC), datetime(2023, 1, 25, 12, tzinfo=UTC)
+    assert found.rows() == [(store, *bounds) for store in "abc"]
+    with pytest.raises(InputError, match="is not after start"):
+        storepulse.sessions(HOURS, start="2023-01-25", end="2023-01-25")
+
+
+def test_sessions_on_a_day_when_nobody_is_open_are_none() -> None:
+    found = storepulse.sessions(hours(("a", [0], "09:00", "17:00")), start="2023-01-25", end="2023-01-26")
+    assert found.height == 0
+    assert found.columns == ["store_id", "start", "end"]
