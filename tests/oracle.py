@@ -154,9 +154,7 @@ def _time_of_day_us(text: str) -> int:
     """Read ``HH:MM``, ``HH:MM:SS`` or ``HH:MM:SS.ffffff``."""
     hour, minute, second, *_ = [*text.split(":"), "0"]
     whole, _, fraction = second.partition(".")
-    return (
-        int(hour) * HOUR_US + int(minute) * MINUTE_US + int(whole) * SECOND_US + int(fraction.ljust(6, "0"))
-    )
+    return int(hour) * HOUR_US + int(minute) * MINUTE_US + int(whole) * SECOND_US + int(fraction.ljust(6, "0"))
 
 
 def _merged(intervals: list[Interval]) -> list[Interval]:
@@ -176,6 +174,28 @@ def _to_us(instant: datetime) -> int:
 
 def _from_us(instant_us: int) -> datetime:
     return EPOCH + timedelta(microseconds=instant_us)
+
+
+# --- calendar windows ---------------------------------------------------------------------------------------
+
+
+def calendar_windows(zone_name: str, as_of_us: int) -> list[Window]:
+    """Return the calendar windows of one zone: from one local midnight to another, each on its own date."""
+    zone = ZoneInfo(zone_name)
+    today = _from_us(as_of_us).astimezone(zone).date()
+    monday = today - timedelta(days=today.weekday())
+    month = today.replace(day=1)
+    previous_month = (month - timedelta(days=1)).replace(day=1)
+    next_month = (month + timedelta(days=31)).replace(day=1)
+    dates = {
+        "today": (today, today + timedelta(days=1)),
+        "yesterday": (today - timedelta(days=1), today),
+        "this_week": (monday, monday + timedelta(days=7)),
+        "previous_week": (monday - timedelta(days=7), monday),
+        "this_month": (month, next_month),
+        "previous_month": (previous_month, month),
+    }
+    return [(name, _to_utc_us(first, 0, zone), _to_utc_us(end, 0, zone)) for name, (first, end) in dates.items()]
 
 
 # --- the rule ----------------------------------------------------------------------------------------
@@ -270,9 +290,7 @@ def outages(spans: Iterable[Span]) -> list[Outage]:
 
 def _summary(spans: list[Span], seen: int) -> Answer:
     def measure(*statuses: str, only_confirmed: bool = False) -> int:
-        return sum(
-            e - s for s, e, status, sure in spans if status in statuses and (sure or not only_confirmed)
-        )
+        return sum(e - s for s, e, status, sure in spans if status in statuses and (sure or not only_confirmed))
 
     down_runs = outages(spans)
     return Answer(

@@ -15,6 +15,7 @@ import polars as pl
 from storepulse.errors import InputError
 from storepulse.kernel.availability import Availability, availability
 from storepulse.kernel.hours import reach, sessions, tzdata_version
+from storepulse.kernel.observations import sort_each
 from storepulse.kernel.outages import outages_in
 from storepulse.kernel.policy import Policy
 from storepulse.kernel.timeline import timeline
@@ -63,7 +64,8 @@ def reconstruct(
     fleet: Fleet, start: int, end: int, as_of: int, policy: Policy, *, merged: bool = True
 ) -> Reconstruction:
     """Return the timeline of every store over ``[start, end)``, as it is known at ``as_of``."""
-    end = max(start, min(end, as_of))
+    end = min(end, as_of)
+    start = min(start, end)
     observations = fleet.observations(start, end, as_of)
     first_seen, last_seen = _seen(observations, start, end)
     hours = sessions(fleet.hours, *reach(fleet.hours, first_seen, last_seen, start, end))
@@ -89,7 +91,7 @@ def latest(fleet: Fleet) -> int:
     """
     as_of = fleet.latest_observation()
     if as_of is None:
-        raise InputError("there are no observations yet; load polls first, or name an instant with as_of")
+        raise InputError("there are no observations yet; load polls first, or name an instant (as_of, --as-of)")
     return as_of
 
 
@@ -221,6 +223,7 @@ def warm_up() -> None:
     hours = WeeklyHours(none.astype(np.int32), none, none, none, np.zeros(1, dtype=np.int32), (DEFAULT_TIMEZONE,))
     observations = Observations(np.zeros(2, dtype=np.int64), none, none.astype(np.uint8))
     laid = windows(DEFAULT_WINDOWS, ELAPSED_US["last_week"], hours)
+    sort_each(observations.offsets, observations.times)
     open_hours = sessions(hours, laid.starts[:, 0], laid.ends[:, 0])
     spans = timeline(observations, open_hours, 0, ELAPSED_US["last_week"], Policy())
     availability(spans, open_hours, observations, laid, ELAPSED_US["last_week"])

@@ -55,28 +55,21 @@ def test_the_oracle_gives_the_worked_answer(name: str) -> None:
     assert instant_us(options["as_of"]) == as_of_us
     max_age = options.get("max_age_minutes")
     answers = oracle.answers(
-        [
-            (row["store_id"], instant_us(row["timestamp_utc"]), row["status"])
-            for row in rows_of(name, "polls.csv")
-        ],
+        [(row["store_id"], instant_us(row["timestamp_utc"]), row["status"]) for row in rows_of(name, "polls.csv")],
         [
             (row["store_id"], int(row["day"]), row["start_time_local"], row["end_time_local"])
             for row in rows_of(name, "hours.csv")
         ],
         {row["store_id"]: row["timezone_str"] for row in rows_of(name, "timezones.csv")},
         as_of_us=as_of_us,
-        windows=[
-            (window, as_of_us - hours * oracle.HOUR_US, as_of_us) for window, hours in WINDOW_HOURS.items()
-        ],
+        windows=[(window, as_of_us - hours * oracle.HOUR_US, as_of_us) for window, hours in WINDOW_HOURS.items()],
         rules=oracle.Rules(
             interpolation=options.get("interpolation", "previous"),
             prefer_in_session=options.get("prefer_in_session", True),
             max_age_us=None if max_age is None else max_age * oracle.MINUTE_US,
         ),
     )
-    assert {
-        key: {part: getattr(answers[key], part) for part in parts} for key, parts in expected.items()
-    } == expected
+    assert {key: {part: getattr(answers[key], part) for part in parts} for key, parts in expected.items()} == expected
 
 
 @pytest.mark.parametrize("name", CASES)

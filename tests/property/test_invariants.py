@@ -13,6 +13,7 @@ import storepulse
 from tests import oracle
 from tests.oracle import DAY_US, HOUR_US, MINUTE_US
 from tests.property.strategies import (
+    FEWER,
     RULES,
     Assume,
     Case,
@@ -35,11 +36,15 @@ DURATIONS = ["uptime_us", "downtime_us", "unknown_us", "business_us", "longest_o
 assumptions = st.sampled_from(["unknown", "active", "inactive"])
 
 
-def columns_of(report: pl.DataFrame, store: str, window: str, names: list[str]) -> dict[str, int]:
-    """Return some columns of the one row of a store and window."""
-    row = report.filter(pl.col("store_id") == store, pl.col("window") == window).select(names)
-    assert row.height == 1
-    return row.to_dicts()[0]
+def rows_of(report: pl.DataFrame) -> dict[tuple[str, str], dict[str, int]]:
+    """Return the rows of a report by store and window."""
+    rows = {(row["store_id"], row["window"]): row for row in report.to_dicts()}
+    assert len(rows) == report.height
+    return rows
+
+
+def chosen(row: dict[str, int], names: list[str]) -> dict[str, int]:
+    return {name: row[name] for name in names}
 
 
 def holds(report: pl.DataFrame, condition: pl.Expr) -> bool:
@@ -71,6 +76,7 @@ def test_uptime_lies_between_its_bounds(case: Case, assume: Assume) -> None:
     assert holds(report, (pl.col("uptime_min_us") >= 0) & (pl.col("uptime_max_us") <= pl.col("business_us")))
 
 
+@FEWER
 @given(cases(max_stores=3))
 def test_assume_moves_unknown_time_and_nothing_else(case: Case) -> None:
     plain = case.report()
@@ -85,45 +91,43 @@ def test_assume_moves_unknown_time_and_nothing_else(case: Case) -> None:
     assert inactive["downtime_us"].equals(plain["downtime_us"] + unknown)
 
 
+@FEWER
 @given(cases(max_stores=2), st.lists(st.integers(-9 * DAY_US, DAY_US), min_size=3, max_size=5, unique=True))
 def test_a_window_split_anywhere_adds_up(case: Case, shifts: list[int]) -> None:
     cuts = {case.as_of_us + shift for shift in shifts} | {at for _, at, _ in case.observations[:4]}
     parts = [(f"part_{start}", start, end) for start, end in pairwise(sorted(cuts))]
     whole = ("whole", parts[0][1], parts[-1][2])
-    report = replace(case, extra_windows=(whole, *parts)).report()
+    rows = rows_of(replace(case, extra_windows=(whole, *parts)).report())
     for store in case.stores:
-        total = columns_of(report, store, "whole", [*ADDITIVE, "outages", "longest_outage_us"])
-        split = report.filter(pl.col("store_id") == store, pl.col("window").str.starts_with("part"))
-        assert split.select(ADDITIVE).sum().to_dicts()[0] == {name: total[name] for name in ADDITIVE}
+        total, split = rows[store, "whole"], [rows[store, name] for name, _, _ in parts]
+        assert {name: sum(part[name] for part in split) for name in ADDITIVE} == chosen(total, ADDITIVE)
         # An outage that a cut parts counts on both sides of it.
-        assert split["outages"].sum() - len(parts) < total["outages"] <= split["outages"].sum()
-        assert (
-            split["longest_outage_us"].max() <= total["longest_outage_us"] <= split["longest_outage_us"].sum()
-        )
+        outages, longest = ([part[name] for part in split] for name in ("outages", "longest_outage_us"))
+        assert sum(outages) - len(parts) < total["outages"] <= sum(outages)
+        assert max(longest) <= total["longest_outage_us"] <= sum(longest)
 
 
 @given(cases(max_stores=3))
 def test_an_hour_is_at_most_its_day_and_a_day_at_most_its_week(case: Case) -> None:
-    report = case.report()
+    rows = rows_of(case.report())
     names = [*ADDITIVE, "outages", "longest_outage_us"]
     for store in case.stores:
-        hour, day, week = (
-            columns_of(report, store, f"last_{name}", names) for name in ("hour", "day", "week")
-        )
+        hour, day, week = (rows[store, f"last_{name}"] for name in ("hour", "day", "week"))
         assert all(hour[name] <= day[name] <= week[name] for name in names)
         assert all(hour[name] <= HOUR_US and day[name] <= DAY_US for name in DURATIONS)
 
 
+@FEWER
 @given(cases(max_stores=3))
 def test_every_number_is_a_view_of_one_timeline(case: Case) -> None:
     start = case.as_of_us - 7 * DAY_US
-    asked = {"start": start, "as_of": case.as_of_us, "policy": case.policy()}
-    spans = storepulse.timeline(*case.tables(), **asked)
+    tables, policy = case.tables(), case.policy()
+    spans = storepulse.timeline(*tables, start=start, as_of=case.as_of_us, policy=policy)
     lengths = spans.with_columns((pl.col("end") - pl.col("start")).dt.total_microseconds().alias("us"))
-    outages = storepulse.outages(*case.tables(), **asked)
-    report = case.report()
+    outages = storepulse.outages(*tables, start=start, as_of=case.as_of_us, policy=policy)
+    rows = rows_of(case.report())
     for store in case.stores:
-        week = columns_of(report, store, "last_week", [*ADDITIVE, "outages", "longest_outage_us"])
+        week = rows[store, "last_week"]
         own, down = lengths.filter(store_id=store), outages.filter(store_id=store)["downtime_us"]
         assert own.filter(status="up")["us"].sum() == week["uptime_us"]
         assert own.filter(status="down")["us"].sum() == week["downtime_us"] == down.sum()
@@ -135,6 +139,7 @@ def test_every_number_is_a_view_of_one_timeline(case: Case) -> None:
 # --- what must not matter ----------------------------------------------------------------------------
 
 
+@FEWER
 @given(cases(max_stores=3), st.randoms(use_true_random=False))
 def test_order_and_repetition_of_the_input_change_no_byte(case: Case, random: Random) -> None:
     expected = as_bytes(case.report())
@@ -159,6 +164,7 @@ def test_order_and_repetition_of_the_input_change_no_byte(case: Case, random: Ra
     assert as_bytes(again) == expected
 
 
+@FEWER
 @given(cases(max_stores=3))
 def test_a_store_does_not_depend_on_the_other_stores(case: Case) -> None:
     together = case.report()
@@ -168,6 +174,7 @@ def test_a_store_does_not_depend_on_the_other_stores(case: Case) -> None:
         assert own.equals(case.report(stores=[store]))
 
 
+@FEWER
 @given(
     cases(max_stores=3),
     st.lists(st.tuples(st.integers(1, 3 * DAY_US), st.booleans()), min_size=1, max_size=5),
@@ -175,9 +182,7 @@ def test_a_store_does_not_depend_on_the_other_stores(case: Case) -> None:
 def test_nothing_after_as_of_matters(case: Case, later: list[tuple[int, bool]]) -> None:
     seen = [row for row in case.observations if row[1] <= case.as_of_us]
     extra = [
-        (store, case.as_of_us + shift, "active" if up else "inactive")
-        for store in case.stores
-        for shift, up in later
+        (store, case.as_of_us + shift, "active" if up else "inactive") for store in case.stores for shift, up in later
     ]
     for all_stores in (True, False):
         # The tables of hours and zones name the stores that are left, so the list of stores is the same.
@@ -191,6 +196,7 @@ def test_nothing_after_as_of_matters(case: Case, later: list[tuple[int, bool]]) 
 # --- what must go one way ----------------------------------------------------------------------------
 
 
+@FEWER
 @given(cases(max_stores=3), st.lists(st.integers(0, 1000), min_size=1, max_size=3))
 def test_turning_an_observation_up_never_lowers_uptime(case: Case, picks: list[int]) -> None:
     if not case.observations:
@@ -205,6 +211,7 @@ def test_turning_an_observation_up_never_lowers_uptime(case: Case, picks: list[i
     assert after["unknown_us"].equals(before["unknown_us"])
 
 
+@FEWER
 @given(cases(max_stores=3), st.integers(1, 8 * DAY_US), st.integers(0, 8 * DAY_US))
 def test_a_shorter_max_age_only_turns_known_time_into_unknown(case: Case, age_us: int, more_us: int) -> None:
     ages = [age_us, age_us + more_us, None]
@@ -251,9 +258,7 @@ def a_case_and_its_mirror_image(draw: st.DrawFn) -> tuple[Case, Case]:
     is rounded down).
     """
     openings = draw(
-        st.lists(
-            st.tuples(st.integers(0, WEEK_MINUTES // GRID - 1), st.integers(1, 24 * 60 // GRID)), max_size=6
-        )
+        st.lists(st.tuples(st.integers(0, WEEK_MINUTES // GRID - 1), st.integers(1, 24 * 60 // GRID)), max_size=6)
     )
     # The two ends of the window are the first and the last instant at which an observation may be.
     start, *inner, end = sorted(draw(st.lists(instants_off_the_grid(), min_size=2, max_size=10, unique=True)))
@@ -293,4 +298,5 @@ def test_reversing_time_swaps_previous_and_next(pair: tuple[Case, Case]) -> None
     ahead, back = pair
     # An observation at the start of a window is in it, one at its end is not: their number may differ.
     names = [name for name in ADDITIVE if name != "observations"] + ["outages", "longest_outage_us"]
-    assert columns_of(ahead.report(), "1", "whole", names) == columns_of(back.report(), "1", "whole", names)
+    one, other = (rows_of(case.report())["1", "whole"] for case in (ahead, back))
+    assert chosen(one, names) == chosen(other, names)

@@ -113,7 +113,8 @@ class Accepted:
         good = rows.filter(~is_bad)
         _KEEP[kind](self, good)
         reason = pl.coalesce("problem", *(pl.when(applies).then(text) for applies, text in cases))
-        return good.height, rows.filter(is_bad).select("line", reason=reason)
+        # In one chunk: over several, nested formats of Polars 2.1 run past the end of the first.
+        return good.height, rows.filter(is_bad).rechunk().select("line", reason=reason)
 
     def _keep_polls(self, rows: pl.DataFrame) -> None:
         self.stores.append(rows["store"].to_numpy())

@@ -69,7 +69,8 @@ def availability(
         business_us=business_us,
         uptime_min_us=by_status[:, :, ACTIVE, 1],
         uptime_max_us=business_us - by_status[:, :, INACTIVE, 1],
-        observations=_observations(observations, windows.starts, ends),
+        # One made at as_of itself is known by then.
+        observations=_observations(observations, windows.starts, np.minimum(windows.ends, as_of + 1)),
     )
 
 

@@ -35,11 +35,7 @@ def distinct(stores: Codes, times: Instants, statuses: Statuses, n: int) -> Dist
     offsets = np.concatenate([[0], np.cumsum(counts)])
     keys = np.empty(len(times), dtype=np.int64)
     _group_loop(stores, times, statuses, offsets[:-1].copy(), keys)
-    disordered = np.zeros(n, dtype=np.bool_)
-    _disorder_loop(offsets, keys, disordered)
-    # Polls mostly come in order of time; NumPy sorts the rest with wide vectors, which Numba does not.
-    for store in np.flatnonzero(disordered).tolist():
-        keys[offsets[store] : offsets[store + 1]].sort()
+    sort_each(offsets, keys)
     times, statuses = keys >> 1, (keys & 1).astype(np.uint8)
 
     again = np.append(False, times[1:] == times[:-1])[: len(times)]
@@ -47,6 +43,15 @@ def distinct(stores: Codes, times: Instants, statuses: Statuses, n: int) -> Dist
     if not again.any():
         return Distinct(Observations(offsets, times, statuses), 0, 0)
     return _without(again, offsets, times, statuses)
+
+
+def sort_each(offsets: Offsets, keys: npt.NDArray[np.int64]) -> None:
+    """Sort the keys of each store, in place; most of the time they are in order already."""
+    disordered = np.zeros(len(offsets) - 1, dtype=np.bool_)
+    _disorder_loop(offsets, keys, disordered)
+    # NumPy sorts with wide vectors, which Numba does not.
+    for store in np.flatnonzero(disordered).tolist():
+        keys[offsets[store] : offsets[store + 1]].sort()
 
 
 def _without(again: npt.NDArray[np.bool_], offsets: Offsets, times: Instants, statuses: Statuses) -> Distinct:

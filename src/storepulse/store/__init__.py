@@ -7,15 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import astuple
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
-import polars as pl
+import numpy.typing as npt
 
 from storepulse.errors import NotFoundError, SchemaVersionError, StoreError
+from storepulse.kernel.observations import sort_each
 from storepulse.schema import DEFAULT_TIMEZONE, Codes, Observations, WeeklyHours
 from storepulse.store import sqlite
 
@@ -24,6 +26,7 @@ if TYPE_CHECKING:
 
     from storepulse.store.loads import Load, Loaded
 
+_LARGEST: Final = np.iinfo(np.int32).max
 _OBSERVATIONS_SQL: Final = resources.files(__name__).joinpath("observations.sql").read_text(encoding="utf-8")
 
 
@@ -56,9 +59,12 @@ class Store:
             The file is of a newer version.
         """
         self._check_there()
-        with sqlite.snapshot(self.path) as read:
-            _check_version(read("SELECT version_num FROM alembic_version", {"version": pl.String}).item())
-            yield Snapshot(read, store_ids)
+        with sqlite.snapshot(self.path) as reader:
+            if not reader.rows("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"):
+                raise StoreError(f"{self.path} is a database, but no store of storepulse")
+            [(version,)] = reader.rows("SELECT version_num FROM alembic_version")
+            _check_version(version)
+            yield Snapshot(reader, store_ids)
 
     def write(self, loaded: Loaded) -> Load:
         """Write a load, all of it or nothing; return its record. Makes the store if it is not there."""
@@ -72,7 +78,7 @@ class Store:
     def reading(self) -> Iterator[Connection]:
         """Open a transaction for the small things: lists of stores, loads and quarantined rows."""
         self._check_there()
-        with sqlite.sqlalchemy_errors(self._engine), self._engine.connect() as connection:
+        with sqlite.driver_errors(self.path), self._engine.connect() as connection:
             _check_version(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
             yield connection
 
@@ -101,67 +107,71 @@ def _check_version(found: str) -> None:
 class Snapshot:
     """A fleet as a store has it at one moment (see `storepulse.schema.Fleet`)."""
 
-    def __init__(self, read: sqlite.Read, store_ids: Sequence[str] | None) -> None:
-        self._read = read
-        stores = self._stores(store_ids)
-        self.store_ids = stores["store_id"].to_list()
-        self._numbers: Codes = stores["store"].to_numpy()
-        everything = pl.DataFrame({"first": [0], "last": [np.iinfo(np.int32).max]}, schema=_RANGE)
+    def __init__(self, reader: sqlite.Reader, store_ids: Sequence[str] | None) -> None:
+        self._reader = reader
+        stores = self._all_stores() if store_ids is None else self._named_stores(store_ids)
+        self.store_ids = [store_id for _, store_id in stores]
+        self._numbers: Codes = np.array([number for number, _ in stores], dtype=np.int32)
         # The whole fleet is one range of numbers, chosen stores are as many ranges of one.
-        self._ranges = everything if store_ids is None else stores.select(first="store", last="store").cast(_RANGE)
+        self._ranges = [(0, _LARGEST)] if store_ids is None else [(number, number) for number, _ in stores]
         self.hours = self._hours()
 
     def latest_observation(self) -> int | None:
-        """Return when anything was last observed, at any store of the fleet."""
-        latest = self._read("SELECT max(last_observed_at) FROM loads", {"latest": pl.Int64}, None).item()
-        return None if latest is None else int(latest)
+        """Return when anything was last observed, at any store that the file knows."""
+        latest: list[tuple[int | None]] = self._reader.rows("SELECT max(last_observed_at) FROM loads")
+        return latest[0][0]
 
     def observations(self, start: int, end: int, as_of: int) -> Observations:
         """Return what a timeline over ``[start, end)`` needs, nothing of it after ``as_of``."""
-        bounds = self._ranges.select(start=start, end=end, as_of=as_of, first="first", last="last")
-        columns = {"store": pl.Int32, "observation": pl.Int64}
-        rows = self._read(_OBSERVATIONS_SQL, columns, bounds.cast(pl.Int64))
-        stores = self._positions(rows["store"])
-        if len(stores) and (np.diff(stores) < 0).any():
-            raise StoreError("the store gave observations out of order; its file is damaged")
-        counts = np.bincount(stores, minlength=len(self.store_ids))
-        observed = rows["observation"].to_numpy()
+        found = self._grouped(_OBSERVATIONS_SQL, start=start, end=end, as_of=as_of)
+        counts = np.zeros(len(self.store_ids), dtype=np.int64)
+        counts[self._positions(found.stores)] = found.counts
         offsets = np.concatenate([[0], np.cumsum(counts)])
-        return Observations(offsets, observed >> 1, (observed & 1).astype(np.uint8))
+        sort_each(offsets, found.values)  # they are in order, but SQLite does not promise it
+        return Observations(offsets, found.values >> 1, (found.values & 1).astype(np.uint8))
 
-    def _stores(self, store_ids: Sequence[str] | None) -> pl.DataFrame:
-        columns = {"store": pl.Int32, "store_id": pl.String}
-        if store_ids is None:
-            return self._read("SELECT store, store_id FROM stores ORDER BY store", columns, None)
-        asked = pl.DataFrame({"store_id": sorted(set(store_ids))}, schema={"store_id": pl.String})
-        stores = self._read("SELECT store, store_id FROM stores WHERE store_id = ?1", columns, asked)
-        if missing := set(store_ids) - set(stores["store_id"]):
-            raise NotFoundError("store", min(missing), "`storepulse stores` lists the ones that are known")
-        return stores.sort("store")
+    def _all_stores(self) -> list[tuple[int, str]]:
+        return self._reader.rows("SELECT store, store_id FROM stores ORDER BY store")
+
+    def _named_stores(self, store_ids: Sequence[str]) -> list[tuple[int, str]]:
+        stores = []
+        for store_id in sorted(set(store_ids)):
+            found = self._reader.rows("SELECT store, store_id FROM stores WHERE store_id = :id", id=store_id)
+            if not found:
+                raise NotFoundError("store", store_id, "`storepulse stores` lists the ones that are known")
+            stores += found
+        return sorted(stores)
 
     def _hours(self) -> WeeklyHours:
-        rows = self._read(
-            "SELECT store, day, start_local_us, end_local_us FROM business_hours WHERE store BETWEEN ?1 AND ?2",
-            {"store": pl.Int32, "day": pl.Int64, "start": pl.Int64, "end": pl.Int64},
-            self._ranges,
+        found = self._grouped(
+            "SELECT store, group_concat(day || ',' || start_local_us || ',' || end_local_us)"
+            " FROM business_hours WHERE store BETWEEN :first AND :last GROUP BY store"
         )
-        zones = self._read(
-            "SELECT store, timezone FROM timezones WHERE store BETWEEN ?1 AND ?2",
-            {"store": pl.Int32, "timezone": pl.String},
-            self._ranges,
-        )
-        names = sorted({DEFAULT_TIMEZONE, *zones["timezone"].unique()})
-        codes = np.full(len(self.store_ids), names.index(DEFAULT_TIMEZONE), dtype=np.int32)
-        by_name = {name: code for code, name in enumerate(names)}
-        codes[self._positions(zones["store"])] = zones["timezone"].replace_strict(by_name, return_dtype=pl.Int32)
-        return WeeklyHours(
-            self._positions(rows["store"]), rows["day"].to_numpy(), rows["start"].to_numpy(), rows["end"].to_numpy(),
-            codes, tuple(names),
-        )  # fmt: skip
+        days, starts, ends = found.values.reshape(-1, 3).T
+        zones = [
+            row
+            for first, last in self._ranges
+            for row in self._reader.rows(
+                "SELECT store, timezone FROM timezones WHERE store BETWEEN :first AND :last", first=first, last=last
+            )
+        ]
+        names = sorted({DEFAULT_TIMEZONE, *(name for _, name in zones)})
+        codes = {name: code for code, name in enumerate(names)}
+        zone_of = np.full(len(self.store_ids), codes[DEFAULT_TIMEZONE], dtype=np.int32)
+        zone_of[self._positions([number for number, _ in zones])] = [codes[name] for _, name in zones]
+        rows_of = np.repeat(self._positions(found.stores), found.counts // 3)
+        return WeeklyHours(rows_of, days, starts, ends, zone_of, tuple(names))
 
-    def _positions(self, numbers: pl.Series) -> Codes:
+    def _grouped(self, sql: str, **parameters: int) -> sqlite.Grouped:
+        """Run a query for each range of stores, and put the results together."""
+        parts = [self._reader.grouped(sql, first=first, last=last, **parameters) for first, last in self._ranges]
+        if not parts:
+            nothing = np.empty(0, dtype=np.int64)
+            return sqlite.Grouped(nothing.astype(np.int32), nothing, nothing)
+        return sqlite.Grouped(
+            *(np.concatenate(column) for column in zip(*(astuple(part) for part in parts), strict=True))
+        )
+
+    def _positions(self, numbers: npt.ArrayLike) -> Codes:
         """Turn the numbers that the store gives its stores into positions in ``store_ids``."""
-        return np.searchsorted(self._numbers, numbers.to_numpy()).astype(np.int32)
-
-
-_RANGE: Final = pl.Schema({"first": pl.Int64, "last": pl.Int64})
+        return np.searchsorted(self._numbers, np.asarray(numbers, dtype=np.int32)).astype(np.int32)

@@ -1,23 +1,22 @@
-"""What is particular to the embedded store: one SQLite file.
+"""What is particular to the embedded store: one SQLite file, in WAL mode, so that readers work while a load runs.
 
-Written through SQLAlchemy, in WAL mode, so that readers work while a load runs; read in bulk through ADBC,
-which hands whole columns over without making a Python object of each value.
+Everything goes through Python's own SQLite library. A second copy of SQLite in the process (such as a bulk
+reading driver brings along) would drop the locks of the first whenever it closes the file, as POSIX locks
+belong to processes: a store can be damaged by that.
 """
 
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import quote
 
-import adbc_driver_manager
-import adbc_driver_sqlite
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from storepulse.errors import InputError, StoreError, StoreUnavailableError
 from storepulse.schema import Codes, Instants, Statuses
@@ -27,15 +26,6 @@ if TYPE_CHECKING:
 
 _BUSY_TIMEOUT_MS: Final = 60_000
 _ROWS_PER_STATEMENT: Final = 300
-
-Columns: TypeAlias = Mapping[str, "type[pl.DataType]"]
-
-
-class Read(Protocol):
-    """Run a query on a snapshot."""
-
-    def __call__(self, sql: str, columns: Columns, parameters: pl.DataFrame | None = None) -> pl.DataFrame:
-        """Return the rows as ``columns``; the query runs once for each row of ``parameters`` (?1, ?2, … in it)."""
 
 
 def path_of(url: str) -> Path:
@@ -107,40 +97,54 @@ def insert(connection: Connection, table: str, rows: npt.NDArray[np.int64], on_c
     return changed
 
 
+@dataclass(frozen=True)
+class Grouped:
+    """Integers of some stores: the number of each store, how many values it has, and all values."""
+
+    stores: Codes
+    counts: npt.NDArray[np.int64]
+    values: npt.NDArray[np.int64]
+
+
+class Reader:
+    """Queries on the store as it was at one moment."""
+
+    def __init__(self, connection: sqlite3.Connection) -> None:
+        self._connection = connection
+
+    def rows(self, sql: str, **parameters: str | int) -> list[tuple[Any, ...]]:
+        """Return all rows of a query."""
+        return self._connection.execute(sql, parameters).fetchall()
+
+    def grouped(self, sql: str, **parameters: int) -> Grouped:
+        """Return the integers that a query gives as ``(store, comma-separated text)``, a row a store.
+
+        One text a store instead of one Python object a value: as fast as a driver made for bulk reads.
+        """
+        rows = sorted((store, text) for store, text in self.rows(sql, **parameters) if text)
+        return Grouped(
+            np.array([store for store, _ in rows], dtype=np.int32),
+            np.array([text.count(",") + 1 for _, text in rows], dtype=np.int64),
+            np.fromstring(",".join(text for _, text in rows), dtype=np.int64, sep=","),
+        )
+
+
 @contextmanager
-def snapshot(path: Path) -> Iterator[Read]:
-    """Read the store as it is at this moment, in one transaction, without keeping a writer waiting."""
+def snapshot(path: Path) -> Iterator[Reader]:
+    """Read the store as it is at this moment, in one transaction, without keeping a writer waiting.
+
+    Raises
+    ------
+    StoreUnavailableError, StoreError
+        As with `writing`.
+    """
     uri = f"file:{quote(str(path))}?mode=rw"
     with (
-        _driver_errors(path),
-        adbc_driver_sqlite.connect(uri) as database,
-        adbc_driver_manager.AdbcConnection(database) as connection,
+        driver_errors(path),
+        closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_MS / 1000)) as connection,
     ):
-
-        def read(sql: str, columns: Columns, parameters: pl.DataFrame | None = None) -> pl.DataFrame:
-            with adbc_driver_manager.AdbcStatement(connection) as statement:
-                statement.set_sql_query(sql)
-                if parameters is not None:
-                    statement.prepare()
-                    statement.bind_stream(parameters)
-                stream, _ = statement.execute_query()
-                # SQLite has no types of columns; the driver guesses, and of an empty result it guesses wrong.
-                return pl.DataFrame(stream).select(
-                    pl.nth(place).cast(dtype).alias(name) for place, (name, dtype) in enumerate(columns.items())
-                )
-
-        read(f"PRAGMA busy_timeout = {_BUSY_TIMEOUT_MS}", {"timeout": pl.Int64})
-        connection.set_autocommit(False)
-        yield read
-
-
-@contextmanager
-def _driver_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except adbc_driver_manager.Error as error:
-        kind = StoreUnavailableError if isinstance(error, adbc_driver_manager.OperationalError) else StoreError
-        raise kind(f"cannot read the store {path}: {str(error).splitlines()[0]}") from error
+        connection.execute("BEGIN")
+        yield Reader(connection)
 
 
 @contextmanager
@@ -154,22 +158,18 @@ def writing(made: Engine) -> Iterator[Connection]:
     StoreError
         The file is no store, or damaged.
     """
-    with (
-        sqlalchemy_errors(made),
-        made.execution_options(writes=True).begin() as connection,
-    ):
+    with driver_errors(made.url.database), made.execution_options(writes=True).begin() as connection:
         yield connection
 
 
 @contextmanager
-def sqlalchemy_errors(made: Engine) -> Iterator[None]:
-    """Turn what the driver raises into the errors of the store."""
-    from sqlalchemy.exc import DatabaseError, OperationalError
-
+def driver_errors(path: object) -> Iterator[None]:
+    """Turn what SQLite raises, directly or through SQLAlchemy, into the errors of the store."""
     try:
         yield
-    except OperationalError as error:
-        raise StoreUnavailableError(f"the store {made.url.database} failed: {error.orig}") from error
-    except (DatabaseError, sqlite3.Error) as error:
+    except Exception as error:
         original = getattr(error, "orig", error)
-        raise StoreError(f"the store {made.url.database} failed: {original}") from error
+        if not isinstance(original, sqlite3.Error):
+            raise
+        kind = StoreUnavailableError if isinstance(original, sqlite3.OperationalError) else StoreError
+        raise kind(f"the store {path} failed: {original}") from error

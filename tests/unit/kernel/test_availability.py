@@ -75,7 +75,8 @@ def test_the_bounds_come_from_confirmed_spans_alone() -> None:
         (100, 200, NO_LIMIT, 1),  # made while closed
         (60, 61, NO_LIMIT, 1),
         (59, 60, NO_LIMIT, 0),
-        (0, 1000, 60, 1),  # nothing at or after as_of
+        (0, 1000, 60, 2),  # also one made at as_of
+        (0, 1000, 59, 1),  # nothing after it
         (400, 1000, 60, 0),
     ],
 )
