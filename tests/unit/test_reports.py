@@ -400,7 +400,7 @@ def test_a_store_that_was_observed_long_ago_is_reported() -> None:
 
 
 def test_without_an_observation_there_is_no_instant_to_report_for() -> None:
-    with pytest.raises(InputError, match="no observations yet; load polls first, or name an instant with as_of"):
+    with pytest.raises(InputError, match="no observations yet; load polls first, or name an instant"):
         run_report(fleet(polls()), version="1.2.3")
 
 

@@ -19,7 +19,7 @@ from polars.exceptions import PolarsError
 
 from storepulse.errors import InputError
 from storepulse.ingest.sources import Kind, Source
-from storepulse.schema import INPUT_COLUMNS
+from storepulse.schema import BEGINNING_OF_TIME, END_OF_TIME, INPUT_COLUMNS
 
 _BLOCK: Final = 16 << 20
 _LONGEST_LINE: Final = 256 << 20
@@ -78,7 +78,7 @@ def table_batch(kind: Kind, table: pl.DataFrame, name: str, *, first_line: int =
     rows = pl.DataFrame([*(_as_text(column, name) for column in columns), lines]).with_columns(problem=_NO_PROBLEM)
 
     def raw(numbers: Sequence[int]) -> list[bytes]:
-        chosen = table[[number - first_line for number in numbers]]
+        chosen = _readable(table[[number - first_line for number in numbers]])
         return [json.dumps(row, default=str, ensure_ascii=False).encode() for row in chosen.iter_rows(named=True)]
 
     return Batch(rows, raw)
@@ -87,15 +87,43 @@ def table_batch(kind: Kind, table: pl.DataFrame, name: str, *, first_line: int =
 _NO_PROBLEM: Final = pl.lit(None, dtype=pl.String)
 
 
+def _readable(table: pl.DataFrame) -> pl.DataFrame:
+    """Return a table with its datetimes as text, or as numbers outside the years 1 to 9999, which have no text."""
+
+    def text(instants: pl.Series) -> pl.Series:
+        us = _microseconds(instants)
+        sensible = (us > BEGINNING_OF_TIME) & (us < END_OF_TIME)
+        numbers = instants.to_physical().cast(pl.String)
+        return instants.set(~sensible, None).cast(pl.String).zip_with(sensible.fill_null(True), numbers)
+
+    return table.with_columns(text(column) for column in table if column.dtype == pl.Datetime)
+
+
+def _microseconds(instants: pl.Series) -> pl.Series:
+    """Return datetimes as microseconds; those outside the years 1 to 9999 as the nearer end of them."""
+    unit = instants.dtype.time_unit if isinstance(instants.dtype, pl.Datetime) else "us"
+    numbers = instants.to_physical()  # with a zone or without, it counts from 1970 in UTC
+    if unit == "ns":
+        return numbers // 1000
+    scale = 1000 if unit == "ms" else 1
+    return numbers.clip(BEGINNING_OF_TIME // scale, END_OF_TIME // scale) * scale
+
+
 def _as_text(column: pl.Series, name: str) -> pl.Series:
     if column.name == "store_id" and column.dtype.is_float():
         raise InputError(
             f"store_id in {name} is {column.dtype}, which loses digits of the ids; keep it as text or 64-bit integers"
         )
-    if column.name == "timestamp_utc" and column.dtype.is_temporal():
-        return column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column
+    if column.dtype == pl.Duration:
+        raise InputError(
+            f"{column.name} in {name} is {column.dtype}; valid are text, and what the column is named after"
+        )
+    if column.name == "timestamp_utc" and column.dtype in (pl.Date, pl.Datetime):
+        return _microseconds(column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column)
     if column.name == "day" and column.dtype.is_float():
-        column = column.cast(pl.Int64, strict=False)  # pandas makes floats of integers beside a missing value
+        # pandas makes floats of integers beside a missing value
+        whole = column.cast(pl.Int64, strict=False)
+        return whole.cast(pl.String).zip_with((whole == column).fill_null(True), column.cast(pl.String))
     return column.cast(pl.String)
 
 
@@ -142,7 +170,10 @@ def _csv(source: Source, blocks: Iterator[bytes]) -> Iterator[Batch]:
 
 def _header(source: Source, line: bytes) -> tuple[str, list[str]]:
     text = line.decode("utf-8", errors="replace").rstrip("\r")
-    headers = {delimiter: next(csv.reader([text], delimiter=delimiter), []) for delimiter in _DELIMITERS}
+    try:
+        headers = {delimiter: next(csv.reader([text], delimiter=delimiter), []) for delimiter in _DELIMITERS}
+    except csv.Error as error:
+        raise InputError(f"{source.name} ({source.kind}) does not begin with a line of column names: {error}") from None
     for delimiter, titles in headers.items():
         try:
             _positions(source.kind, titles, source.name)
@@ -153,6 +184,10 @@ def _header(source: Source, line: bytes) -> tuple[str, list[str]]:
 
 
 def _csv_batch(block: bytes, first_line: int, delimiter: str, width: int, positions: dict[str, int]) -> Batch:
+    if b'"' in block:
+        # Where quotes are in play each line must be read for itself: what a stray one does to its row shall
+        # not depend on what follows.
+        return _csv_batch_by_line(block, first_line, delimiter, width, positions)
     height = block.count(b"\n") + (not block.endswith(b"\n") and bool(block))
     names = [str(place) for place in range(width)]
     try:
@@ -161,11 +196,11 @@ def _csv_batch(block: bytes, first_line: int, delimiter: str, width: int, positi
             has_header=False,
             separator=delimiter,
             schema=dict.fromkeys(names, pl.String),
-            low_memory=True,
+            quote_char=None,
         )
         as_lines = fields.height == height
     except PolarsError:
-        as_lines = False  # a line with too many fields, or not UTF-8, or an open quote
+        as_lines = False  # a line with too many fields, or not UTF-8
     if not as_lines:
         return _csv_batch_by_line(block, first_line, delimiter, width, positions)
     rows = fields.select(
@@ -232,8 +267,10 @@ def _json_batch(kind: Kind, lines: list[bytes], first_line: int) -> Batch:
         if not line.strip():
             continue
         row, problem = _json_object(line)
+        if not isinstance(row.get("store_id"), str | None):
+            problem = f"store_id is {json.dumps(row['store_id'])[:60]}; valid are text and whole numbers"
         for column, other_names in INPUT_COLUMNS[kind].items():
-            table[column].append(next((row[name] for name in (column, *other_names) if name in row), None))
+            table[column].append(_json_text(next((row[name] for name in (column, *other_names) if name in row), None)))
         table["line"].append(number)
         table["problem"].append(problem)
 
@@ -243,17 +280,17 @@ def _json_batch(kind: Kind, lines: list[bytes], first_line: int) -> Batch:
     return Batch(_text_rows(table), raw)
 
 
-def _json_object(line: bytes) -> tuple[dict[str, str | None], str | None]:
+def _json_object(line: bytes) -> tuple[dict[str, Any], str | None]:
     try:
-        # Numbers stay as they are written: a 19-digit id must not pass through a float.
-        row = json.loads(line, parse_int=str, parse_float=str, parse_constant=str)
+        # Whole numbers stay as they are written: a 19-digit id must not pass through a float.
+        row = json.loads(line, parse_int=str)
     except UnicodeDecodeError:
         return {}, "not UTF-8 text"
     except (ValueError, RecursionError) as error:
         return {}, f"not a JSON object: {error}"
     if not isinstance(row, dict):
         return {}, "not a JSON object"
-    return {name: _json_text(value) for name, value in row.items()}, None
+    return row, None
 
 
 def _json_text(value: object) -> str | None:
@@ -265,7 +302,8 @@ def _json_text(value: object) -> str | None:
 
 def _parquet(source: Source, reader: io.BufferedReader) -> Iterator[Batch]:
     try:
-        table = pl.scan_parquet(source.path if source.path else io.BytesIO(reader.read()))
+        # From its bytes, not from its name: the name may look like a pattern, and the bytes may be compressed.
+        table = pl.scan_parquet(io.BytesIO(reader.read()))
         height = table.select(pl.len()).collect().item()
         for start in range(0, max(height, 1), _PARQUET_ROWS):
             part = table.slice(start, _PARQUET_ROWS).collect()

@@ -11,15 +11,19 @@ import hashlib
 import io
 import os
 import sys
+import zlib
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Final, Literal
 
-import zstandard
-
 from storepulse.errors import InputError
+
+if sys.version_info >= (3, 14):
+    from compression import zstd
+else:
+    from backports import zstd
 
 Kind = Literal["polls", "hours", "timezones"]
 Progress = Callable[[str, int, int | None], None]
@@ -119,8 +123,8 @@ def opened(source: Source, progress: Progress | None = None) -> Iterator[tuple[S
         with _raw(source) as raw:
             stream = Stream(source, raw, progress)
             yield stream, _decompressed(io.BufferedReader(stream, _BLOCK))
-    except (OSError, EOFError, zstandard.ZstdError) as error:
-        # BadGzipFile is an OSError; a gzip file cut short is an EOFError.
+    except (OSError, EOFError, zlib.error, zstd.ZstdError) as error:
+        # Damaged compression shows in all of these ways; a file cut short is an EOFError.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
         raise InputError(f"cannot read {source.name} ({source.kind}): {reason}") from error
 
@@ -139,6 +143,5 @@ def _decompressed(reader: io.BufferedReader) -> io.BufferedReader:
     if magic.startswith(_GZIP_MAGIC):
         return io.BufferedReader(gzip.GzipFile(fileobj=reader), _BLOCK)
     if magic == _ZSTANDARD_MAGIC:
-        frames = zstandard.ZstdDecompressor().stream_reader(reader, read_across_frames=True)
-        return io.BufferedReader(frames, _BLOCK)
+        return io.BufferedReader(zstd.ZstdFile(reader), _BLOCK)
     return reader

@@ -171,8 +171,8 @@ def _check_polls(rows: pl.DataFrame, now: int | None) -> Checked:
 
 def _instants(timestamps: pl.Series) -> pl.Series:
     """Read timestamps as microseconds; null where that fails."""
-    if timestamps.dtype.is_temporal():
-        return timestamps.dt.cast_time_unit("us").cast(pl.Int64)  # with or without a zone it counts from UTC
+    if timestamps.dtype == pl.Int64:
+        return timestamps  # read already
     usual = timestamps.str.to_datetime(_USUAL_TIMESTAMP, time_unit="us", strict=False).cast(pl.Int64)
     unusual = usual.is_null().arg_true()
     return usual.scatter(unusual, _unusual_instants(timestamps.gather(unusual))) if len(unusual) else usual

@@ -1,0 +1,63 @@
+"""A way to call the command line inside this process, and a small store to call it on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from storepulse import cli
+from tests.fixtures import tables
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What a command left: its exit code, standard output and standard error."""
+
+    code: int
+    out: bytes
+    err: str
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
+    """Call ``storepulse`` with some words, in an empty folder and with nothing of it in the environment."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("STOREPULSE_DATABASE_URL", raising=False)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.setattr(cli, "_now", lambda: tables.NOW)
+
+    def call(*words: str | Path) -> Ran:
+        monkeypatch.setattr("sys.argv", ["storepulse", *map(str, words)])
+        capsysbinary.readouterr()
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        out, err = capsysbinary.readouterr()
+        code = left.value.code
+        return Ran(code if isinstance(code, int) else 0 if code is None else 1, out, err.decode())
+
+    return call
+
+
+FILES = ["--polls", "polls.csv", "--hours", "hours.csv", "--timezones", "timezones.csv"]
+
+
+@pytest.fixture
+def files(tmp_path: Path) -> list[str]:
+    """Write a small fleet into the folder, one poll of it bad; return the options that name it."""
+    contents = tables.CONTENTS | {"polls": tables.POLLS + "3,activ,2023-01-24 10:00:00 UTC\n"}
+    for kind, content in contents.items():
+        tables.write(tmp_path / f"{kind}.csv", content)
+    return FILES
+
+
+@pytest.fixture
+def loaded(run: Run, files: list[str]) -> list[str]:
+    """Load the small fleet into the default store; return the options that name it."""
+    assert run("load", *files).code == 0
+    return []

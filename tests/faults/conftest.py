@@ -1,0 +1,64 @@
+"""A fleet large enough that loading it takes a second or two, made once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from storepulse import demo, ingest
+from storepulse.ingest.sources import Kind
+from storepulse.reports import run_report, written
+from storepulse.store import Store, connect
+from tests.fixtures import tables
+
+KINDS: tuple[Kind, ...] = ("polls", "hours", "timezones")
+STORES = 1_600
+
+
+def load(store: Store, folder: Path) -> None:
+    """Load the files of a folder, in this process, and keep no connection open."""
+    names = {kind: [str(folder / f"{kind}.csv")] for kind in KINDS}
+    writer = Store(store.path)
+    ingest.load(writer, names, now=tables.NOW, version=tables.VERSION)
+    writer._engine.dispose()
+
+
+def report(store: Store) -> bytes:
+    """Return the exact report of a store, as bytes."""
+    with store.snapshot() as fleet:
+        return written(run_report(fleet, version=tables.VERSION), "parquet")
+
+
+@dataclass(frozen=True)
+class Fleet:
+    """Files of two fleets, as options of the command; the small one is what a store holds already."""
+
+    folder: Path
+    options: list[str]
+    small: Path
+    stores: int
+    polls: int
+    only_small: bytes
+    only_large: bytes
+    both: bytes
+
+
+@pytest.fixture(scope="session")
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+    """Make both fleets, and the reports of undisturbed loads."""
+    folder, small = tmp_path_factory.mktemp("large"), tmp_path_factory.mktemp("small")
+    demo.write_files(folder, pl.Series([f"{store:019}" for store in range(STORES)]))
+    demo.write_files(small, pl.Series([f"s{store}" for store in range(20)]), days=3, seed=5)
+    stores = tmp_path_factory.mktemp("undisturbed")
+    large, both = connect(f"sqlite:///{stores / 'large.db'}"), connect(f"sqlite:///{stores / 'both.db'}")
+    load(large, folder)
+    load(both, small)
+    only_small = report(both)
+    load(both, folder)
+    with tables.database(large.path) as connection:
+        ((polls,),) = connection.execute("SELECT count(*) FROM observations")
+    options = [word for kind in KINDS for word in (f"--{kind}", str(folder / f"{kind}.csv"))]
+    return Fleet(folder, options, small, STORES, polls, only_small, report(large), report(both))

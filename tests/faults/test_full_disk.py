@@ -1,0 +1,94 @@
+"""A full disk: a clear error, everything that was there is still there, and it goes on once there is room."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storepulse.store import connect
+from tests.faults.conftest import Fleet, load, report
+from tests.fixtures import tables
+from tests.fixtures.commands import start
+
+pytestmark = pytest.mark.slow
+
+MEBIBYTE = 1 << 20
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 64 MiB."""
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    if os.name != "posix" or os.geteuid() != 0:
+        pytest.skip("a small disk can be mounted by root alone")
+    mounted = subprocess.run(
+        ["mount", "-t", "tmpfs", "-o", "size=64m", "tmpfs", str(folder)], capture_output=True, check=False
+    )
+    if mounted.returncode:
+        message = f"no small disk can be mounted here: {mounted.stderr.decode().strip()}"
+        if os.environ.get("CI"):
+            pytest.fail(message)
+        pytest.skip(message)
+    yield folder
+    subprocess.run(["umount", str(folder)], check=True)
+
+
+def fill(disk: Path, free: int) -> Path:
+    """Leave so many bytes free on the disk."""
+    ballast = disk / "ballast"
+    room = os.statvfs(disk)
+    ballast.write_bytes(b"\0" * (room.f_bavail * room.f_frsize - free))
+    return ballast
+
+
+@pytest.mark.parametrize("free", [0, 64 << 10, 2 * MEBIBYTE])
+def test_a_load_onto_a_full_disk_changes_nothing_and_can_be_repeated(fleet: Fleet, disk: Path, free: int) -> None:
+    store = connect(f"sqlite:///{disk / 'storepulse.db'}")
+    load(store, fleet.small)
+    ballast = fill(disk, free)
+    ran = start(disk, "load", *fleet.options)
+    assert ran.returncode == 3
+    message = ran.stderr.decode()
+    assert message.startswith("storepulse: ")
+    assert "storepulse.db" in message
+    assert "full" in message or "disk I/O error" in message
+    assert "Traceback" not in message
+    if not free:
+        ballast.unlink()  # SQLite needs some room even to read
+    with tables.database(store.path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        assert connection.execute("SELECT count(*) FROM loads").fetchall() == [(1,)]
+    assert report(store) == fleet.only_small
+    ballast.unlink(missing_ok=True)
+    assert start(disk, "load", *fleet.options).returncode == 0
+    assert report(store) == fleet.both
+
+
+def test_a_report_onto_a_full_disk_leaves_the_old_one_and_nothing_else(fleet: Fleet, disk: Path) -> None:
+    words = ["report", "--polls", str(fleet.small / "polls.csv"), "-o", "report.csv"]
+    target = disk / "report.csv"
+    target.write_bytes(b"the report of yesterday")
+    ballast = fill(disk, 0)
+    ran = start(disk, *words)
+    assert ran.returncode in (2, 3)
+    assert ran.stderr.decode().count("\n") == 1
+    assert "cannot write report.csv: No space left on device" in ran.stderr.decode()
+    assert target.read_bytes() == b"the report of yesterday"
+    assert {path.name for path in disk.iterdir()} == {"ballast", "report.csv"}
+    ballast.unlink()
+    assert start(disk, *words).returncode == 0
+    assert target.read_bytes().startswith(b"store_id,")
+
+
+def test_a_report_from_a_store_on_a_full_disk_works_or_says_why(fleet: Fleet, disk: Path) -> None:
+    load(connect(f"sqlite:///{disk / 'storepulse.db'}"), fleet.small)
+    fill(disk, 0)
+    ran = start(disk, "report")
+    assert ran.returncode in (0, 3)
+    assert "Traceback" not in ran.stderr.decode()
+    assert ran.returncode == 0 or "storepulse.db" in ran.stderr.decode()

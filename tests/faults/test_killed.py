@@ -1,0 +1,111 @@
+"""A process that is killed in the middle of its work leaves all of it or nothing."""
+
+from __future__ import annotations
+
+import io
+import random
+import signal
+import time
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from storepulse.errors import StoreError
+from storepulse.store import Store, connect
+from tests.faults.conftest import Fleet, load, report
+from tests.fixtures import tables
+from tests.fixtures.commands import begin, start
+
+pytestmark = pytest.mark.slow
+
+KILLS = 20
+
+
+@pytest.fixture(scope="module")
+def moments(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+    """Moments spread by chance over the whole run of an undisturbed load, in seconds after its start."""
+    folder = tmp_path_factory.mktemp("measured")
+    start(folder, "--version")  # what is read from disk for the first time shall not count
+    began = time.perf_counter()
+    ran = start(folder, "load", *fleet.options)
+    length = time.perf_counter() - began
+    assert ran.returncode == 0, ran.stderr
+    chance = random.Random(20230125)
+    return [(place + chance.random()) / KILLS * length for place in range(KILLS)]
+
+
+def kill(folder: Path, moment: float, *words: str) -> None:
+    """Start a command and kill it at a moment, if it is still running then."""
+    process = begin(folder, *words)
+    time.sleep(moment)
+    process.kill()
+    process.communicate(timeout=60)
+    assert process.returncode in (0, -signal.SIGKILL)
+
+
+def counts(store: Store) -> tuple[int, int, int, int] | None:
+    """Return how much a store holds, once SQLite has found it in order; None for a file without tables."""
+    with tables.database(store.path) as connection:
+        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+            return None
+        found = [
+            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            for table in ("loads", "stores", "observations", "load_files")
+        ]
+    return found[0], found[1], found[2], found[3]
+
+
+@pytest.mark.parametrize("number", range(KILLS))
+def test_a_load_that_is_killed_leaves_all_or_nothing(
+    fleet: Fleet, moments: list[float], tmp_path: Path, number: int
+) -> None:
+    store = connect(f"sqlite:///{tmp_path / 'storepulse.db'}")
+    had_data = number % 2 == 1
+    if had_data:
+        load(store, fleet.small)
+        nothing = counts(store)
+    else:
+        nothing = (0, 0, 0, 0)
+    kill(tmp_path, moments[number], "load", *fleet.options)
+    if store.path.exists():
+        found = counts(store)
+        if found is None:
+            assert not had_data  # killed before the first tables were there
+            with pytest.raises(StoreError):
+                report(store)
+        elif found == nothing:
+            if had_data:
+                assert report(store) == fleet.only_small
+        else:
+            loads, _, polls, _ = found
+            assert loads == 1 + had_data
+            assert polls >= fleet.polls
+            assert report(store) == (fleet.both if had_data else fleet.only_large)
+    else:
+        assert not had_data
+    load(store, fleet.folder)
+    assert report(store) == (fleet.both if had_data else fleet.only_large)
+    found = counts(store)
+    assert found is not None
+    assert found[1] == fleet.stores + 20 * had_data
+
+
+def test_a_report_that_is_killed_leaves_a_whole_file_or_the_old_one(fleet: Fleet, tmp_path: Path) -> None:
+    load(connect(f"sqlite:///{tmp_path / 'storepulse.db'}"), fleet.folder)
+    words = ["report", "--format", "parquet"]
+    began = time.perf_counter()
+    whole = start(tmp_path, *words).stdout
+    length = time.perf_counter() - began
+    assert pl.read_parquet(io.BytesIO(whole))["store_id"].n_unique() == fleet.stores
+    target = tmp_path / "report.parquet"
+    chance = random.Random(7)
+    for place in range(6):
+        existing = b"the report of yesterday" if place % 2 else None
+        target.unlink(missing_ok=True)
+        if existing:
+            target.write_bytes(existing)
+        # Most of them near the end, where the file is written.
+        kill(tmp_path, length * (1 - (5 - place) * 0.1 - 0.1 * chance.random()), *words, "-o", target.name)
+        assert (target.read_bytes() if target.exists() else None) in (existing, whole)

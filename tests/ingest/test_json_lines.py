@@ -1,0 +1,116 @@
+"""JSON Lines: one object a line; ids are never floats on their way, and a broken line is set aside alone."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from storepulse.errors import InputError
+from tests.fixtures import tables
+from tests.fixtures.tables import hours_of, lines_of, only_reason, polls_of, read, zones_of
+
+TIME = "2023-01-24 10:00:00 UTC"
+GOOD = b'{"store_id": "1", "status": "active", "timestamp_utc": "2023-01-24 10:00:00 UTC"}'
+
+
+def with_id(written: str) -> str:
+    return f'{{"store_id": {written}, "status": "active", "timestamp_utc": "{TIME}"}}\n'
+
+
+def test_the_three_kinds_are_read(tmp_path: Path) -> None:
+    polls = read(tmp_path, "polls", GOOD)
+    assert polls_of(polls) == [("1", "active", TIME)]
+    hours = '{"store_id":"1","%s":%s,"start_time_local":"09:00","end_time_local":"17:00:00"}\n'
+    named = [hours % ("day", "0"), hours % ("dayOfWeek", '"1"'), hours % ("day_of_week", "2")]
+    assert hours_of(read(tmp_path, "hours", "".join(named))) == [("1", day, 540, 1020) for day in range(3)]
+    zones = read(tmp_path, "timezones", '{"timezone_str":"Asia/Kolkata","store_id":1}')
+    assert zones_of(zones) == {"1": "Asia/Kolkata"}
+
+
+@pytest.mark.parametrize(
+    "written",
+    ["8419537941919820732", "9223372036854775807", "18446744073709551615", "123456789012345678901234567890"],
+)
+def test_long_numbers_as_ids_keep_every_digit(tmp_path: Path, written: str) -> None:
+    as_number = read(tmp_path, "polls", with_id(written))
+    as_text = read(tmp_path, "polls", with_id(f'"{written}"'))
+    assert as_number.store_ids == as_text.store_ids == [written]
+
+
+@pytest.mark.parametrize("written", ["8.4e18", "8.41954E+18", "1e+18", "1.5", "true", "[1]", '{"a": 1}'])
+def test_ids_that_are_neither_text_nor_whole_numbers_are_set_aside(tmp_path: Path, written: str) -> None:
+    loaded = read(tmp_path, "polls", with_id(written))
+    assert lines_of(loaded) == [(1, with_id(written).rstrip().encode())]
+    assert "valid are text and whole numbers" in only_reason(loaded)
+
+
+def test_an_id_in_text_that_went_through_a_spreadsheet_is_set_aside(tmp_path: Path) -> None:
+    loaded = read(tmp_path, "polls", with_id('"8.41954E+18"'))
+    assert "scientific notation" in only_reason(loaded)
+
+
+def test_blank_lines_are_nothing_and_are_counted(tmp_path: Path) -> None:
+    content = b"\n\r\n" + GOOD + b"\r\n  \n{}\n" + GOOD
+    loaded = read(tmp_path, "polls", content)
+    assert loaded.files[0].rows_read == 3
+    assert loaded.files[0].accepted == 2
+    assert lines_of(loaded) == [(5, b"{}")]
+
+
+def test_a_byte_order_mark_is_no_part_of_the_first_object(tmp_path: Path) -> None:
+    assert polls_of(read(tmp_path, "polls", b"\xef\xbb\xbf" + GOOD)) == [("1", "active", TIME)]
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        (b'{"store_id": "1", "status": "act', "not a JSON object"),
+        (b'{"store_id": "1"} {"store_id": "2"}', "not a JSON object"),
+        (b"[1, 2, 3]", "not a JSON object"),
+        (b"17", "not a JSON object"),
+        (b"null", "not a JSON object"),
+        (b'"text"', "not a JSON object"),
+        (b"store_id,status,timestamp_utc", "not a JSON object"),
+        (b'{"store_id": "caf\xe9"}', "not UTF-8"),
+        (b"{\x00", "not"),
+        (b"[" * 100_000, "not a JSON object"),
+        (b'{"store_id":' + b"[" * 100_000 + b"}", "not a JSON object"),
+        (b"{}", "missing store_id"),
+        (b'{"store_id": null, "status": "active", "timestamp_utc": "x"}', "missing store_id"),
+        (b'{"store_id": "1", "timestamp_utc": "2023-01-24 10:00:00 UTC"}', "missing status"),
+        (b'{"store_id": "1", "status": "active"}', "missing timestamp_utc"),
+        (b'{"store_id": "1", "status": true, "timestamp_utc": "2023-01-24 10:00:00 UTC"}', "status"),
+        (b'{"store_id": "1", "status": "active", "timestamp_utc": 1674554400}', "timestamp_utc"),
+        (b'{"store_id": "a\\u0000b", "status": "active", "timestamp_utc": "x"}', "control character"),
+    ],
+)
+def test_a_line_that_is_no_row_is_set_aside_alone(tmp_path: Path, line: bytes, reason: str) -> None:
+    loaded = read(tmp_path, "polls", GOOD + b"\n" + line + b"\n" + GOOD.replace(b'"1"', b'"2"') + b"\n")
+    assert lines_of(loaded) == [(2, line)]
+    assert reason in only_reason(loaded)
+    assert polls_of(loaded) == [("1", "active", TIME), ("2", "active", TIME)]
+
+
+@pytest.mark.parametrize("depth", range(940, 1001, 4))
+def test_deeply_nested_values_never_end_in_a_crash(tmp_path: Path, depth: int) -> None:
+    loaded = read(tmp_path, "polls", with_id("[" * depth + "]" * depth))
+    assert len(loaded.quarantine) == 1
+
+
+def test_a_lone_surrogate_is_stored_as_text(tmp_path: Path) -> None:
+    (store_id,) = read(tmp_path, "polls", with_id('"\\ud800x"')).store_ids
+    assert store_id.encode()
+
+
+def test_a_json_array_is_a_mistake_that_says_what_is_wanted(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="JSON array; give JSON Lines, one object a line"):
+        read(tmp_path, "polls", json.dumps([json.loads(GOOD)], indent=1))
+
+
+def test_json_lines_and_csv_of_the_same_rows_say_the_same(tmp_path: Path) -> None:
+    for kind, content in tables.CONTENTS.items():
+        header, *rows = (line.split(",") for line in content.splitlines())
+        objects = "".join(json.dumps(dict(zip(header, row, strict=True))) + "\n" for row in rows)
+        assert tables.content_of(read(tmp_path, kind, objects)) == tables.content_of(read(tmp_path, kind, content))

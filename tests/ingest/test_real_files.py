@@ -1,0 +1,60 @@
+"""Heads of both editions of the published data set, byte for byte as published."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from storepulse import ingest
+from storepulse.ingest.sources import Kind
+from storepulse.reports import run_report, written
+from storepulse.store import connect
+from tests.fixtures.tables import HERE, NOW, VERSION, content_of
+
+LATER = NOW + 3 * 365 * 86_400_000_000
+EDITIONS = {"v1_2023": (398, 259, 145), "v2_2024": (287, 258, 242)}
+KINDS: tuple[Kind, ...] = ("polls", "hours", "timezones")
+
+
+def names(edition: str) -> dict[Kind, list[str]]:
+    return {kind: [str(HERE / edition / f"{kind}.csv")] for kind in KINDS}
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_every_row_of_a_published_file_is_accepted(edition: str) -> None:
+    loaded = ingest.read(names(edition), now=LATER, version=VERSION)
+    assert [file.accepted for file in loaded.files] == list(EDITIONS[edition])
+    assert not loaded.quarantine
+
+
+def test_ids_are_the_ones_of_the_file_digit_by_digit() -> None:
+    loaded = ingest.read({"polls": names("v1_2023")["polls"]}, now=LATER, version=VERSION)
+    lines = (HERE / "v1_2023" / "polls.csv").read_text(encoding="utf-8").splitlines()[1:]
+    assert set(loaded.store_ids) == {line.split(",")[0] for line in lines}
+    assert max(map(len, loaded.store_ids)) == 19
+
+
+@pytest.mark.parametrize("edition", EDITIONS)
+def test_a_report_of_the_published_files_is_the_same_from_the_store(tmp_path: Path, edition: str) -> None:
+    loaded = ingest.read(names(edition), now=LATER, version=VERSION)
+    store = connect(f"sqlite:///{tmp_path / 'store.db'}")
+    store.write(loaded)
+    for form in ("csv", "json"):
+        from_files = written(run_report(ingest.memory_fleet(loaded), version=VERSION), form, detail=True)
+        with store.snapshot() as fleet:
+            assert written(run_report(fleet, version=VERSION), form, detail=True) == from_files
+
+
+def test_both_editions_load_into_one_store(tmp_path: Path) -> None:
+    store = connect(f"sqlite:///{tmp_path / 'store.db'}")
+    for edition in EDITIONS:
+        ingest.load(store, names(edition), now=LATER, version=VERSION)
+    both = ingest.read(
+        {kind: [name for edition in EDITIONS for name in names(edition)[kind]] for kind in KINDS},
+        now=LATER,
+        version=VERSION,
+    )
+    with store.snapshot() as fleet:
+        assert sorted(fleet.store_ids) == sorted(both.store_ids)
+    assert content_of(both)
