@@ -73,12 +73,18 @@ class Observations:
     times: Instants
     statuses: Statuses
 
+    def of(self, first: int, stop: int) -> Observations:
+        """Return those of the stores ``first … stop-1``, numbered from 0."""
+        offsets = self.offsets[first : stop + 1]
+        mine = slice(offsets[0], offsets[-1])
+        return Observations(offsets - offsets[0], self.times[mine], self.statuses[mine])
+
 
 @dataclass(frozen=True)
 class WeeklyHours:
     """Opening rows as given, and the zone of each store.
 
-    ``stores``: int32, the store of each row. ``weekdays``: int64, 0 = Monday … 6 = Sunday.
+    ``stores``: int32, the store of each row, ascending. ``weekdays``: int64, 0 = Monday … 6 = Sunday.
     ``opens_local``, ``closes_local``: int64, microseconds since local midnight as written, so an overnight
     row has ``closes_local <= opens_local``. ``zones``: int32 per store, an index into ``zone_names``.
     """
@@ -89,6 +95,14 @@ class WeeklyHours:
     closes_local: npt.NDArray[np.int64]
     zones: Codes
     zone_names: tuple[str, ...]
+
+    def of(self, first: int, stop: int) -> WeeklyHours:
+        """Return those of the stores ``first … stop-1``, numbered from 0."""
+        mine = slice(*np.searchsorted(self.stores, [first, stop]).tolist())
+        return WeeklyHours(
+            self.stores[mine] - np.int32(first), self.weekdays[mine], self.opens_local[mine], self.closes_local[mine],
+            self.zones[first:stop], self.zone_names,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)

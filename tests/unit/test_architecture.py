@@ -112,5 +112,5 @@ def test_a_report_holds_its_parts_against_its_business_time(monkeypatch: pytest.
     observations = polls(("a", "active", "2023-01-25 09:00 UTC"), ("a", "inactive", "2023-01-25 09:30 UTC"))
     storepulse.report(observations)
     monkeypatch.setattr(reports, "availability", losing_a_microsecond)
-    with pytest.raises(ArithmeticError, match=r"is not the business time of store number 0, window last_hour"):
+    with pytest.raises(ArithmeticError, match=r"is not the business time in window last_hour"):
         storepulse.report(observations)

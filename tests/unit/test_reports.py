@@ -10,11 +10,10 @@ import pytest
 
 import storepulse
 from storepulse.errors import InputError
-from storepulse.kernel.availability import Availability
 from storepulse.kernel.hours import tzdata_version
 from storepulse.kernel.policy import Policy
 from storepulse.kernel.windows import Window, Windows
-from storepulse.reports import FORMATS, Report, run_report, spreadsheet_safe, written
+from storepulse.reports import FORMATS, Report, Totals, run_report, spreadsheet_safe, written
 from storepulse.schema import DAY_US, HOUR_US, SECOND_US, Fleet, instant_us
 from tests.unit.tables import EVERY_DAY, hours, polls, zones
 
@@ -36,11 +35,17 @@ def report_of(
         version="1.2.3",
         store_ids=["a"],
         windows=Windows((window,), one(0), one(AS_OF), {window: (0, AS_OF)}),
-        totals=Availability(
-            one(uptime_us), one(downtime_us), one(unknown_us), one(business_us), one(0), one(business_us), one(7)
+        totals=Totals(
+            one(uptime_us),
+            one(downtime_us),
+            one(unknown_us),
+            one(business_us),
+            one(0),
+            one(business_us),
+            one(7),
+            outages=one(1),
+            longest_outage_us=one(downtime_us),
         ),
-        outages=one(1),
-        longest_outage_us=one(downtime_us),
     )
 
 

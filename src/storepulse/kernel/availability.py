@@ -57,10 +57,9 @@ def availability(
     down, up, unknown = (by_status[:, :, status].sum(axis=-1) for status in range(3))
     business_us = business[:, :, 0, 0]
     if wrong := np.argwhere(up + down + unknown != business_us).tolist():
-        store, window = wrong[0]
         raise ArithmeticError(
-            f"uptime + downtime + unknown is not the business time of store number {store}, "
-            f"window {windows.names[window]}, and {len(wrong) - 1} more"
+            f"uptime + downtime + unknown is not the business time in window {windows.names[wrong[0][1]]}, "
+            f"nor in {len(wrong) - 1} more cases"
         )
     return Availability(
         uptime_us=up,

@@ -84,7 +84,7 @@ class Windows:
     ends: Instants
     common: dict[str, tuple[int | None, int | None]]
 
-    def of(self, stores: Instants) -> Windows:
+    def of(self, stores: Instants | slice) -> Windows:
         """Return the windows of some stores, given by position."""
         return Windows(self.names, self.starts[stores], self.ends[stores], self.common)
 
