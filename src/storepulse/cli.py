@@ -115,7 +115,7 @@ def load(
     else:
         typer.echo("\n".join(_load_lines(made)))
     if made.quarantined:
-        _say(f"{made.quarantined:,} rows were set aside; `storepulse quarantine --load {made.load}` shows them")
+        _say(f"{_counted(made.quarantined, 'row')} set aside; `storepulse quarantine --load {made.load}` shows why")
 
 
 @app.command()
@@ -167,7 +167,7 @@ def report(
             fleet, as_of=as_of_us, chosen=chosen, policy=policy, all_stores=all_stores, version=__version__
         )
     _write(reports.written(made, form, detail=detail), output)
-    _say(f"{len(made.store_ids):,} stores, {_made_with(made)}" + (f" → {output}" if output else ""))
+    _say(f"{_counted(len(made.store_ids), 'store')}, {_made_with(made)}" + (f" → {output}" if output else ""))
 
 
 @app.command()
@@ -260,6 +260,9 @@ def quarantine(
     if as_json:
         _print_json(rows)
         return
+    if not rows:
+        typer.echo("no rows were set aside")
+        return
     _print_table(
         ("load", "file", "line", "reason", "row"),
         [(row["load"], row["file"], row["line"], row["reason"], _cut(row["raw"])) for row in rows],
@@ -336,7 +339,7 @@ def _fleet(db: str | None, names: Mapping[Kind, Sequence[str]], store_ids: list[
     for row in loaded.quarantine[:_SHOWN_REASONS]:
         _say(f"set aside: {loaded.files[row.file].name} line {row.line}: {row.reason}")
     if (more := len(loaded.quarantine) - _SHOWN_REASONS) > 0:
-        _say(f"set aside: {more:,} more rows; `storepulse load` keeps them all, with reasons")
+        _say(f"set aside: {_counted(more, 'more row')}; `storepulse load` keeps them all, with reasons")
     yield ingest.memory_fleet(loaded).of(store_ids)
 
 
@@ -431,14 +434,22 @@ def _load_lines(record: Load) -> list[str]:
     return [
         f"load {record.load} of {_instant(record.started_at)}",
         *(
-            f"  {file.kind:<10} {file.name}: {file.rows_read:,} rows, {file.accepted:,} accepted, "
+            f"  {file.kind:<10} {file.name}: {_counted(file.rows_read, 'row')}, {file.accepted:,} accepted, "
             f"{file.quarantined:,} quarantined"
             for file in record.files
         ),
         f"  {record.accepted:,} of {record.rows_read:,} rows accepted ({record.repeated:,} repeated, "
         f"{record.conflicting:,} conflicting), {record.quarantined:,} quarantined",
-        f"  observations from {_instant(record.first_observed_at)} to {_instant(record.last_observed_at)}",
+        *(
+            [f"  observations from {_instant(record.first_observed_at)} to {_instant(record.last_observed_at)}"]
+            if record.first_observed_at is not None
+            else []
+        ),
     ]
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" + ("" if number == 1 else "s")
 
 
 def _instant(us: int | None) -> str:

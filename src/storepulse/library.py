@@ -240,8 +240,8 @@ def _fleet(
     if len(validated.quarantine):
         table, line, raw, reason = validated.quarantine.row(0)
         raise InputError(
-            f"{len(validated.quarantine)} rows make no sense; the first is row {line} of {table}, {raw[:200]}: "
-            f"{reason}. storepulse.validate(…) sets such rows aside, and its result stands for the tables"
+            f"{len(validated.quarantine)} bad rows; the first is row {line} of {table}, {raw[:200]}: {reason}. "
+            f"storepulse.validate(…) sets such rows aside, and its result stands for the tables"
         )
     return validated.fleet
 
