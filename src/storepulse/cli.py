@@ -13,7 +13,7 @@ import sys
 import tempfile
 import time
 import traceback
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
@@ -161,8 +161,7 @@ def report(
     if any(names.values()) and db is not None:
         raise InputError("give either --db or files (--polls, --hours, --timezones), not both")
 
-    Thread(target=reports.warm_up).start()
-    with _fleet(db, names, store) as fleet:
+    with _in_the_meantime(reports.warm_up), _fleet(db, names, store) as fleet:
         made = reports.run_report(
             fleet, as_of=as_of_us, chosen=chosen, policy=policy, all_stores=all_stores, version=__version__
         )
@@ -344,6 +343,17 @@ def _fleet(db: str | None, names: Mapping[Kind, Sequence[str]], store_ids: list[
 
 
 _SHOWN_REASONS: Final = 5
+
+
+@contextmanager
+def _in_the_meantime(call: Callable[[], None]) -> Iterator[None]:
+    """Run something in another thread, and wait for its end on the way out, also after a mistake."""
+    thread = Thread(target=call)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
 
 
 def _policy(interpolation: str, max_age: str | None, prefer_in_session: bool, assume: str) -> Policy:

@@ -33,7 +33,7 @@ def test_load_says_what_came_and_what_was_set_aside(run: Run, tmp_path: Path, fi
     out = ran.out.decode()
     for words in ("load 1", "polls.csv: 4 rows, 3 accepted, 1 quarantined", "8 of 9 rows accepted"):
         assert words in out
-    assert "1 rows were set aside" in ran.err
+    assert "1 row set aside" in ran.err
     assert "storepulse quarantine --load 1" in ran.err
     assert (tmp_path / "storepulse.db").exists()
 
