@@ -276,7 +276,7 @@ def test_the_good_rows_stand_for_the_tables() -> None:
 
 
 def test_bad_rows_stop_a_report_that_nobody_validated() -> None:
-    message = r"^4 rows make no sense; the first is row 1 of observations, .*'activ'.*storepulse\.validate"
+    message = r"^4 bad rows; the first is row 1 of observations, .*'activ'.*storepulse\.validate"
     with pytest.raises(InputError, match=message):
         storepulse.report(BAD_OBSERVATIONS)
 
