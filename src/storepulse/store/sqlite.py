@@ -42,9 +42,10 @@ def engine(path: Path) -> Engine:
     A transaction with the execution option ``writes`` takes the write lock at its beginning, and waits for
     it; commits are synced to disk.
     """
-    from sqlalchemy import URL, create_engine, event
+    from sqlalchemy import URL, NullPool, create_engine, event
 
-    made = create_engine(URL.create("sqlite", database=str(path)))
+    # No pool: opening a file costs nothing worth keeping it open for.
+    made = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
 
     @event.listens_for(made, "connect")
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:
