@@ -71,10 +71,7 @@ class StoreIds:
         categories = texts.fill_null("").cast(pl.Categorical(self._categories)).to_physical()
         self._look_at(self._categories.to_series()[len(self._problems) :])
         problems = pl.Series(self._problems, dtype=pl.String)
-        positions = categories.to_numpy()
-        if problems.null_count() == len(problems):
-            return self._by_category[positions], pl.Series([None], dtype=pl.String).new_from_index(0, len(texts))
-        return self._by_category[positions], problems.gather(categories)
+        return self._by_category[categories.to_numpy()], problems.gather(categories)
 
     def _look_at(self, new: pl.Series) -> None:
         ids = pl.DataFrame({"id": new.cast(pl.String).str.strip_chars()}).with_columns(problem=_store_id_problem())
