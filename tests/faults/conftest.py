@@ -23,7 +23,7 @@ def load(store: Store, folder: Path) -> None:
     names = {kind: [str(folder / f"{kind}.csv")] for kind in KINDS}
     writer = Store(store.path)
     ingest.load(writer, names, now=tables.NOW, version=tables.VERSION)
-    writer._engine.dispose()
+    writer.close()
 
 
 def report(store: Store) -> bytes:

@@ -37,15 +37,16 @@ _BLOCK: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Source:
-    """One file, or standard input, that holds rows of one kind."""
+    """One file, or standard input, that holds rows of one kind; or bytes from elsewhere, which ``open`` gives."""
 
     kind: Kind
     name: str
+    open: Callable[[], BinaryIO] | None = None
 
     @property
     def path(self) -> Path | None:
-        """The file, or None for standard input."""
-        return None if self.name == STANDARD_INPUT else Path(self.name)
+        """The local file, or None for anything else."""
+        return None if self.open or self.name == STANDARD_INPUT else Path(self.name)
 
 
 def sources(kind: Kind, names: Iterable[str]) -> list[Source]:
@@ -131,7 +132,10 @@ def opened(source: Source, progress: Progress | None = None) -> Iterator[tuple[S
 
 @contextmanager
 def _raw(source: Source) -> Iterator[BinaryIO]:
-    if source.path is None:
+    if source.open:
+        with source.open() as file:
+            yield file
+    elif source.path is None:
         yield sys.stdin.buffer
     else:
         with source.path.open("rb") as file:

@@ -30,22 +30,26 @@ _LARGEST: Final = np.iinfo(np.int32).max
 _OBSERVATIONS_SQL: Final = resources.files(__name__).joinpath("observations.sql").read_text(encoding="utf-8")
 
 
-def connect(url: str) -> Store:
+def connect(url: str, *, keep_open: bool = False) -> Store:
     """Name a store; nothing is opened before it is used.
+
+    ``keep_open`` is for processes that go on: connections are used again instead of being closed each time.
 
     Raises
     ------
     InputError
         The URL is not of a database that storepulse can use.
     """
-    return Store(sqlite.path_of(url))
+    return Store(sqlite.path_of(url), keep_open=keep_open)
 
 
 class Store:
     """The embedded store in one SQLite file."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, *, keep_open: bool = False) -> None:
         self.path = path
+        self._keep_open = keep_open
+        self._migrated = False
 
     @contextmanager
     def snapshot(self, store_ids: Sequence[str] | None = None) -> Iterator[Snapshot]:
@@ -70,31 +74,57 @@ class Store:
         """Write a load, all of it or nothing; return its record. Makes the store if it is not there."""
         from storepulse.store import loads
 
-        self._migrate()
-        with sqlite.writing(self._engine) as connection:
+        with self.writing() as connection:
             return loads.write(connection, loaded)
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that writes: all of it or nothing. Makes the store if it is not there.
+
+        Raises
+        ------
+        StoreUnavailableError
+            Another writer kept the store for over a minute, or the disk is full.
+        SchemaVersionError
+            The file is of a newer version.
+        """
+        if not self._migrated:
+            self.migrate()
+        with sqlite.writing(self._engine) as connection:
+            _check_version(_version(connection))
+            yield connection
+
+    def migrate(self) -> None:
+        """Make the store if it is not there, and bring its tables to this program's version."""
+        from storepulse.store import migrations
+
+        with sqlite.writing(self._engine) as connection:
+            migrations.upgrade(connection)
+        self._migrated = True
+
+    def close(self) -> None:
+        """Close the connections that were kept open."""
+        self._engine.dispose()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a transaction for the small things: lists of stores, loads and quarantined rows."""
         self._check_there()
         with sqlite.driver_errors(self.path), self._engine.connect() as connection:
-            _check_version(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
+            _check_version(_version(connection))
             yield connection
 
     @cached_property
     def _engine(self) -> Engine:
-        return sqlite.engine(self.path)
+        return sqlite.engine(self.path, keep_open=self._keep_open)
 
     def _check_there(self) -> None:
         if not self.path.exists():
             raise NotFoundError("store", str(self.path), "`storepulse load` makes one, --db names another")
 
-    def _migrate(self) -> None:
-        from storepulse.store import migrations
 
-        with sqlite.writing(self._engine) as connection:
-            migrations.upgrade(connection)
+def _version(connection: Connection) -> str:
+    return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
 
 
 def _check_version(found: str) -> None:
@@ -119,6 +149,11 @@ class Snapshot:
     def latest_observation(self) -> int | None:
         """Return when anything was last observed, at any store that the file knows."""
         latest: list[tuple[int | None]] = self._reader.rows("SELECT max(last_observed_at) FROM loads")
+        return latest[0][0]
+
+    def latest_load(self) -> int:
+        """Return the number of the last load that this snapshot holds; 0 before the first."""
+        latest: list[tuple[int]] = self._reader.rows("SELECT coalesce(max(load), 0) FROM loads")
         return latest[0][0]
 
     def observations(self, start: int, end: int, as_of: int) -> Observations:

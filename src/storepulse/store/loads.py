@@ -31,7 +31,7 @@ _PARAMETERS: Final = 500
 
 @dataclass(frozen=True)
 class LoadedFile:
-    """A source of a load: what it was, and how many of its rows went where."""
+    """A source of a load: what it was, and how many of its rows went where; of a CSV file also its first line."""
 
     kind: str
     name: str
@@ -40,6 +40,7 @@ class LoadedFile:
     rows_read: int
     accepted: int
     quarantined: int
+    header: str | None = None
 
 
 @dataclass(frozen=True)

@@ -36,16 +36,17 @@ def path_of(url: str) -> Path:
     return Path(path)
 
 
-def engine(path: Path) -> Engine:
+def engine(path: Path, *, keep_open: bool = False) -> Engine:
     """Return an engine on the file, which is made at the first write if it is not there.
 
     A transaction with the execution option ``writes`` takes the write lock at its beginning, and waits for
     it; commits are synced to disk.
     """
-    from sqlalchemy import URL, NullPool, create_engine, event
+    from sqlalchemy import URL, NullPool, QueuePool, create_engine, event
 
-    # No pool: opening a file costs nothing worth keeping it open for.
-    made = create_engine(URL.create("sqlite", database=str(path)), poolclass=NullPool)
+    # Whoever closes a file last makes SQLite write its log back, which costs more than a small transaction.
+    pool = {"poolclass": QueuePool, "pool_size": 8, "max_overflow": -1} if keep_open else {"poolclass": NullPool}
+    made = create_engine(URL.create("sqlite", database=str(path)), **pool)
 
     @event.listens_for(made, "connect")
     def on_connect(connection: sqlite3.Connection, _record: object) -> None:

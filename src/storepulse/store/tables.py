@@ -18,6 +18,7 @@ from sqlalchemy import (
     String,
     Table,
     Text,
+    UniqueConstraint,
 )
 
 from storepulse.schema import STORE_ID_MAX_LENGTH
@@ -94,6 +95,7 @@ load_files = Table(
     Column("rows_read", BigInteger, nullable=False),
     Column("accepted", BigInteger, nullable=False),
     Column("quarantined", BigInteger, nullable=False),
+    Column("header", Text),  # of a CSV file: with it quarantined lines become a file again
 )
 
 quarantine = Table(
@@ -104,4 +106,115 @@ quarantine = Table(
     Column("line", BigInteger, primary_key=True, autoincrement=False),
     Column("raw", LargeBinary, nullable=False),
     Column("reason", Text, nullable=False),
+)
+
+# Durable work: whoever holds the lease with the newest fence may finish a job, nobody else.
+jobs = Table(
+    "jobs",
+    metadata,
+    Column("job", String(32), primary_key=True),
+    Column("kind", String(16), nullable=False),
+    Column("request", Text, nullable=False),
+    Column("share", String(64)),
+    Column("state", String(16), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("due_at", BigInteger, nullable=False),
+    Column("started_at", BigInteger),
+    Column("finished_at", BigInteger),
+    Column("attempts", Integer, nullable=False),
+    Column("worker", String(128)),
+    Column("fence", Integer, nullable=False),
+    Column("lease_until", BigInteger),
+    Column("done", BigInteger, nullable=False),
+    Column("total", BigInteger),
+    Column("reason", Text),
+    Column("as_of", BigInteger),
+    Column("loads_seen", Integer),
+    Column("load", Integer),
+)
+Index(None, jobs.c.state, jobs.c.due_at)
+Index(None, jobs.c.share)
+
+# What somebody asked for; several may wait for one job.
+reports = Table(
+    "reports",
+    metadata,
+    Column("report", String(32), primary_key=True),
+    Column("job", ForeignKey(jobs.c.job), nullable=False, index=True),
+    Column("requested_by", String(32), nullable=False),
+    Column("created_at", BigInteger, nullable=False, index=True),
+    Column("cancelled_at", BigInteger),
+    Column("idempotency_key", String(255)),
+    UniqueConstraint("requested_by", "idempotency_key"),
+)
+
+report_results = Table(
+    "report_results",
+    metadata,
+    Column("job", ForeignKey(jobs.c.job), primary_key=True),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# Files that were sent and wait for their job, in parts.
+uploads = Table(
+    "uploads",
+    metadata,
+    Column("job", ForeignKey(jobs.c.job), primary_key=True),
+    Column("file", Integer, primary_key=True, autoincrement=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("content", LargeBinary, nullable=False),
+)
+
+# A schedule fires once at a time: whoever inserts the row.
+ticks = Table(
+    "ticks",
+    metadata,
+    Column("schedule", String(255), primary_key=True),
+    Column("due_at", BigInteger, primary_key=True, autoincrement=False),
+)
+
+sources = Table(
+    "sources",
+    metadata,
+    Column("source", String(255), primary_key=True),
+    Column("checked_at", BigInteger),
+    Column("succeeded_at", BigInteger),
+    Column("brought_at", BigInteger),
+    Column("files_read", BigInteger, nullable=False),
+    Column("failures", Integer, nullable=False),
+    Column("retry_at", BigInteger),
+    Column("error", Text),
+)
+
+# Files of sources that were read; the fingerprint is made of name and version.
+source_files = Table(
+    "source_files",
+    metadata,
+    Column("source", String(255), primary_key=True),
+    Column("fingerprint", String(64), primary_key=True),
+    Column("name", Text, nullable=False),
+    Column("load", ForeignKey(loads.c.load), nullable=False),
+    Column("read_at", BigInteger, nullable=False),
+)
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("key_id", String(16), primary_key=True),
+    Column("name", String(255), nullable=False),
+    Column("scopes", String(64), nullable=False),
+    Column("hash", String(64), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+    Column("revoked_at", BigInteger),
+)
+
+audit = Table(
+    "audit",
+    metadata,
+    Column("entry", Integer, primary_key=True),
+    Column("at", BigInteger, nullable=False),
+    Column("actor", String(64), nullable=False),
+    Column("action", String(32), nullable=False),
+    Column("subject", String(255), nullable=False),
+    Column("details", Text, nullable=False),
 )

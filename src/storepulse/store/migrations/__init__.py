@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 from storepulse.errors import SchemaVersionError
 
 #: The last step.
-SCHEMA_VERSION: Final = "0001"
+SCHEMA_VERSION: Final = "0002"
 
 
 def upgrade(connection: Connection) -> None:
