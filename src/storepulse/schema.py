@@ -205,6 +205,11 @@ def instant_text(us: int) -> str:
     return moment.strftime("%Y-%m-%d %H:%M:%S.%f UTC") if us % SECOND_US else moment.strftime("%Y-%m-%d %H:%M:%S UTC")
 
 
+def instant_iso(us: int) -> str:
+    """Write an instant in ISO 8601: ``2023-01-25T18:13:22.479220Z``."""
+    return instant_text(us).replace(" UTC", "Z").replace(" ", "T")
+
+
 def duration_us(value: str | timedelta) -> int:
     """Read a duration: ``90m``, ``1.5h``, ``2d``, or a timedelta.
 

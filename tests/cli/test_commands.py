@@ -7,6 +7,7 @@ import io
 import json
 from pathlib import Path
 
+import openpyxl  # type: ignore[import-untyped]
 import polars as pl
 import pytest
 
@@ -88,6 +89,7 @@ VARIANTS: dict[str, list[str]] = {
     "csv": ["--format", "csv"],
     "json": ["--format", "json"],
     "parquet": ["--format", "parquet"],
+    "xlsx": ["--format", "xlsx"],
     "everything": ["--format", "json", "--detail", "--all-stores", "--as-of", "2023-01-25", "--interpolation", "next"],
 }  # fmt: skip
 
@@ -143,6 +145,25 @@ def test_a_parquet_report_is_a_table(run: Run, loaded: list[str]) -> None:
     assert table["store_id"].to_list() == ["1"] * 3 + ["2"] * 3
     sums = table.select(pl.col("uptime_us") + pl.col("downtime_us") + pl.col("unknown_us")).to_series()
     assert sums.to_list() == table["business_us"].to_list()
+
+
+def test_an_xlsx_report_is_a_workbook(run: Run, loaded: list[str]) -> None:
+    ran = run("report", "--format", "xlsx", "--detail", "--output", "report.xlsx", *loaded)
+    assert (ran.code, ran.out) == (0, b"")
+    sheet = openpyxl.load_workbook("report.xlsx")["Report"]
+    assert [cell.value for cell in sheet["A"]] == ["store_id", "1", "2"]
+    assert [cell.value for cell in sheet[1]][:4] == ["store_id", *COLUMNS[1:4]]
+
+
+@pytest.mark.parametrize("form", ["parquet", "xlsx"])
+def test_a_file_for_programs_is_not_shown_on_a_terminal(
+    run: Run, loaded: list[str], monkeypatch: pytest.MonkeyPatch, form: str
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    ran = run("report", "--format", form, *loaded)
+    assert (ran.code, ran.out) == (2, b"")
+    assert f"{form} is not for a terminal; name a file with -o" in ran.err
+    assert run("report", "--format", form, "-o", "report.out", *loaded).code == 0
 
 
 def test_explain_shows_sessions_observations_spans_and_sums(run: Run, loaded: list[str]) -> None:

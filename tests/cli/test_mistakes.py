@@ -35,7 +35,7 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["report", "--window", "last_day", "--window", "last_day"], ["more than once"]),
     (["report", "--interpolation", "linear"], ["interpolation is 'linear'", "previous, next, nearest"]),
     (["report", "--assume", "open"], ["assume is 'open'", "unknown, active, inactive"]),
-    (["report", "--format", "xlsx"], ["there is no format 'xlsx'", "csv, json, parquet"]),
+    (["report", "--format", "xls"], ["there is no format 'xls'", "csv, json, parquet, xlsx"]),
     (["explain", "1", "--format", "csv"], ["there is no format 'csv'", "text, json"]),
     (["report", "--store", "nobody"], ["there is no store 'nobody'", "storepulse stores"]),
     (["explain", "nobody"], ["there is no store 'nobody'", "storepulse stores"]),

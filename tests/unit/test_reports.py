@@ -13,8 +13,8 @@ from storepulse.errors import InputError
 from storepulse.kernel.hours import tzdata_version
 from storepulse.kernel.policy import Policy
 from storepulse.kernel.windows import Window, Windows
-from storepulse.reports import FORMATS, Report, Totals, run_report, spreadsheet_safe, written
-from storepulse.schema import DAY_US, HOUR_US, SECOND_US, Fleet, instant_us
+from storepulse.reports import FORMATS, MEDIA_TYPES, Report, Totals, run_report, spreadsheet_safe, written
+from storepulse.schema import DAY_US, HOUR_US, SECOND_US, Fleet, Observations, WeeklyHours, instant_us
 from tests.unit.tables import EVERY_DAY, hours, polls, zones
 
 AS_OF = instant_us("2023-01-25 18:00 UTC")
@@ -33,6 +33,7 @@ def report_of(
         as_of=AS_OF,
         policy=Policy(assume=assume),  # type: ignore[arg-type]
         version="1.2.3",
+        tzdata="2026.1",
         store_ids=["a"],
         windows=Windows((window,), one(0), one(AS_OF), {window: (0, AS_OF)}),
         totals=Totals(
@@ -355,10 +356,31 @@ def test_the_same_report_is_the_same_bytes(form: str) -> None:
     assert written(made[0], form) == written(made[1], form)
 
 
-@pytest.mark.parametrize("form", ["", "CSV", "xlsx"])
+@pytest.mark.parametrize("form", ["", "CSV", "xls"])
 def test_an_unknown_format_is_refused_with_the_known_ones(form: str) -> None:
-    with pytest.raises(InputError, match=r"valid are csv, json, parquet$"):
+    with pytest.raises(InputError, match=r"valid are csv, json, parquet, xlsx$"):
         written(report_of(1, 1), form)
+
+
+def test_every_format_has_its_media_type() -> None:
+    assert tuple(MEDIA_TYPES) == FORMATS
+    assert all(written(report_of(1, 1), form) for form in MEDIA_TYPES)
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_the_loads_that_a_report_saw_are_in_its_record_and_in_no_output(form: str) -> None:
+    observed = fleet(polls(("a", "active", "2023-01-25 18:00 UTC")))
+    seen = run_report(observed, version="1.2.3", loads_seen=7)
+    assert seen.loads_seen == 7
+    assert written(seen, form) == written(run_report(observed, version="1.2.3"), form)
+
+
+def test_a_report_names_the_zone_rules_it_was_made_with_and_not_those_of_today() -> None:
+    made = run_report(fleet(polls(("a", "active", "2023-01-25 18:00 UTC"))), version="1.2.3")
+    assert made.tzdata == tzdata_version()
+    old = replace(made, tzdata="2019.3")
+    assert old.facts()["tzdata"] == "2019.3"
+    assert json.loads(written(old, "json"))["tzdata"] == "2019.3"
 
 
 # --- assume ------------------------------------------------------------------------------------------
@@ -444,3 +466,71 @@ def test_a_window_from_the_first_to_the_last_instant_is_counted_whole() -> None:
     )
     assert made.table()["uptime_us"].to_list() == [AS_OF]
     assert cells(made)["availability"] == "100.00"
+
+
+# --- progress ----------------------------------------------------------------------------------------
+
+
+def many(n: int) -> Fleet:
+    return fleet(polls(*((str(store), "active", "2023-01-25 18:00 UTC") for store in range(n))))
+
+
+@pytest.mark.parametrize("n", [1, 5000, 3 * 4096])
+def test_progress_goes_from_none_to_all_stores_and_never_back(n: int) -> None:
+    calls: list[tuple[int, int]] = []
+    run_report(many(n), version="1.2.3", progress=lambda done, total: calls.append((done, total)))
+    assert calls[0] == (0, n)
+    assert calls[-1] == (n, n)
+    assert calls == sorted(calls)
+    assert {total for _, total in calls} == {n}
+
+
+def test_progress_is_told_before_the_observations_are_read() -> None:
+    calls: list[object] = []
+
+    class Watched:
+        def __init__(self, inner: Fleet) -> None:
+            self.store_ids, self.hours = inner.store_ids, inner.hours
+            self.latest_observation, self._inner = inner.latest_observation, inner
+
+        def observations(self, start: int, end: int, as_of: int) -> Observations:
+            calls.append("read")
+            return self._inner.observations(start, end, as_of)
+
+    run_report(Watched(many(2)), version="1.2.3", progress=lambda *counts: calls.append(counts))
+    assert calls[:2] == [(0, 2), "read"]
+    assert calls[-1] == (2, 2)
+
+
+@pytest.mark.parametrize("after", [0, 1])
+def test_what_progress_raises_stops_the_report_and_comes_out(after: int) -> None:
+    class CancelledError(Exception):
+        pass
+
+    calls: list[int] = []
+
+    def cancel(done: int, total: int) -> None:
+        calls.append(done)
+        if done >= after:
+            raise CancelledError
+
+    n = 400_000  # a hundred parts, far more than are computed at once
+    with pytest.raises(CancelledError):
+        run_report(without_observations(n), as_of=AS_OF, version="1.2.3", progress=cancel)
+    assert max(calls) < n
+
+
+def without_observations(n: int) -> Fleet:
+    none = np.empty(0, dtype=np.int64)
+
+    class Silent:
+        store_ids = tuple(str(store) for store in range(n))
+        hours = WeeklyHours(none.astype(np.int32), none, none, none, np.zeros(n, dtype=np.int32), ("UTC",))
+
+        def latest_observation(self) -> int | None:
+            return None
+
+        def observations(self, start: int, end: int, as_of: int) -> Observations:
+            return Observations(np.zeros(n + 1, dtype=np.int64), none, none.astype(np.uint8))
+
+    return Silent()

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import timedelta
-from typing import Any, Literal, get_args
+from typing import Any, Final, Literal, Self, get_args
 
 from storepulse.errors import InputError
-from storepulse.schema import duration_us
+from storepulse.schema import LAST_INSTANT, duration_us
 
 Interpolation = Literal["previous", "next", "nearest"]
 Assume = Literal["unknown", "active", "inactive"]
+
+_FACTS: Final = ("interpolation", "prefer_in_session", "assume", "max_age_us", "confirm_within_us")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,3 +68,35 @@ class Policy:
         facts["max_age_us"] = None if (age := facts.pop("max_age")) is None else duration_us(age)
         facts["confirm_within_us"] = duration_us(facts.pop("confirm_within"))
         return facts
+
+    @classmethod
+    def of(cls, facts: Mapping[str, Any]) -> Self:
+        """Return the policy of which these are the facts; what is not named is as by default.
+
+        >>> Policy.of({"interpolation": "next", "max_age_us": 3_600_000_000}).max_age
+        datetime.timedelta(seconds=3600)
+
+        Raises
+        ------
+        InputError
+            A name is unknown, or a value is none that it can have.
+        """
+        if not isinstance(facts, Mapping):
+            raise InputError(f"policy is {facts!r}; valid are values by name: {', '.join(_FACTS)}")
+        if unknown := [name for name in facts if name not in _FACTS]:
+            raise InputError(f"a policy has no {', '.join(map(repr, unknown))}; valid are {', '.join(_FACTS)}")
+        given = dict(facts)
+        for name in ("max_age", "confirm_within"):
+            if f"{name}_us" in given:
+                given[name] = _duration(f"{name}_us", given.pop(f"{name}_us"))
+        if type(given.get("prefer_in_session", True)) is not bool:
+            raise InputError(f"prefer_in_session is {given['prefer_in_session']!r}; valid are true and false")
+        return cls(**given)
+
+
+def _duration(name: str, us: object) -> timedelta | None:
+    if us is None and name == "max_age_us":
+        return None
+    if type(us) is not int or not 0 <= us <= LAST_INSTANT:
+        raise InputError(f"{name} is {us!r}; valid are whole microseconds, up to 230 years")
+    return timedelta(microseconds=us)

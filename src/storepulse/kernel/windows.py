@@ -71,6 +71,25 @@ class Window:
             )
 
 
+def window_of(text: str) -> str | Window:
+    """Read a window as people write it: a name, or ``NAME=START/END`` for one of their own.
+
+    Raises
+    ------
+    InputError
+        It has no end, or the bounds make no sense; a name is not looked at.
+    """
+    name, equals, bounds = text.partition("=")
+    if not equals:
+        return name
+    start, slash, end = bounds.partition("/")
+    if not slash:
+        raise InputError(
+            f"cannot read the window {text!r}; valid are NAME=START/END, such as jan=2023-01-01/2023-02-01"
+        )
+    return Window(name, start, end)
+
+
 @dataclass(frozen=True)
 class Windows:
     """Windows of every store: w names, and int64 ``starts`` and ``ends`` of shape (n, w), UTC microseconds.
@@ -89,13 +108,13 @@ class Windows:
         return Windows(self.names, self.starts[stores], self.ends[stores], self.common)
 
 
-def windows(chosen: Sequence[str | Window], as_of: int, hours: WeeklyHours) -> Windows:
-    """Lay the chosen windows, given by name or whole, for every store.
+def window_names(chosen: Sequence[str | Window]) -> tuple[str, ...]:
+    """Return the names of windows that are chosen by name or whole.
 
     Raises
     ------
     InputError
-        A name is unknown, or chosen twice.
+        A name is unknown, or chosen twice, or there is none.
     """
     if isinstance(chosen, str):
         raise InputError(f"windows is the text {chosen!r}; give a list, such as [{chosen!r}]")
@@ -104,6 +123,24 @@ def windows(chosen: Sequence[str | Window], as_of: int, hours: WeeklyHours) -> W
         raise InputError(f"window {', '.join(sorted(repeated))} is asked for more than once")
     if not names:
         raise InputError(f"no window is asked for; valid are {', '.join(WINDOW_NAMES)} and windows of your own")
+    for window in chosen:
+        if isinstance(window, str) and window not in WINDOW_NAMES:
+            raise InputError(
+                f"there is no window {window!r}; valid are {', '.join(WINDOW_NAMES)}, "
+                "or NAME=START/END for one of your own"
+            )
+    return names
+
+
+def windows(chosen: Sequence[str | Window], as_of: int, hours: WeeklyHours) -> Windows:
+    """Lay the chosen windows, given by name or whole, for every store.
+
+    Raises
+    ------
+    InputError
+        A name is unknown, or chosen twice.
+    """
+    names = window_names(chosen)
     common = {name: _common_bounds(window, as_of) for name, window in zip(names, chosen, strict=True)}
     bounds = np.empty((len(hours.zones), len(names), 2), dtype=np.int64)
     for place, name in enumerate(names):
@@ -120,11 +157,7 @@ def _common_bounds(window: str | Window, as_of: int) -> tuple[int | None, int | 
         return window.start_us, window.end_us
     if window in ELAPSED_US:
         return as_of - ELAPSED_US[window], as_of
-    if window in _CALENDAR:
-        return None, None
-    raise InputError(
-        f"there is no window {window!r}; valid are {', '.join(WINDOW_NAMES)}, or NAME=START/END for one of your own"
-    )
+    return None, None
 
 
 def _calendar_bounds(name: str, zone_name: str, as_of: int) -> tuple[int, int]:

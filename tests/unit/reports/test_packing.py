@@ -1,0 +1,134 @@
+import io
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, Literal
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+import storepulse
+from storepulse.errors import StoreError
+from storepulse.kernel.policy import Policy
+from storepulse.kernel.windows import WINDOW_NAMES, Window, Windows
+from storepulse.reports import FORMATS, Report, Totals, packed, run_report, unpacked, written
+from storepulse.schema import LAST_INSTANT, Fleet, instant_us
+from tests.unit.tables import EVERY_DAY, hours, polls, zones
+
+AS_OF = instant_us("2023-01-25 18:00:00.25 UTC")
+OWN = Window("own", "2023-01-21T00:00:00.000001Z", "2023-01-25T06:00+05:30")
+
+
+def fleet() -> Fleet:
+    return storepulse.validate(
+        polls(
+            ("a", "inactive", "2023-01-25 16:30 UTC"),
+            ("a", "active", "2023-01-25 17:15:00.5 UTC"),
+            ("007", "active", "2023-01-20 11:00 UTC"),
+            ("=é☃,\"'", "inactive", "2023-01-25 10:00 UTC"),
+        ),
+        hours(("a", EVERY_DAY, "09:00", "17:45"), ("b", EVERY_DAY, "18:00", "02:00")),
+        zones({"a": "Asia/Kathmandu", "b": "America/New_York"}),
+    ).fleet
+
+
+def report(**changes: Any) -> Report:
+    options: dict[str, Any] = {"as_of": AS_OF, "all_stores": True, "version": "1.2.3", "loads_seen": 12} | changes
+    return run_report(fleet(), **options)
+
+
+def assert_same(one: Report, other: Report) -> None:
+    """Compare all that a report is, fields and arrays."""
+    plain = [
+        replace(report, totals=None, windows=None, store_ids=list(report.store_ids))  # type: ignore[arg-type]
+        for report in (one, other)
+    ]
+    assert plain[0] == plain[1]
+    assert (one.windows.names, one.windows.common) == (other.windows.names, other.windows.common)
+    arrays = [{"starts": r.windows.starts, "ends": r.windows.ends} | vars(r.totals) for r in (one, other)]
+    for name, values in arrays[0].items():
+        assert values.dtype == arrays[1][name].dtype == np.int64
+        assert np.array_equal(values, arrays[1][name]), name
+
+
+@pytest.mark.parametrize("assume", ["unknown", "active", "inactive"])
+@pytest.mark.parametrize("interpolation", ["previous", "next", "nearest"])
+@pytest.mark.parametrize("max_age", [None, timedelta(minutes=90, microseconds=1)])
+def test_a_report_comes_back_and_is_written_with_the_same_bytes(
+    assume: Literal["unknown", "active", "inactive"],
+    interpolation: Literal["previous", "next", "nearest"],
+    max_age: timedelta | None,
+) -> None:
+    policy = Policy(assume=assume, interpolation=interpolation, max_age=max_age, prefer_in_session=max_age is None)
+    made = report(chosen=[*WINDOW_NAMES, OWN], policy=policy)
+    back = unpacked(packed(made))
+    assert_same(made, back)
+    for form in FORMATS:
+        for detail in (False, True):
+            assert written(back, form, detail=detail) == written(made, form, detail=detail)
+
+
+def test_the_same_report_is_packed_into_the_same_bytes() -> None:
+    assert packed(report()) == packed(report())
+    assert packed(unpacked(packed(report()))) == packed(report())
+
+
+@pytest.mark.parametrize("chosen", [["last_hour"], ["today", "last_week"], [OWN]])
+def test_a_report_of_no_store_comes_back(chosen: list[str | Window]) -> None:
+    made = run_report(storepulse.validate(polls()).fleet, as_of=AS_OF, chosen=chosen, version="1.2.3")
+    assert_same(made, unpacked(packed(made)))
+    assert unpacked(packed(made)).totals.uptime_us.shape == (0, len(chosen))
+
+
+def test_a_report_that_saw_no_load_comes_back_without_one() -> None:
+    assert unpacked(packed(report(loads_seen=None))).loads_seen is None
+    assert unpacked(packed(report(loads_seen=0))).loads_seen == 0
+
+
+def test_a_kept_report_names_the_versions_it_was_made_with() -> None:
+    old = replace(report(), version="0.9", tzdata="2019.3")
+    assert unpacked(packed(old)).facts() == old.facts()
+
+
+NUMBERS = st.integers(0, LAST_INSTANT)
+
+
+@given(
+    st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1), unique=True, max_size=4),
+    st.integers(1, 3),
+    st.data(),
+)
+def test_any_ids_and_figures_come_back(store_ids: list[str], w: int, drawn: st.DataObject) -> None:
+    def values() -> np.ndarray[Any, np.dtype[np.int64]]:
+        numbers = drawn.draw(st.lists(NUMBERS, min_size=len(store_ids) * w, max_size=len(store_ids) * w))
+        return np.array(numbers, dtype=np.int64).reshape(len(store_ids), w)
+
+    names = ("last_hour", "today", "own")[:w]
+    made = Report(
+        as_of=drawn.draw(NUMBERS),
+        policy=Policy(),
+        version=drawn.draw(st.text(st.characters(exclude_categories=["Cs"]))),
+        tzdata="2026.1",
+        store_ids=store_ids,
+        windows=Windows(names, values(), values(), dict.fromkeys(names, (None, None))),
+        totals=Totals(*(values() for _ in range(9))),
+    )
+    assert_same(made, unpacked(packed(made)))
+    assert packed(unpacked(packed(made))) == packed(made)
+
+
+def test_bytes_that_are_no_kept_report_are_refused() -> None:
+    table = io.BytesIO()
+    pl.DataFrame({"store_id": ["a"]}).write_parquet(table)
+    for content in (b"", b"PAR1", b"no parquet", packed(report())[:-50], packed(report())[50:], table.getvalue()):
+        with pytest.raises(StoreError, match="the kept report is damaged"):
+            unpacked(content)
+
+
+def test_a_kept_report_of_a_newer_form_is_refused_with_the_version_that_wrote_it() -> None:
+    file = io.BytesIO()
+    pl.DataFrame({"store_id": ["a"]}).write_parquet(file, metadata={"storepulse.report": '{"form":2,"version":"9.1"}'})
+    with pytest.raises(StoreError, match=r"form 2, this program knows form 1; use .* 9\.1, or a newer one"):
+        unpacked(file.getvalue())

@@ -1,0 +1,145 @@
+import csv
+import io
+import subprocess
+import sys
+from dataclasses import replace
+from typing import Any
+from zipfile import ZipFile
+
+import openpyxl  # type: ignore[import-untyped]
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from openpyxl.utils.escape import unescape  # type: ignore[import-untyped]
+
+import storepulse
+from storepulse.errors import InputError
+from storepulse.kernel.windows import WINDOW_NAMES, Window
+from storepulse.reports import Report, run_report, written
+from storepulse.schema import instant_us
+from tests.unit.tables import EVERY_DAY, hours, polls, zones
+
+AS_OF = instant_us("2023-01-25 18:00:00.25 UTC")
+IDS = [
+    "8419537941919820732", "007", "1e5", "a", "=1+1", "-1", "+1", "@SUM(A1)", "{=1}", "http://example.org",
+    "<r>a & b</r>", "<b>", "]]>", "_x0041_", "TRUE", "12:30", " padded ", "é☃🍕",
+]  # fmt: skip
+
+
+def report(*store_ids: str, **options: Any) -> Report:
+    fleet = storepulse.validate(
+        polls(
+            *((store_id, "active", "2023-01-25 12:00:00.5 UTC") for store_id in store_ids),
+            *((store_id, "inactive", "2023-01-25 17:20:01 UTC") for store_id in store_ids),
+        ),
+        hours(*((store_id, EVERY_DAY, "09:00", "17:45") for store_id in store_ids[::2])),
+        zones(dict.fromkeys(store_ids[::3], "Asia/Kathmandu")),
+    ).fleet
+    return run_report(fleet, as_of=AS_OF, version="1.2.3", **options)
+
+
+def named(*store_ids: str) -> Report:
+    """Return a report of stores with ids that need not be acceptable."""
+    return replace(report(*map(str, range(len(store_ids)))), store_ids=store_ids)
+
+
+def opened(report: Report, *, detail: bool = False) -> Any:
+    return openpyxl.load_workbook(io.BytesIO(written(report, "xlsx", detail=detail)))
+
+
+def sheet_ids(sheet: Any) -> list[str]:
+    return [unescape(cell.value) for cell in sheet["A"][1:]]
+
+
+@pytest.mark.parametrize("detail", [False, True])
+def test_the_sheet_has_the_cells_of_the_csv_as_numbers(detail: bool) -> None:
+    made = report("a", "b", "c", "d", chosen=[*WINDOW_NAMES, Window("own", "2030-01-01", "2030-01-02")])
+    sheet = opened(made, detail=detail)["Report"]
+    header, *rows = csv.reader(io.StringIO(written(made, "csv", detail=detail).decode()))
+    assert [cell.value for cell in sheet[1]] == header
+    assert sheet.max_row == len(rows) + 1
+    for cells, texts in zip(sheet.iter_rows(min_row=2), rows, strict=True):
+        assert cells[0].value == texts[0]
+        assert [cell.value for cell in cells[1:]] == [float(text) if text else None for text in texts[1:]]
+        assert {cell.data_type for cell in cells[1:]} == {"n"}
+
+
+def test_durations_show_two_decimals_and_counts_none() -> None:
+    sheet = opened(report("a"), detail=True)["Report"]
+    formats = {
+        sheet.cell(1, place).value: sheet.cell(2, place).number_format for place in range(1, sheet.max_column + 1)
+    }
+    assert formats["store_id"] == "@"
+    assert formats["uptime_last_hour"] == formats["availability_last_week"] == "0.00"
+    assert formats["observations_last_day"] == formats["outages_last_day"] == "0"
+
+
+def test_ids_are_texts_as_they_are_and_never_formulas() -> None:
+    book = opened(named(*IDS))
+    assert sheet_ids(book["Report"]) == IDS
+    for sheet in book:
+        assert all(cell.data_type != "f" and cell.hyperlink is None for row in sheet.rows for cell in row)
+    assert {cell.data_type for cell in book["Report"]["A"]} == {"s"}
+
+
+@given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20), min_size=1, max_size=3))
+def test_any_id_comes_back(store_ids: list[str]) -> None:
+    assert sheet_ids(opened(named(*store_ids))["Report"]) == store_ids
+
+
+def test_no_part_of_the_file_can_run_or_lead_elsewhere() -> None:
+    with ZipFile(io.BytesIO(written(named(*IDS), "xlsx"))) as archive:
+        assert archive.testzip() is None
+        for name in archive.namelist():
+            content = archive.read(name).decode()
+            assert "<f>" not in content
+            assert 'TargetMode="External"' not in content
+
+
+def test_the_header_stays_in_sight_and_filters() -> None:
+    sheet = opened(report("a", "b"))["Report"]
+    assert sheet.freeze_panes == "A2"
+    assert sheet.auto_filter.ref == "A1:G3"
+    assert all(cell.font.b for cell in sheet[1])
+    assert not sheet["A2"].font.b
+    assert all(dimension.width >= 10 for dimension in sheet.column_dimensions.values())
+
+
+def test_the_second_sheet_says_what_the_report_was_made_with() -> None:
+    made = report("a", chosen=["last_hour", "today"], policy=storepulse.Policy(interpolation="next"))
+    book = opened(made)
+    assert book.sheetnames == ["Report", "About"]
+    rows = {row[0]: row[1:] for row in book["About"].iter_rows(values_only=True) if row[0]}
+    assert rows["as_of"][0] == "2023-01-25T18:00:00.250000Z"
+    assert (rows["storepulse"][0], rows["tzdata"][0]) == ("1.2.3", made.tzdata)
+    assert (rows["interpolation"][0], rows["max_age_us"][0]) == ("next", "no limit")
+    assert rows["confirm_within_us"][0] == "7200000000"
+    assert rows["last_hour"] == ("2023-01-25T17:00:00.250000Z", "2023-01-25T18:00:00.250000Z")
+    assert rows["today"] == ("of each store's own",) * 2
+    assert (rows["uptime_last_hour"][0], rows["uptime_today"][0]) == ("minutes", "hours")
+
+
+def test_the_file_was_made_at_the_instant_it_speaks_for() -> None:
+    assert opened(report("a")).properties.created.isoformat() == "2023-01-25T18:00:00"
+
+
+def test_two_files_of_the_same_inputs_are_the_same_bytes() -> None:
+    assert written(named(*IDS), "xlsx", detail=True) == written(named(*IDS), "xlsx", detail=True)
+
+
+def test_columns_after_z_have_two_letters() -> None:
+    sheet = opened(report("a", chosen=WINDOW_NAMES), detail=True)["Report"]
+    assert sheet.max_column == 1 + 11 * 9
+    assert sheet["AA1"].value == sheet.cell(1, 27).value != sheet["ZZ1"].value
+
+
+@pytest.mark.parametrize("n", [1_048_576, 2_000_000])
+def test_more_stores_than_a_sheet_has_rows_are_refused(n: int) -> None:
+    made = replace(report("a"), store_ids=range(n))  # type: ignore[arg-type]  # only their number counts
+    with pytest.raises(InputError, match="do not fit into a sheet; valid are up to 1,048,575 stores"):
+        written(made, "xlsx")
+
+
+def test_no_other_report_waits_for_the_modules_of_this_one() -> None:
+    program = "import storepulse.reports, sys; sys.exit('storepulse.reports.xlsx' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
