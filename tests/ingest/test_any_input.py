@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import io
+import json
 from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -16,8 +17,8 @@ from hypothesis import strategies as st
 
 from storepulse import ingest
 from storepulse.errors import InputError
-from storepulse.ingest import reading
-from storepulse.ingest.sources import Kind, Source
+from storepulse.ingest import reading, validation
+from storepulse.ingest.sources import Kind, Source, detected
 from storepulse.ingest.validation import Accepted
 from storepulse.store.loads import Loaded, Quarantined
 from tests.fixtures import tables
@@ -41,6 +42,12 @@ BODIES = st.builds(
     st.sampled_from([b"\n", b"\r\n", b"\n\n"]),
 )
 HEADERS: dict[Kind, bytes] = {kind: header.encode() + b"\n" for kind, header in tables.HEADERS.items()}
+FIELD_TEXTS = st.none() | st.sampled_from(["", " ", "1", " 1", "2 ", "8.4E+18", "a\tb", "x" * 256, "é"])
+STATUS_TEXTS = st.none() | st.sampled_from(["", "active", " inactive ", "Active", "y" * 70])
+TIME_TEXTS = st.none() | st.sampled_from(
+    ["", "2023-01-24 10:00:00 UTC", "2023-01-24T10:00:00.5+05:30", "2023-01-24 10:00", "1999-01-01 00:00:00 UTC",
+     "2200-01-01T00:00:00Z", "2023-02-02 00:00:01 UTC", "2023-02-30 00:00:00 UTC", " 2023-01-24T10:00:00Z ", "soon"]
+)  # fmt: skip
 OBJECT = b'{"store_id": 1, "status": "active", "timestamp_utc": "2023-01-24 10:00:00 UTC"}\n'
 
 
@@ -146,6 +153,71 @@ def test_a_damaged_file_never_ends_in_a_crash(
     for place, value in damage:
         content[min(int(place * len(content)), len(content) - 1)] = value
     attempt(kind, bytes(content[: int(kept * len(content))]))
+
+
+# --- JSON arrays and values ------------------------------------------------------------------------------
+
+SURROGATES = st.characters(categories=["Cs"])
+KEYS = st.sampled_from(["store_id", "status", "timestamp_utc", "day", "dayOfWeek", "timezone_str", "start_time_local"])
+SCALARS = st.one_of(
+    st.none(), st.booleans(), st.integers(), st.floats(),
+    st.text(st.one_of(st.characters(), SURROGATES), max_size=4),
+    st.sampled_from(["active", "inactive", "2023-01-24 10:00:00 UTC", "2023-01-24T10:00:00Z", "Asia/Tokyo", "09:00"]),
+)  # fmt: skip
+VALUES = st.recursive(SCALARS, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=4))
+ELEMENTS = st.lists(st.dictionaries(KEYS, SCALARS, max_size=4) | VALUES, max_size=8)
+
+
+@given(KINDS, ELEMENTS, st.sampled_from([None, 1]), st.booleans())
+def test_every_element_of_an_array_is_accepted_or_set_aside(
+    kind: Kind, values: list[object], indent: int | None, ascii_only: bool
+) -> None:
+    content = json.dumps(values, indent=indent, ensure_ascii=ascii_only).encode("utf-8", "surrogatepass")
+    loaded = read_bytes(kind, content)
+    (file,) = loaded.files
+    assert file.rows_read == file.accepted + file.quarantined == len(values)
+    assert file.quarantined == len(loaded.quarantine)
+    lines = [row.line for row in loaded.quarantine]
+    assert lines == sorted(set(lines))
+    assert set(lines) <= set(range(1, len(values) + 1))
+    given = [json.dumps(values[line - 1]) for line in lines]
+    assert [json.dumps(json.loads(row.raw)) for row in loaded.quarantine] == given
+
+
+@given(KINDS, st.lists(PIECES | st.sampled_from([b"[", b"]", b",", b"{", b"}", b"1"]), max_size=20).map(b"".join))
+def test_pieces_of_an_array_never_end_in_a_crash(kind: Kind, content: bytes) -> None:
+    attempt(kind, b"[" + content)
+    attempt(kind, b"[" + OBJECT + b"," + content + b"]")
+
+
+@given(ELEMENTS)
+def test_every_value_is_accepted_or_set_aside(values: list[object]) -> None:
+    parsed = json.loads(json.dumps(values), parse_int=str)
+    loaded = ingest.read_rows(parsed, name="rows", now=NOW, version="1")
+    (file,) = loaded.files
+    assert file.rows_read == file.accepted + file.quarantined == len(values)
+    assert (len(loaded.times), len(loaded.quarantine)) == (file.accepted, file.quarantined)
+
+
+@given(st.lists(st.tuples(FIELD_TEXTS, STATUS_TEXTS, TIME_TEXTS), min_size=1, max_size=6))
+def test_few_polls_and_many_are_judged_alike(rows: list[tuple[str | None, ...]]) -> None:
+    values = [dict(zip(("store_id", "status", "timestamp_utc"), row, strict=True)) for row in rows]
+    judged: list[tuple[object, ...]] = []
+    for few in (1_000, 0):
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setattr(validation, "_FEW", few)
+            loaded = ingest.read_rows(values, name="rows", now=NOW, version="1")
+        ids = [loaded.store_ids[store] for store in loaded.stores.tolist()]
+        judged.append((loaded.quarantine, ids, loaded.times.tolist(), loaded.statuses.tolist()))
+    assert judged[0] == judged[1]
+
+
+@given(st.binary(max_size=300), st.sampled_from([b"", b"[", b"{", b"PAR1", b"\x1f\x8b", b"store_id,", OBJECT]))
+def test_a_kind_is_told_or_refused_whatever_the_bytes_are(content: bytes, start: bytes) -> None:
+    try:
+        detected("rows", lambda: io.BytesIO(start + content))
+    except InputError as error:
+        assert len(str(error)) < 3_000  # noqa: PT017 # to raise is as good as to answer
 
 
 # --- the two ways to read CSV ----------------------------------------------------------------------------

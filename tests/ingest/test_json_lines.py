@@ -7,7 +7,6 @@ from pathlib import Path
 
 import pytest
 
-from storepulse.errors import InputError
 from tests.fixtures import tables
 from tests.fixtures.tables import hours_of, lines_of, only_reason, polls_of, read, zones_of
 
@@ -102,11 +101,6 @@ def test_deeply_nested_values_never_end_in_a_crash(tmp_path: Path, depth: int) -
 def test_a_lone_surrogate_is_stored_as_text(tmp_path: Path) -> None:
     (store_id,) = read(tmp_path, "polls", with_id('"\\ud800x"')).store_ids
     assert store_id.encode()
-
-
-def test_a_json_array_is_a_mistake_that_says_what_is_wanted(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="JSON array; give JSON Lines, one object a line"):
-        read(tmp_path, "polls", json.dumps([json.loads(GOOD)], indent=1))
 
 
 def test_json_lines_and_csv_of_the_same_rows_say_the_same(tmp_path: Path) -> None:

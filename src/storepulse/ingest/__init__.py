@@ -13,8 +13,19 @@ import numpy.typing as npt
 import polars as pl
 
 from storepulse.errors import InputError, NotFoundError
-from storepulse.ingest.reading import Batch, batches, table_batch
-from storepulse.ingest.sources import STANDARD_INPUT, Kind, Progress, Source, opened, sources
+from storepulse.ingest.kinds import kind_of
+from storepulse.ingest.reading import Batch, batches, table_batch, values_batch
+from storepulse.ingest.sources import (
+    STANDARD_INPUT,
+    UNLIMITED,
+    Kind,
+    Limits,
+    Progress,
+    Source,
+    detected,
+    opened,
+    sources,
+)
 from storepulse.ingest.validation import Accepted
 from storepulse.kernel.observations import distinct
 from storepulse.schema import DEFAULT_TIMEZONE, Observations, WeeklyHours
@@ -23,7 +34,21 @@ from storepulse.store.loads import Load, Loaded, LoadedFile, Quarantined
 
 Number = TypeVar("Number", bound=np.generic)
 
-__all__ = ["Kind", "MemoryFleet", "Progress", "load", "memory_fleet", "read", "read_tables"]
+__all__ = [
+    "Kind",
+    "Limits",
+    "MemoryFleet",
+    "Progress",
+    "Source",
+    "detected",
+    "kind_of",
+    "load",
+    "memory_fleet",
+    "read",
+    "read_rows",
+    "read_sources",
+    "read_tables",
+]
 
 _TABLE_NAMES: Final[Mapping[Kind, str]] = {
     "polls": "observations",
@@ -33,7 +58,12 @@ _TABLE_NAMES: Final[Mapping[Kind, str]] = {
 
 
 def read(
-    names: Mapping[Kind, Sequence[str]], *, now: int | None, version: str, progress: Progress | None = None
+    names: Mapping[Kind, Sequence[str]],
+    *,
+    now: int | None,
+    version: str,
+    progress: Progress | None = None,
+    limits: Limits = UNLIMITED,
 ) -> Loaded:
     """Read files of each kind, named by path, glob, or ``-`` for standard input.
 
@@ -47,23 +77,64 @@ def read(
         The version of the program, for the record.
     progress
         Told how far the reading is.
+    limits
+        How much each file may hold.
 
     Raises
     ------
     InputError
-        Nothing is named, a file cannot be read, or it lacks a column. Bad rows raise nothing.
+        Nothing is named, a file cannot be read, lacks a column, or holds too much. Bad rows raise nothing.
     """
     found = [source for kind, some in names.items() for source in sources(kind, some)]
     if not found:
         raise InputError("nothing to load: name files with --polls, --hours or --timezones")
     if sum(source.name == STANDARD_INPUT for source in found) > 1:
         raise InputError("standard input (-) is named twice; it can be read once")
+    return read_sources(found, now=now, version=version, progress=progress, limits=limits)
+
+
+def read_sources(
+    found: Sequence[Source],
+    *,
+    now: int | None,
+    version: str,
+    progress: Progress | None = None,
+    limits: Limits = UNLIMITED,
+) -> Loaded:
+    """Read sources, wherever their bytes are; otherwise as `read`.
+
+    Raises
+    ------
+    InputError
+        A source cannot be read, lacks a column, or holds too much. Bad rows raise nothing.
+    """
     accepted = Accepted()
     files: list[LoadedFile] = []
     quarantine: list[Quarantined] = []
     for position, source in enumerate(found):
-        files.append(_read_source(source, position, accepted, quarantine, now, progress))
+        files.append(_read_source(source, position, accepted, quarantine, now, progress, limits))
     return loaded(accepted, files, quarantine, started_at=now or 0, version=version)
+
+
+def read_rows(rows: Sequence[object], *, name: str, now: int | None, version: str) -> Loaded:
+    """Read polls that are JSON values already, made with ``json.loads(…, parse_int=str)``: objects, when all is well.
+
+    Rows are numbered from 1. Each number is in the quarantine or belongs to an accepted observation, and
+    ``stores``, ``times`` and ``statuses`` of the accepted ones stand in the order of ``rows``. So the k-th of
+    them came from the k-th number that is not the ``line`` of a quarantined row.
+
+    Parameters
+    ----------
+    name
+        What the rows are called in the record of the load.
+    now
+        UTC microseconds; polls over 24 h later are quarantined. None: none is.
+    """
+    accepted = Accepted()
+    quarantine: list[Quarantined] = []
+    good = add_batch("polls", values_batch("polls", rows), 0, accepted, quarantine, now)
+    file = LoadedFile("polls", name, "", 0, len(rows), good, len(rows) - good)
+    return loaded(accepted, [file], quarantine, started_at=now or 0, version=version)
 
 
 def read_tables(tables: Mapping[Kind, pl.DataFrame], *, version: str) -> Loaded:
@@ -103,14 +174,16 @@ def _read_source(
     quarantine: list[Quarantined],
     now: int | None,
     progress: Progress | None,
+    limits: Limits,
 ) -> LoadedFile:
-    good, before = 0, len(quarantine)
-    with opened(source, progress) as (stream, reader):
-        for batch in _ahead(batches(source, reader)):
+    good, before, header = 0, len(quarantine), None
+    with opened(source, progress, limits) as (stream, reader):
+        for batch in _ahead(batches(source, reader, limits)):
             good += add_batch(source.kind, batch, position, accepted, quarantine, now)
+            header = batch.header
         sha256 = stream.sha256()
     bad = len(quarantine) - before
-    return LoadedFile(source.kind, source.name, sha256, stream.bytes_read, good + bad, good, bad)
+    return LoadedFile(source.kind, source.name, sha256, stream.bytes_read, good + bad, good, bad, header)
 
 
 def _ahead(items: Iterator[Batch]) -> Iterator[Batch]:
@@ -132,6 +205,8 @@ def add_batch(
 ) -> int:
     """Put each row of a batch into ``accepted`` or ``quarantine``; return how many were accepted."""
     good, bad = accepted.add(kind, batch, now)
+    if not bad.height:
+        return good
     lines = bad["line"].to_list()
     quarantine += [
         Quarantined(position, line, raw, reason)
@@ -151,7 +226,7 @@ def loaded(
     """Sum up what was accepted: the stores with a good row, each row of hours once, and one zone a store."""
     stores = _joined(accepted.stores, np.int32)
     all_hours = _joined(accepted.hours, np.int64).reshape(-1, 4)
-    hours = np.unique(all_hours, axis=0)
+    hours = np.unique(all_hours, axis=0) if len(all_hours) else all_hours
     named = sorted(set(accepted.timezones))
     zones: dict[int, str] = {}
     for store, name in named:

@@ -1,6 +1,6 @@
 """Bytes and tables → batches of rows as text, each row with the number of the line it stands on.
 
-CSV, JSON Lines and Parquet. One line is one row: a quoted field cannot run over the end of its line, so a
+CSV, JSON Lines, JSON arrays and Parquet. One line is one row: a quoted field cannot run over the end of its line, so a
 stray quote spoils one row and not the rest of the file.
 """
 
@@ -9,24 +9,37 @@ from __future__ import annotations
 import csv
 import io
 import json
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import chain
-from typing import Any, Final
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import chain, islice
+from typing import Any, Final, Literal, TypeAlias
 
 import polars as pl
-from polars.exceptions import PolarsError
+from polars.exceptions import PanicException, PolarsError
 
 from storepulse.errors import InputError
-from storepulse.ingest.sources import Kind, Source
+from storepulse.ingest.footer import footer
+from storepulse.ingest.sources import UNLIMITED, Kind, Limits, Source, too_many_bytes
 from storepulse.schema import BEGINNING_OF_TIME, END_OF_TIME, INPUT_COLUMNS
 
 _BLOCK: Final = 16 << 20
 _LONGEST_LINE: Final = 256 << 20
+_LONGEST_ARRAY: Final = 256 << 20
 _PARQUET_ROWS: Final = 500_000
 _JSON_LINES: Final = 100_000
 _UTF8_BOM: Final = b"\xef\xbb\xbf"
 _DELIMITERS: Final = (",", ";", "\t", "|")
+#: Whole numbers stay as they are written: a 19-digit id must not pass through a float.
+_DECODER: Final = json.JSONDecoder(parse_int=str)
+_JSON_BLANKS: Final = re.compile(r"[ \t\n\r]*")
+#: What bytes that are no UTF-8 become on their way through text.
+_NOT_UTF8: Final = re.compile("[\udc80-\udcff]")
+
+#: What Polars raises on damaged files: a panic stops the one query that met it.
+DAMAGED_PARQUET: Final = (PolarsError, PanicException)
+
+Format: TypeAlias = Literal["CSV", "JSON Lines", "JSON array", "Parquet"]
 
 
 @dataclass(frozen=True)
@@ -35,33 +48,51 @@ class Batch:
 
     ``rows``: the columns of the kind as text (or as they were, where a table had types), ``line`` (int64) and
     ``problem`` (text: why the line is no row at all; null for the others). ``raw``: lines as they were, by number.
+    ``header``: the line that names the columns, without its end; None where there is no such line.
     """
 
     rows: pl.DataFrame
     raw: Callable[[Sequence[int]], list[bytes]]
+    header: str | None = None
 
 
-def batches(source: Source, reader: io.BufferedReader) -> Iterator[Batch]:
+def batches(source: Source, reader: io.BufferedReader, limits: Limits = UNLIMITED) -> Iterator[Batch]:
     """Read a source from its start, whatever its format.
 
     Raises
     ------
     InputError
-        It is empty, of no known format, or lacks a column.
+        It is empty, of no known format, lacks a column, or has more rows than allowed.
+    """
+    read = 0
+    for batch in _READERS[format_of(source.label, reader)](source, reader, limits):
+        read += batch.rows.height
+        _check_rows(source, read, limits)
+        yield batch
+
+
+def _check_rows(source: Source, rows: int, limits: Limits) -> None:
+    if limits.rows is not None and rows > limits.rows:
+        raise InputError(f"{source.label} has more than {limits.rows:,} rows; valid are files of up to so many")
+
+
+def format_of(label: str, reader: io.BufferedReader) -> Format:
+    """Tell the format of what a reader stands before, from its first bytes.
+
+    Raises
+    ------
+    InputError
+        There are no bytes, or they are UTF-16.
     """
     head = reader.peek(4)[:64]
     if not head:
-        raise InputError(f"{source.name} ({source.kind}) is empty; its first line must name the columns")
+        raise InputError(f"{label} is empty; its first line must name the columns")
     if head.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise InputError(f"{source.name} ({source.kind}) is UTF-16 text; save it as UTF-8")
+        raise InputError(f"{label} is UTF-16 text; save it as UTF-8")
     if head.startswith(b"PAR1"):
-        yield from _parquet(source, reader)
-        return
-    blocks = _lines(source, reader)
+        return "Parquet"
     start = head.removeprefix(_UTF8_BOM).lstrip()[:1]
-    if start == b"[":
-        raise InputError(f"{source.name} ({source.kind}) is a JSON array; give JSON Lines, one object a line")
-    yield from _json_lines(source, blocks) if start == b"{" else _csv(source, blocks)
+    return "JSON Lines" if start == b"{" else "JSON array" if start == b"[" else "CSV"
 
 
 def table_batch(kind: Kind, table: pl.DataFrame, name: str, *, first_line: int = 1) -> Batch:
@@ -127,18 +158,40 @@ def _as_text(column: pl.Series, name: str) -> pl.Series:
     return column.cast(pl.String)
 
 
-def _positions(kind: Kind, header: Sequence[str], name: str) -> dict[str, int]:
-    """Return where each column of the kind stands in a header."""
-    places = {title.strip().casefold(): place for place, title in reversed(list(enumerate(header)))}
-    positions = {}
+def places(kind: Kind, titles: Sequence[str]) -> dict[str, int]:
+    """Return where the columns of a kind stand in a header, those of them that it has."""
+    by_title = {title.strip().casefold(): place for place, title in reversed(list(enumerate(titles)))}
+    found = {}
     for column, other_names in INPUT_COLUMNS[kind].items():
-        known = [places[title.casefold()] for title in (column, *other_names) if title.casefold() in places]
-        if not known:
-            wanted = ", ".join(" or ".join((title, *others)) for title, others in INPUT_COLUMNS[kind].items())
-            found = ", ".join(repr(title[:60]) for title in header[:20])
-            raise InputError(f"{name} ({kind}) has no column {column}; it has {found}, and needs {wanted}")
-        positions[column] = known[0]
+        known = [by_title[title.casefold()] for title in (column, *other_names) if title.casefold() in by_title]
+        if known:
+            found[column] = known[0]
+    return found
+
+
+def is_whole(kind: Kind, positions: Mapping[str, int]) -> bool:
+    """Say whether each column of a kind was found."""
+    return len(positions) == len(INPUT_COLUMNS[kind])
+
+
+def wanted(kind: Kind) -> str:
+    """Name the columns of a kind, for a message."""
+    return ", ".join(" or ".join((title, *others)) for title, others in INPUT_COLUMNS[kind].items())
+
+
+def _positions(kind: Kind, titles: Sequence[str], name: str) -> dict[str, int]:
+    """Return where each column of the kind stands in a header."""
+    positions = places(kind, titles)
+    if not is_whole(kind, positions):
+        missing = next(column for column in INPUT_COLUMNS[kind] if column not in positions)
+        has = shown(titles)
+        raise InputError(f"{name} ({kind}) has no column {missing}; it has {has}, and needs {wanted(kind)}")
     return positions
+
+
+def shown(titles: Iterable[str]) -> str:
+    """Name the columns that a source has, for a message."""
+    return ", ".join(repr(title[:60]) for title in islice(titles, 20))
 
 
 def _lines(source: Source, reader: io.BufferedReader) -> Iterator[bytes]:
@@ -152,35 +205,51 @@ def _lines(source: Source, reader: io.BufferedReader) -> Iterator[bytes]:
         else:
             rest += block
         if len(rest) > _LONGEST_LINE:
-            raise InputError(f"{source.name} ({source.kind}) has a line of over {_LONGEST_LINE >> 20} MiB; is it text?")
+            raise InputError(f"{source.label} has a line of over {_LONGEST_LINE >> 20} MiB; is it text?")
     if rest:
         yield rest
 
 
-def _csv(source: Source, blocks: Iterator[bytes]) -> Iterator[Batch]:
-    first = next(blocks, b"")
-    header, _, body = first.partition(b"\n")
-    delimiter, titles = _header(source, header)
+def _csv(source: Source, reader: io.BufferedReader, _limits: Limits) -> Iterator[Batch]:
+    blocks = _lines(source, reader)
+    header, _, body = next(blocks, b"").partition(b"\n")
+    text = header_text(header)
+    delimiter, titles = delimited(source.kind, text, source.label)
     positions = _positions(source.kind, titles, source.name)
     line = 2
     for block in chain([body], blocks):
-        yield _csv_batch(block, line, delimiter, len(titles), positions)
+        yield replace(_csv_batch(block, line, delimiter, len(titles), positions), header=text)
         line += block.count(b"\n")
 
 
-def _header(source: Source, line: bytes) -> tuple[str, list[str]]:
-    text = line.decode("utf-8", errors="replace").rstrip("\r")
-    try:
-        headers = {delimiter: next(csv.reader([text], delimiter=delimiter), []) for delimiter in _DELIMITERS}
-    except csv.Error as error:
-        raise InputError(f"{source.name} ({source.kind}) does not begin with a line of column names: {error}") from None
+def header_text(line: bytes) -> str:
+    """Return the first line of a CSV file as text, without its end."""
+    return line.decode("utf-8", errors="replace").rstrip("\r")
+
+
+def delimited(kind: Kind, header: str, label: str) -> tuple[str, list[str]]:
+    """Return the delimiter under which a header names the columns of a kind (a comma, if none does), and its titles.
+
+    Raises
+    ------
+    InputError
+        It is no line of column names.
+    """
+    headers = split(header, label)
     for delimiter, titles in headers.items():
-        try:
-            _positions(source.kind, titles, source.name)
-        except InputError:
-            continue
-        return delimiter, titles
+        if is_whole(kind, places(kind, titles)):
+            return delimiter, titles
     return ",", headers[","]
+
+
+def split(header: str, label: str) -> dict[str, list[str]]:
+    """Split a header at each of the delimiters that there are."""
+    try:
+        return {delimiter: next(csv.reader([header], delimiter=delimiter), []) for delimiter in _DELIMITERS}
+    except csv.Error as error:
+        raise InputError(
+            f"{label} does not begin with a line of column names: {error}; valid are CSV, JSON and Parquet"
+        ) from None
 
 
 def _csv_batch(block: bytes, first_line: int, delimiter: str, width: int, positions: dict[str, int]) -> Batch:
@@ -252,9 +321,9 @@ def _fields(line: bytes, delimiter: str, width: int) -> tuple[list[str | None], 
     return [field or None for field in fields], None
 
 
-def _json_lines(source: Source, blocks: Iterator[bytes]) -> Iterator[Batch]:
+def _json_lines(source: Source, reader: io.BufferedReader, _limits: Limits) -> Iterator[Batch]:
     line = 1
-    for block in blocks:
+    for block in _lines(source, reader):
         lines = block.split(b"\n")
         for start in range(0, len(lines), _JSON_LINES):
             yield _json_batch(source.kind, lines[start : start + _JSON_LINES], line + start)
@@ -262,54 +331,188 @@ def _json_lines(source: Source, blocks: Iterator[bytes]) -> Iterator[Batch]:
 
 
 def _json_batch(kind: Kind, lines: list[bytes], first_line: int) -> Batch:
-    table: dict[str, list[Any]] = {column: [] for column in (*INPUT_COLUMNS[kind], "line", "problem")}
-    for number, line in enumerate(lines, first_line):
-        if not line.strip():
-            continue
-        row, problem = _json_object(line)
-        if not isinstance(row.get("store_id"), str | None):
-            problem = f"store_id is {json.dumps(row['store_id'])[:60]}; valid are text and whole numbers"
-        for column, other_names in INPUT_COLUMNS[kind].items():
-            table[column].append(_json_text(next((row[name] for name in (column, *other_names) if name in row), None)))
-        table["line"].append(number)
-        table["problem"].append(problem)
+    numbered = ((number, *json_object(line)) for number, line in enumerate(lines, first_line) if line.strip())
 
     def raw(numbers: Sequence[int]) -> list[bytes]:
         return [lines[number - first_line].removesuffix(b"\r") for number in numbers]
 
-    return Batch(_text_rows(table), raw)
+    return Batch(_json_rows(kind, numbered), raw)
 
 
-def _json_object(line: bytes) -> tuple[dict[str, Any], str | None]:
+def json_object(line: bytes) -> tuple[dict[str, Any], str | None]:
+    """Return the object that stands on a line, or an empty one and the reason why it is none."""
     try:
-        # Whole numbers stay as they are written: a 19-digit id must not pass through a float.
-        row = json.loads(line, parse_int=str)
+        return _row(json.loads(line, parse_int=str))
     except UnicodeDecodeError:
         return {}, "not UTF-8 text"
     except (ValueError, RecursionError) as error:
         return {}, f"not a JSON object: {error}"
-    if not isinstance(row, dict):
-        return {}, "not a JSON object"
-    return row, None
+
+
+def _row(value: object) -> tuple[dict[str, Any], str | None]:
+    return (value, None) if isinstance(value, dict) else ({}, "not a JSON object")
+
+
+def _json_rows(kind: Kind, numbered: Iterable[tuple[int, dict[str, Any], str | None]]) -> pl.DataFrame:
+    """Make a table of JSON objects: the line of each, the object, and why it is none."""
+    table: dict[str, list[Any]] = {column: [] for column in (*INPUT_COLUMNS[kind], "line", "problem")}
+    for line, row, problem in numbered:
+        if problem is None and not is_id(row.get("store_id")):
+            problem = f"store_id is {dumped(row['store_id'])[:60]}; valid are text and whole numbers"
+        for column in INPUT_COLUMNS[kind]:
+            table[column].append(_json_text(json_value(kind, row, column)))
+        table["line"].append(line)
+        table["problem"].append(problem)
+    return _text_rows(table)
+
+
+def is_id(value: object) -> bool:
+    """Say whether a JSON value, its whole numbers read as text, may be an id, or says that there is none."""
+    return value is None or isinstance(value, str)
+
+
+def json_value(kind: Kind, row: Mapping[str, Any], column: str) -> object:
+    """Return the value that a JSON object has for a column, under whichever of its names; None where it has none."""
+    if column in row:
+        return row[column]
+    return next((row[name] for name in INPUT_COLUMNS[kind][column] if name in row), None)
 
 
 def _json_text(value: object) -> str | None:
-    if value is None or isinstance(value, str):
+    if isinstance(value, str):
         # A lone surrogate (JSON can spell one) is no text that could be stored.
-        return value if value is None else value.encode("utf-8", "replace").decode()
-    return json.dumps(value)
+        return value if value.isascii() else value.encode("utf-8", "replace").decode()
+    return None if value is None else dumped(value)
 
 
-def _parquet(source: Source, reader: io.BufferedReader) -> Iterator[Batch]:
+def dumped(value: object) -> str:
+    """Return a JSON value as JSON; one that is nested too deeply for that, as a word on it."""
     try:
-        # From its bytes, not from its name: the name may look like a pattern, and the bytes may be compressed.
-        table = pl.scan_parquet(io.BytesIO(reader.read()))
+        return json.dumps(value)
+    except RecursionError:
+        return '"nested too deeply to be shown"'
+
+
+def values_batch(kind: Kind, values: Sequence[object]) -> Batch:
+    """Take JSON values that are parsed already, their whole numbers as text; they are numbered from 1."""
+    numbered = ((number, *_row(value)) for number, value in enumerate(values, 1))
+
+    def raw(numbers: Sequence[int]) -> list[bytes]:
+        return [dumped(values[number - 1]).encode() for number in numbers]
+
+    return Batch(_json_rows(kind, numbered), raw)
+
+
+def _json_array(source: Source, reader: io.BufferedReader, _limits: Limits) -> Iterator[Batch]:
+    text = _array_text(source, reader)
+    found = elements(text)
+    line = 1
+    try:
+        while part := list(islice(found, _JSON_LINES)):
+            yield _elements_batch(source.kind, text, part, line)
+            line += len(part)
+    except (json.JSONDecodeError, RecursionError) as error:
+        raise InputError(
+            f"{source.label} is no JSON array: {error}; valid are an array of objects, and JSON Lines"
+        ) from None
+
+
+def _array_text(source: Source, reader: io.BufferedReader) -> str:
+    content = bytearray()
+    while block := reader.read(_BLOCK):
+        content += block
+        if len(content) > _LONGEST_ARRAY:
+            raise InputError(
+                f"{source.label} is a JSON array of over {_LONGEST_ARRAY >> 20} MiB; give JSON Lines, one object a line"
+            )
+    return array_text(content)
+
+
+def array_text(content: bytes | bytearray) -> str:
+    """Return JSON as text, without a byte order mark; bytes that are no UTF-8 are kept, as lone surrogates."""
+    return content.removeprefix(_UTF8_BOM).decode("utf-8", "surrogateescape")
+
+
+def elements(text: str) -> Iterator[tuple[object, int, int]]:
+    """Yield each element of a JSON array: its value, and where its text starts and ends.
+
+    Raises
+    ------
+    json.JSONDecodeError
+        Here the text is no JSON array any more.
+    RecursionError
+        An element is nested too deeply.
+    """
+    at = _expect("[", text, _behind_blanks(text, 0))
+    is_more = text[at : at + 1] != "]"
+    while is_more:
+        value, end = _DECODER.raw_decode(text, at)
+        yield value, at, end
+        at = _behind_blanks(text, end)
+        is_more = text[at : at + 1] == ","
+        if is_more:
+            at = _behind_blanks(text, at + 1)
+    at = _expect("]", text, at)
+    if at < len(text):
+        raise json.JSONDecodeError("Extra data", text, at)
+
+
+def _expect(sign: str, text: str, at: int) -> int:
+    if text[at : at + 1] != sign:
+        raise json.JSONDecodeError(f"Expecting {sign!r}", text, at)
+    return _behind_blanks(text, at + 1)
+
+
+def _behind_blanks(text: str, at: int) -> int:
+    blanks = _JSON_BLANKS.match(text, at)
+    return blanks.end() if blanks else at
+
+
+def _elements_batch(kind: Kind, text: str, part: Sequence[tuple[object, int, int]], first_line: int) -> Batch:
+    def row(value: object, start: int, end: int) -> tuple[dict[str, Any], str | None]:
+        is_utf8 = text.isascii() or not _NOT_UTF8.search(text, start, end)
+        return _row(value) if is_utf8 else ({}, "not UTF-8 text")
+
+    def raw(numbers: Sequence[int]) -> list[bytes]:
+        spans = (part[number - first_line][1:] for number in numbers)
+        return [text[start:end].encode("utf-8", "surrogateescape") for start, end in spans]
+
+    return Batch(_json_rows(kind, ((number, *row(*found)) for number, found in enumerate(part, first_line))), raw)
+
+
+def _parquet(source: Source, reader: io.BufferedReader, limits: Limits) -> Iterator[Batch]:
+    # From its bytes, not from its name: the name may look like a pattern, and the bytes may be compressed.
+    content = reader.read()
+    _check_footer(source, content, limits)
+    try:
+        table = pl.scan_parquet(io.BytesIO(content))
         height = table.select(pl.len()).collect().item()
         for start in range(0, max(height, 1), _PARQUET_ROWS):
             part = table.slice(start, _PARQUET_ROWS).collect()
             yield table_batch(source.kind, part, source.name, first_line=start + 1)
-    except PolarsError as error:
-        raise InputError(f"cannot read {source.name} ({source.kind}) as Parquet: {error}") from error
+    except DAMAGED_PARQUET as error:
+        raise InputError(f"cannot read {source.label} as Parquet: {error}") from error
+
+
+def _check_footer(source: Source, content: bytes, limits: Limits) -> None:
+    """Compare what a Parquet file says of itself with the limits, before any of it is decompressed."""
+    if limits == UNLIMITED:
+        return
+    try:
+        said = footer(content)
+    except ValueError as error:
+        raise InputError(f"cannot read {source.label} as Parquet: {error}") from None
+    _check_rows(source, said.rows, limits)
+    if limits.decompressed_bytes is not None and said.uncompressed_bytes > limits.decompressed_bytes:
+        raise too_many_bytes(source.label, limits.decompressed_bytes)
+
+
+_READERS: Final[Mapping[Format, Callable[[Source, io.BufferedReader, Limits], Iterator[Batch]]]] = {
+    "CSV": _csv,
+    "JSON Lines": _json_lines,
+    "JSON array": _json_array,
+    "Parquet": _parquet,
+}
 
 
 def _text_rows(table: dict[str, list[Any]]) -> pl.DataFrame:

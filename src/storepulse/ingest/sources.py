@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final, Literal
+from typing import Any, BinaryIO, Final, Literal
 
 from storepulse.errors import InputError
 
@@ -28,6 +28,8 @@ else:
 Kind = Literal["polls", "hours", "timezones"]
 Progress = Callable[[str, int, int | None], None]
 """Called with the name of a source, the bytes read so far, and its size where that is known."""
+Open = Callable[[], BinaryIO]
+"""Opens bytes that lie elsewhere, from their start."""
 
 STANDARD_INPUT: Final = "-"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -41,12 +43,29 @@ class Source:
 
     kind: Kind
     name: str
-    open: Callable[[], BinaryIO] | None = None
+    open: Open | None = None
+
+    @property
+    def label(self) -> str:
+        """What messages call it."""
+        return f"{self.name} ({self.kind})"
 
     @property
     def path(self) -> Path | None:
         """The local file, or None for anything else."""
         return None if self.open or self.name == STANDARD_INPUT else Path(self.name)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """How much each single source may hold, as bytes without compression and as rows; None: any amount."""
+
+    decompressed_bytes: int | None = None
+    rows: int | None = None
+
+
+#: Files of one's own may be of any size.
+UNLIMITED: Final = Limits()
 
 
 def sources(kind: Kind, names: Iterable[str]) -> list[Source]:
@@ -70,6 +89,22 @@ def sources(kind: Kind, names: Iterable[str]) -> list[Source]:
     return list(found.values())
 
 
+def detected(name: str, open: Open, *, limits: Limits = UNLIMITED) -> Source:
+    """Return a source of the right kind for a file whose kind is not known: opens it, looks, and closes it.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, or no kind fits its columns, or several do.
+    """
+    from storepulse.ingest.kinds import kind_of  # it knows formats, which are made of sources
+
+    with _damage_told(name), open() as raw:
+        stream = Stream(name, raw)
+        # A small buffer: bytes from afar are fetched in full only when they are read.
+        return Source(kind_of(name, _decompressed(name, io.BufferedReader(stream), limits)), name, open)
+
+
 def _check(kind: Kind, name: str) -> None:
     if name == STANDARD_INPUT:
         return
@@ -83,12 +118,12 @@ def _check(kind: Kind, name: str) -> None:
 class Stream(io.RawIOBase):
     """Bytes of a source as they lie, counted and hashed on their way."""
 
-    def __init__(self, source: Source, raw: BinaryIO, progress: Progress | None) -> None:
-        self._source = source
+    def __init__(self, name: str, raw: BinaryIO, *, size: int | None = None, progress: Progress | None = None) -> None:
+        self._name = name
         self._raw = raw
         self._progress = progress
         self._digest = hashlib.sha256()
-        self._size = os.fstat(raw.fileno()).st_size if source.path else None
+        self._size = size
         self.bytes_read = 0
 
     def readable(self) -> bool:
@@ -96,13 +131,19 @@ class Stream(io.RawIOBase):
         return True
 
     def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
-        """Read into ``buffer`` and return how many bytes; 0 at the end."""
-        count = self._raw.readinto(buffer)  # type: ignore[attr-defined]
-        self._digest.update(memoryview(buffer)[:count])
+        """Read into ``buffer`` and return how many bytes; 0 at the end.
+
+        Fills the buffer, however few bytes come at a time: what a source is, is told from several of them.
+        """
+        free = memoryview(buffer)
+        count = 0
+        while count < len(free) and (more := self._raw.readinto(free[count:])):  # type: ignore[attr-defined]
+            count += more
+        self._digest.update(free[:count])
         self.bytes_read += count
         if self._progress:
-            self._progress(self._source.name, self.bytes_read, self._size)
-        return int(count)
+            self._progress(self._name, self.bytes_read, self._size)
+        return count
 
     def sha256(self) -> str:
         """Return the checksum of the whole source, reading what nobody has read."""
@@ -111,23 +152,61 @@ class Stream(io.RawIOBase):
         return self._digest.hexdigest()
 
 
+class _Limited(io.RawIOBase):
+    """The first bytes of a reader; one more than allowed is an error, and nothing behind it is made."""
+
+    def __init__(self, label: str, reader: io.BufferedReader, limit: int) -> None:
+        self._label = label
+        self._reader = reader
+        self._limit = limit
+        self._left = limit
+
+    def readable(self) -> bool:
+        """Say that this stream can be read."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """Read into ``buffer`` and return how many bytes; 0 at the end."""
+        # One byte over the limit is enough to know.
+        count = self._reader.readinto(memoryview(buffer)[: self._left + 1])
+        self._left -= count
+        if self._left < 0:
+            raise too_many_bytes(self._label, self._limit)
+        return count
+
+
+def too_many_bytes(label: str, limit: int) -> InputError:
+    """Return the error of a source that holds more than ``limit`` bytes."""
+    size = f"{limit / (1 << 20):g} MiB"
+    return InputError(f"{label} decompresses to more than {size}; valid are files of up to {size}, compressed or not")
+
+
 @contextmanager
-def opened(source: Source, progress: Progress | None = None) -> Iterator[tuple[Stream, io.BufferedReader]]:
+def opened(
+    source: Source, progress: Progress | None = None, limits: Limits = UNLIMITED
+) -> Iterator[tuple[Stream, io.BufferedReader]]:
     """Open a source: its bytes as they lie, and a reader of the same with any compression undone.
 
     Raises
     ------
     InputError
-        The file cannot be read, or its compression is damaged.
+        The file cannot be read, its compression is damaged, or it decompresses to more than allowed.
     """
+    with _damage_told(source.label), _raw(source) as raw:
+        size = os.fstat(raw.fileno()).st_size if source.path else None
+        stream = Stream(source.name, raw, size=size, progress=progress)
+        yield stream, _decompressed(source.label, io.BufferedReader(stream, _BLOCK), limits)
+
+
+@contextmanager
+def _damage_told(label: str) -> Iterator[None]:
+    """Turn the errors of reading, and of damaged compression, into an `InputError` about what is read."""
     try:
-        with _raw(source) as raw:
-            stream = Stream(source, raw, progress)
-            yield stream, _decompressed(io.BufferedReader(stream, _BLOCK))
+        yield
     except (OSError, EOFError, zlib.error, zstd.ZstdError) as error:
         # Damaged compression shows in all of these ways; a file cut short is an EOFError.
         reason = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
-        raise InputError(f"cannot read {source.name} ({source.kind}): {reason}") from error
+        raise InputError(f"cannot read {label}: {reason}") from error
 
 
 @contextmanager
@@ -142,7 +221,14 @@ def _raw(source: Source) -> Iterator[BinaryIO]:
             yield file
 
 
-def _decompressed(reader: io.BufferedReader) -> io.BufferedReader:
+def _decompressed(label: str, reader: io.BufferedReader[Any], limits: Limits) -> io.BufferedReader:
+    plain = _plain(reader)
+    if limits.decompressed_bytes is None:
+        return plain
+    return io.BufferedReader(_Limited(label, plain, limits.decompressed_bytes), _BLOCK)
+
+
+def _plain(reader: io.BufferedReader[Any]) -> io.BufferedReader[Any]:
     magic = reader.peek(4)[:4]
     if magic.startswith(_GZIP_MAGIC):
         return io.BufferedReader(gzip.GzipFile(fileobj=reader), _BLOCK)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
@@ -34,15 +34,18 @@ Checked: TypeAlias = tuple[pl.DataFrame, list[Case]]
 """Rows with their values read (null where that failed), and the ways to be bad, the first of which is told."""
 
 _YEAR_2000_US: Final = 946_684_800 * SECOND_US
+#: Up to here a batch is cheaper in few queries that look at each row than in more that look at each distinct value.
+_FEW: Final = 1_000
 #: So much of a bad value stands in the reason.
 _SHOWN: Final = 60
 
 #: What a spreadsheet makes of a long number; its last digits are gone.
 _SCIENTIFIC: Final = r"^[+-]?\d+(?:[.,]\d+)?[eE][+-]\d+$|^[+-]?\d+[.,]\d+[eE]\d+$"
 _USUAL_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S%.f UTC"
+# Not \d, which is all digits of all scripts: such a pattern takes a millisecond to prepare, at each use.
 _TIMESTAMP: Final = (
-    r"^\s*(?<date>\d{4}-\d\d-\d\d)[ T](?<clock>\d\d:\d\d)(?<second>:\d\d(?:\.\d{1,9})?)?"
-    r"\s*(?:Z|UTC|(?<sign>[+-])(?<hours>\d\d)(?::?(?<minutes>\d\d))?)?\s*$"
+    r"^\s*(?<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[ T](?<clock>[0-9]{2}:[0-9]{2})(?<second>:[0-9]{2}(?:\.[0-9]{1,9})?)?"
+    r"\s*(?:Z|UTC|(?<sign>[+-])(?<hours>[0-9]{2})(?::?(?<minutes>[0-9]{2}))?)?\s*$"
 )
 
 
@@ -74,7 +77,7 @@ class StoreIds:
         return self._by_category[categories.to_numpy()], problems.gather(categories)
 
     def _look_at(self, new: pl.Series) -> None:
-        ids = pl.DataFrame({"id": new.cast(pl.String).str.strip_chars()}).with_columns(problem=_store_id_problem())
+        ids = pl.DataFrame({"id": new.cast(pl.String)}).with_columns(_ID).with_columns(problem=_ID_PROBLEM)
         self._problems += ids["problem"].to_list()
         numbers = [0 if problem else self.number(store_id) for store_id, problem in ids.iter_rows()]
         self._by_category = np.append(self._by_category, np.array(numbers, dtype=np.int32))
@@ -101,17 +104,38 @@ class Accepted:
 
         ``now``, in microseconds: a poll over 24 h after it is from the future; None: no poll is.
         """
-        rows = batch.rows
-        numbers, id_problems = self.store_ids.numbers(rows["store_id"])
-        rows = rows.with_columns(store=pl.Series(numbers), problem=pl.coalesce("problem", id_problems))
-        rows, cases = _CHECKS[kind](rows, now)
-        wrong = pl.any_horizontal(pl.col("problem").is_not_null(), *(applies for applies, _ in cases))
-        is_bad = rows.select(wrong.fill_null(False)).to_series()
+        is_few = kind == "polls" and batch.rows.height <= _FEW and batch.rows.schema["timestamp_utc"] == pl.String
+        rows, cases = self._few_polls(batch.rows, now) if is_few else self._checked(kind, batch.rows, now)
+        is_bad = rows["is_bad"]
+        if not is_bad.any():
+            _KEEP[kind](self, rows)
+            return rows.height, _NONE_BAD
         good = rows.filter(~is_bad)
         _KEEP[kind](self, good)
         reason = pl.coalesce("problem", *(pl.when(applies).then(text) for applies, text in cases))
         # In one chunk: over several, nested formats of Polars 2.1 run past the end of the first.
         return good.height, rows.filter(is_bad).rechunk().select("line", reason=reason)
+
+    def _checked(self, kind: Kind, rows: pl.DataFrame, now: int | None) -> Checked:
+        numbers, id_problems = self.store_ids.numbers(rows["store_id"])
+        rows = rows.with_columns(store=pl.Series(numbers), problem=pl.coalesce("problem", id_problems))
+        rows, cases = _CHECKS[kind](rows, now)
+        return rows.with_columns(is_bad=_is_bad(cases)), cases
+
+    def _few_polls(self, rows: pl.DataFrame, now: int | None) -> Checked:
+        """Check polls in as few queries as can be: for some rows it is their number that takes the time."""
+        cases = _poll_cases(now)
+        rows = (
+            rows.hstack([_instants(rows["timestamp_utc"]).alias("observed_at")])
+            .lazy()
+            .with_columns_seq(pl.col("store_id").fill_null("").str.strip_chars().alias("id"), _STATUS_CODE)
+            .with_columns_seq(problem=pl.coalesce("problem", _ID_PROBLEM))
+            .with_columns_seq(is_bad=_is_bad(cases))
+            .collect(optimizations=_AS_WRITTEN)
+        )
+        ids = zip(rows["id"].to_list(), rows["problem"].to_list(), strict=True)
+        numbers = [0 if problem else self.store_ids.number(store_id) for store_id, problem in ids]
+        return rows.hstack([pl.Series("store", numbers, dtype=pl.Int32)]), cases
 
     def _keep_polls(self, rows: pl.DataFrame) -> None:
         self.stores.append(rows["store"].to_numpy())
@@ -126,8 +150,24 @@ class Accepted:
         self.timezones.extend(rows.select("store", "timezone").iter_rows())
 
 
-def _store_id_problem() -> pl.Expr:
-    store_id = pl.col("id")
+def _missing(column: str, valid: str = "") -> Case:
+    text = pl.col(column)
+    reason = f"missing {column}" + (f"; {valid}" if valid else "")
+    return text.is_null() | (text.str.strip_chars() == ""), pl.lit(reason)
+
+
+def _unless(good: pl.Expr, reason: str, column: str) -> Case:
+    """Say what is wrong with a value that is not good: quoted, without control characters, cut where it is endless."""
+    text = pl.col(column)
+    shown = pl.when(text.str.len_chars() > _SHOWN).then(text.str.head(_SHOWN) + "…").otherwise(text)
+    return ~good, pl.format(reason, pl.format("'{}'", shown.str.replace_all(r"\p{Cc}", "\ufffd")))
+
+
+def _is_bad(cases: Sequence[Case]) -> pl.Expr:
+    return pl.any_horizontal(pl.col("problem").is_not_null(), *(applies for applies, _ in cases)).fill_null(False)
+
+
+def _id_problem(store_id: pl.Expr) -> pl.Expr:
     length = store_id.str.len_chars()
     return (
         pl.when(store_id == "").then(pl.lit("missing store_id"))
@@ -139,31 +179,56 @@ def _store_id_problem() -> pl.Expr:
     )  # fmt: skip
 
 
+def _status_code(status: pl.Expr) -> pl.Expr:
+    return pl.when(status == "active").then(ACTIVE).when(status == "inactive").then(INACTIVE).cast(pl.UInt8)
+
+
+def _unusual_instant() -> pl.Expr:
+    """Read a timestamp from the parts that `_TIMESTAMP` finds."""
+    local = pl.concat_str("date", pl.lit(" "), "clock", pl.col("second").fill_null(":00"))
+    hours, minutes = (pl.col(name).cast(pl.Int64).fill_null(0) for name in ("hours", "minutes"))
+    offset = pl.when((hours < 24) & (minutes < 60)).then((hours * 60 + minutes) * MINUTE_US)
+    sign = pl.when(pl.col("sign") == "-")
+    written = local.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False).cast(pl.Int64)
+    return written - sign.then(-offset).otherwise(offset)
+
+
+# Made once: to make an expression takes longer than to apply it to some rows.
+_ID: Final = pl.col("id").str.strip_chars()
+_ID_PROBLEM: Final = _id_problem(pl.col("id"))
+_STATUS_CODE: Final = _status_code(pl.col("status").str.strip_chars()).alias("status_code")
+_PARTS: Final = pl.col("text").str.extract_groups(_TIMESTAMP)
+_UNUSUAL_INSTANT: Final = _unusual_instant()
+_POLL_CASES: Final = (
+    _missing("status", "valid are active, inactive"),
+    _unless(pl.col("status_code").is_not_null(), "unknown status {}; valid are active, inactive", "status"),
+    _missing("timestamp_utc"),
+    _unless(
+        pl.col("observed_at").is_not_null(),
+        "unreadable timestamp_utc {}; valid are 2023-01-22 12:09:39.388884 UTC and ISO 8601",
+        "timestamp_utc",
+    ),
+    _unless(pl.col("observed_at") >= _YEAR_2000_US, "timestamp_utc {} is before the year 2000", "timestamp_utc"),
+    _unless(pl.col("observed_at") < LAST_INSTANT, "timestamp_utc {} is after the year 2199", "timestamp_utc"),
+)
+_AS_WRITTEN: Final = pl.QueryOptFlags.none()
+_NONE_BAD: Final = pl.DataFrame(schema={"line": pl.Int64, "reason": pl.String})
+
+
+def _poll_cases(now: int | None) -> list[Case]:
+    if now is None:
+        return [*_POLL_CASES]
+    reason = f"timestamp_utc {{}} is more than 24 h in the future, now is {instant_text(now)}"
+    return [*_POLL_CASES, _unless(pl.col("observed_at") <= now + DAY_US, reason, "timestamp_utc")]
+
+
 def _check_polls(rows: pl.DataFrame, now: int | None) -> Checked:
-    status, observed_at = pl.col("status").str.strip_chars(), pl.col("observed_at")
     parsed = rows.with_columns(
+        _STATUS_CODE,
         observed_at=_instants(rows["timestamp_utc"]),
         timestamp_utc=pl.col("timestamp_utc").cast(pl.String),
-        status_code=pl.when(status == "active").then(ACTIVE).when(status == "inactive").then(INACTIVE).cast(pl.UInt8),
     )
-    now_is = "" if now is None else f", now is {instant_text(now)}"
-    return parsed, [
-        _missing("status", "valid are active, inactive"),
-        _unless(pl.col("status_code").is_not_null(), "unknown status {}; valid are active, inactive", "status"),
-        _missing("timestamp_utc"),
-        _unless(
-            observed_at.is_not_null(),
-            "unreadable timestamp_utc {}; valid are 2023-01-22 12:09:39.388884 UTC and ISO 8601",
-            "timestamp_utc",
-        ),
-        _unless(observed_at >= _YEAR_2000_US, "timestamp_utc {} is before the year 2000", "timestamp_utc"),
-        _unless(observed_at < LAST_INSTANT, "timestamp_utc {} is after the year 2199", "timestamp_utc"),
-        _unless(
-            pl.lit(True) if now is None else observed_at <= now + DAY_US,
-            f"timestamp_utc {{}} is more than 24 h in the future{now_is}",
-            "timestamp_utc",
-        ),
-    ]
+    return parsed, _poll_cases(now)
 
 
 def _instants(timestamps: pl.Series) -> pl.Series:
@@ -172,18 +237,10 @@ def _instants(timestamps: pl.Series) -> pl.Series:
         return timestamps  # read already
     usual = timestamps.str.to_datetime(_USUAL_TIMESTAMP, time_unit="us", strict=False).cast(pl.Int64)
     unusual = usual.is_null().arg_true()
-    return usual.scatter(unusual, _unusual_instants(timestamps.gather(unusual))) if len(unusual) else usual
-
-
-def _unusual_instants(timestamps: pl.Series) -> pl.Series:
-    parts = timestamps.to_frame("text").select(pl.col("text").str.extract_groups(_TIMESTAMP)).unnest("text")
-    local = pl.concat_str("date", pl.lit(" "), "clock", pl.col("second").fill_null(":00"))
-    hours, minutes = (pl.col(name).cast(pl.Int64).fill_null(0) for name in ("hours", "minutes"))
-    offset = pl.when((hours < 24) & (minutes < 60)).then((hours * 60 + minutes) * MINUTE_US)
-    return parts.select(
-        local.str.to_datetime("%Y-%m-%d %H:%M:%S%.f", time_unit="us", strict=False).cast(pl.Int64)
-        - pl.when(pl.col("sign") == "-").then(-offset).otherwise(offset)
-    ).to_series()
+    if not len(unusual):
+        return usual
+    parts = timestamps.gather(unusual).to_frame("text").select(_PARTS).unnest("text")
+    return usual.scatter(unusual, parts.select(_UNUSUAL_INSTANT).to_series())
 
 
 def _check_hours(rows: pl.DataFrame, _now: int | None) -> Checked:
@@ -219,19 +276,6 @@ def _check_timezones(rows: pl.DataFrame, _now: int | None) -> Checked:
             "timezone_str",
         ),
     ]
-
-
-def _missing(column: str, valid: str = "") -> Case:
-    text = pl.col(column)
-    reason = f"missing {column}" + (f"; {valid}" if valid else "")
-    return text.is_null() | (text.str.strip_chars() == ""), pl.lit(reason)
-
-
-def _unless(good: pl.Expr, reason: str, column: str) -> Case:
-    """Say what is wrong with a value that is not good: quoted, without control characters, cut where it is endless."""
-    text = pl.col(column)
-    shown = pl.when(text.str.len_chars() > _SHOWN).then(text.str.head(_SHOWN) + "…").otherwise(text)
-    return ~good, pl.format(reason, pl.format("'{}'", shown.str.replace_all(r"\p{Cc}", "\ufffd")))
 
 
 def _by_text(texts: pl.Series, read: Callable[[str], int | None]) -> pl.Series:

@@ -8,11 +8,11 @@ from typing import Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import Connection, ScalarSelect, Table, and_, delete, func, insert, select
+from sqlalchemy import Connection, ScalarSelect, Select, Table, and_, delete, func, insert, select, tuple_
 
 from storepulse.errors import NotFoundError
 from storepulse.kernel.observations import distinct
-from storepulse.schema import Codes, Instants, Statuses
+from storepulse.schema import INACTIVE, Codes, Instants, Statuses
 from storepulse.store import sqlite
 from storepulse.store.tables import (
     business_hours,
@@ -115,17 +115,73 @@ def write(connection: Connection, loaded: Loaded) -> Load:
     _replace_hours(connection, numbers, loaded.hours)
     _replace_timezones(connection, numbers, loaded.timezones)
     known_already = len(polls.times) - added - replaced
+    return _record(
+        connection,
+        loaded,
+        repeated=loaded.repeated + found.repeated + known_already,
+        conflicting=loaded.conflicting + found.conflicting + replaced,
+    )
+
+
+def write_each(
+    connection: Connection, loaded: Loaded, requests: Codes, count: int
+) -> tuple[Load, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Write the observations of ``count`` requests as if each were a load of its own, and one record of all.
+
+    ``requests``: the request of each observation, ascending. Returns the record, and how many observations of each
+    request were repeated and conflicting. Made for some hundred observations.
+    """
+    numbers = _store_numbers(connection, loaded.store_ids)
+    keys = list(zip(numbers[loaded.stores].tolist(), loaded.times.tolist(), strict=True))
+    status_of = _known_statuses(connection, keys)
+    before = dict(status_of)
+    request_of: dict[tuple[int, int], int] = {}
+    repeated, conflicting = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    for key, status, request in zip(keys, loaded.statuses.tolist(), requests.tolist(), strict=True):
+        known = status_of.get(key)
+        repeated[request] += known == status
+        conflicting[request] += known is not None and known != status
+        # A later load replaces an earlier one; inside one load, inactive wins.
+        if request_of.get(key) != request or status == INACTIVE:
+            status_of[key] = status
+        request_of[key] = request
+    changed = sorted((*key, status) for key, status in status_of.items() if before.get(key) != status)
+    stores, times, statuses = np.array(changed, dtype=np.int64).reshape(-1, 3).T
+    sqlite.insert_observations(connection, stores.astype(np.int32), times, statuses.astype(np.uint8))
+    record = _record(connection, loaded, repeated=int(repeated.sum()), conflicting=int(conflicting.sum()))
+    return record, repeated, conflicting
+
+
+def _known_statuses(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
+    """Return the statuses of those of the observations that are there, by store and instant."""
+    found = {}
+    for part in _parts(keys):
+        rows = ", ".join(["(?, ?)"] * len(part))
+        # A list of pairs after IN would make SQLite read the whole table.
+        sql = (
+            f"WITH wanted(store, observed_at) AS (VALUES {rows}) "
+            "SELECT o.store, o.observed_at, o.status FROM wanted AS w CROSS JOIN observations AS o "
+            "ON o.store = w.store AND o.observed_at = w.observed_at"
+        )
+        parameters = tuple(value for key in part for value in key)
+        found.update({(store, at): status for store, at, status in connection.exec_driver_sql(sql, parameters)})
+    return found
+
+
+def _record(connection: Connection, loaded: Loaded, *, repeated: int, conflicting: int) -> Load:
+    """Write the record of a load, its files and its quarantine."""
+    times = loaded.times
     record = Load(
         load=connection.execute(select(func.coalesce(func.max(loads.c.load), 0) + 1)).scalar_one(),
         started_at=loaded.started_at,
         version=loaded.version,
         rows_read=sum(file.rows_read for file in loaded.files),
         accepted=sum(file.accepted for file in loaded.files),
-        repeated=loaded.repeated + found.repeated + known_already,
-        conflicting=loaded.conflicting + found.conflicting + replaced,
+        repeated=repeated,
+        conflicting=conflicting,
         quarantined=len(loaded.quarantine),
-        first_observed_at=int(polls.times.min()) if len(polls.times) else None,
-        last_observed_at=int(polls.times.max()) if len(polls.times) else None,
+        first_observed_at=int(times.min()) if len(times) else None,
+        last_observed_at=int(times.max()) if len(times) else None,
         files=loaded.files,
     )
     facts = record.facts()
@@ -179,18 +235,58 @@ def _parts(values: Sequence[T]) -> Iterator[Sequence[T]]:
     return (values[start : start + _PARAMETERS] for start in range(0, len(values), _PARAMETERS))
 
 
-def list_loads(connection: Connection) -> list[Load]:
-    """Return the record of every load, the newest first."""
-    files: dict[int, list[LoadedFile]] = {}
-    for row in connection.execute(select(load_files).order_by(load_files.c.load, load_files.c.file)).mappings():
-        fields = {name: value for name, value in row.items() if name not in ("load", "file")}
-        files.setdefault(row["load"], []).append(LoadedFile(**fields))
-    rows = connection.execute(select(loads).order_by(loads.c.load.desc())).mappings()
-    return [Load(**row, files=files.get(row["load"], [])) for row in rows]
+def list_loads(connection: Connection, *, before: int | None = None, limit: int | None = None) -> list[Load]:
+    """Return the record of every load, the newest first; those ``before`` one, at most ``limit``."""
+    query = select(loads).order_by(loads.c.load.desc()).limit(limit)
+    return _records(connection, query if before is None else query.where(loads.c.load < before))
 
 
-def list_quarantine(connection: Connection, load: int | None = None) -> list[dict[str, Any]]:
-    """Return the quarantined rows of one load, or of all: load, kind, file, line, reason and raw bytes.
+def find_load(connection: Connection, load: int) -> Load:
+    """Return the record of one load.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such load.
+    """
+    found = _records(connection, select(loads).where(loads.c.load == load))
+    if not found:
+        raise NotFoundError("load", str(load), "`storepulse loads` lists them")
+    return found[0]
+
+
+def _records(connection: Connection, query: Select[Any]) -> list[Load]:
+    rows = connection.execute(query).mappings().all()
+    files: dict[int, list[LoadedFile]] = {row["load"]: [] for row in rows}
+    for part in _parts(list(files)):
+        of_part = select(load_files).where(load_files.c.load.in_(part)).order_by(load_files.c.load, load_files.c.file)
+        for row in connection.execute(of_part).mappings():
+            fields = {name: value for name, value in row.items() if name not in ("load", "file")}
+            files[row["load"]].append(LoadedFile(**fields))
+    return [Load(**row, files=files[row["load"]]) for row in rows]
+
+
+def list_quarantine(
+    connection: Connection,
+    load: int | None = None,
+    *,
+    file: int | None = None,
+    after: tuple[int, int] | None = None,
+    limit: int | None = None,
+) -> list[dict[str, Any]]:
+    """Return the quarantined rows of one load, or of all, in order of load, file and line.
+
+    Each is a dictionary of ``load``, ``kind``, ``file`` (its name), ``position`` (of the file in the load, from 0),
+    ``header`` (of a CSV file, else None), ``line``, ``reason`` and ``raw`` (bytes).
+
+    Parameters
+    ----------
+    file
+        Only rows of the file at this position of the load.
+    after
+        Position and line of the last row of the page before; with ``load`` alone.
+    limit
+        At most so many rows.
 
     Raises
     ------
@@ -201,12 +297,18 @@ def list_quarantine(connection: Connection, load: int | None = None) -> list[dic
         raise NotFoundError("load", str(load), "`storepulse loads` lists them")
     q, f = quarantine.c, load_files.c
     query = (
-        select(q.load, f.kind, f.name.label("file"), q.line, q.reason, q.raw)
+        select(q.load, f.kind, f.name.label("file"), q.file.label("position"), f.header, q.line, q.reason, q.raw)
         .join_from(quarantine, load_files, and_(q.load == f.load, q.file == f.file))
         .order_by(q.load, q.file, q.line)
+        .limit(limit)
     )
-    rows = connection.execute(query if load is None else query.where(q.load == load)).mappings()
-    return [dict(row) for row in rows]
+    if load is not None:
+        query = query.where(q.load == load)
+    if file is not None:
+        query = query.where(q.file == file)
+    if after is not None:
+        query = query.where(tuple_(q.file, q.line) > after)
+    return [dict(row) for row in connection.execute(query).mappings()]
 
 
 def list_stores(connection: Connection) -> list[dict[str, Any]]:

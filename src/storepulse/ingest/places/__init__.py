@@ -1,0 +1,94 @@
+"""Places that are watched: folders, globs, files, URLs and object stores, each a list of files that can be opened."""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
+
+from storepulse.errors import InputError
+from storepulse.ingest.places.addresses import Resolve, system_addresses
+from storepulse.ingest.places.folders import local_files, path_of_url
+from storepulse.ingest.places.found import Found, fingerprint
+
+__all__ = ["Found", "described", "files_of", "fingerprint"]
+
+_SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
+_SECRET: Final = re.compile(
+    r"sig|token|secret|passw|pwd|auth|cred|key|jwt|session|^code$|^sas$|^x-amz-|^x-goog-|^policy$|^expires$",
+    re.IGNORECASE,
+)
+_VALID: Final = (
+    "valid is a folder, a file, a glob, or a URL that begins with file://, http://, https://, s3://, gs:// or az://"
+)
+
+
+def files_of(
+    place: str,
+    *,
+    now: int,
+    allow_private: bool = False,
+    timeout_s: float = 30,
+    resolve: Resolve = system_addresses,
+) -> list[Found]:
+    """List the files of a place, in order of name.
+
+    Parameters
+    ----------
+    place
+        A folder, a file, a glob, or a URL: ``file``, ``http``, ``https``, ``s3``, ``gs`` or ``az``.
+    now
+        UTC microseconds; local files that were written less than two seconds before are left for the next time.
+    allow_private
+        Also connect to hosts whose address is not a public one. Only http and https ask.
+    timeout_s
+        For http and https: the seconds that may be spent on waiting for the server, once for the listing and once for
+        each file. For object stores: the seconds without an answer.
+    resolve
+        Gives the addresses of a host.
+
+    Raises
+    ------
+    InputError
+        The place is none, or it cannot be listed.
+    """
+    scheme, rest = _split(place)
+    if scheme in ("", "file"):
+        return local_files(path_of_url(place) if scheme else place, now)
+    if scheme in ("http", "https"):
+        from storepulse.ingest.places.urls import web_file
+
+        return [web_file(place, described(place), allow_private=allow_private, timeout_s=timeout_s, resolve=resolve)]
+    if scheme in ("s3", "gs", "az"):
+        from storepulse.ingest.places.buckets import objects
+
+        return objects(scheme, rest, timeout_s=timeout_s)
+    raise InputError(f"{described(place)!r} is of no known kind; {_VALID}")
+
+
+def described(place: str) -> str:
+    """Return the place without secrets: no user, no password, no fragment, and no signature or key in the query."""
+    scheme, rest = _split(place)
+    if scheme in ("", "file"):
+        return place
+    if scheme in ("s3", "gs", "az"):
+        bucket, slash, path = rest.partition("/")
+        return f"{scheme}://{bucket.rpartition('@')[2]}{slash}{path}"
+    try:
+        parts = urlsplit(place)
+        port = parts.port  # a password with a slash in it shows as a port that is none
+        query = urlencode(
+            [item for item in parse_qsl(parts.query, keep_blank_values=True) if not _SECRET.search(item[0])]
+        )
+    except ValueError:
+        return f"{scheme}://…"
+    host = f"[{parts.hostname}]" if ":" in (parts.hostname or "") else parts.hostname or ""
+    return urlunsplit((scheme, host if port is None else f"{host}:{port}", parts.path, query, ""))
+
+
+def _split(place: str) -> tuple[str, str]:
+    """Split a place into its scheme, empty for a path, and the rest."""
+    if not place:
+        raise InputError(f"a place is empty; {_VALID}")
+    match = _SCHEME.fullmatch(place)
+    return (match[1].lower(), match[2]) if match else ("", place)
