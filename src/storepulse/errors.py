@@ -6,6 +6,8 @@
     ├── InputError (also ValueError)      what a person or a file said is wrong
     ├── NotFoundError (also LookupError)  what was asked for is not there
     ├── ConflictError                     the request contradicts what is there
+    │   └── LeaseLostError                another worker has taken the job over, or it was cancelled
+    ├── QueueFullError                    too much is waiting already
     └── StoreError                        the store failed
         ├── StoreUnavailableError         it cannot be reached, or it is busy or full
         └── SchemaVersionError            it was written by another version
@@ -36,6 +38,18 @@ class NotFoundError(StorepulseError, LookupError):
 
 class ConflictError(StorepulseError):
     """The request contradicts what is there."""
+
+
+class LeaseLostError(ConflictError):
+    """Another worker has taken the job over, or it was cancelled: what this one has made does not count."""
+
+
+class QueueFullError(StorepulseError):
+    """Too much is waiting already."""
+
+    def __init__(self, waiting: int) -> None:
+        self.waiting = waiting
+        super().__init__(f"{waiting} jobs are waiting already; try again in some seconds")
 
 
 class StoreError(StorepulseError):

@@ -102,6 +102,16 @@ class Store:
             migrations.upgrade(connection)
         self._migrated = True
 
+    def look_over(self, seconds: float) -> bool:
+        """Look for damage, for some seconds at most; return whether all of it was looked at.
+
+        Raises
+        ------
+        StoreError
+            It is damaged.
+        """
+        return sqlite.look_over(self.path, seconds)
+
     def close(self) -> None:
         """Close the connections that were kept open."""
         self._engine.dispose()
@@ -111,7 +121,12 @@ class Store:
         """Open a transaction for the small things: lists of stores, loads and quarantined rows."""
         self._check_there()
         with sqlite.driver_errors(self.path), self._engine.connect() as connection:
-            _check_version(_version(connection))
+            outdated = _check_version(_version(connection))
+            if not outdated:
+                yield connection
+                return
+        self.migrate()
+        with self.reading() as connection:
             yield connection
 
     @cached_property
@@ -127,11 +142,13 @@ def _version(connection: Connection) -> str:
     return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
 
 
-def _check_version(found: str) -> None:
+def _check_version(found: str) -> bool:
+    """Refuse a store of a newer version; say whether it is of an older one."""
     from storepulse.store.migrations import SCHEMA_VERSION
 
     if found > SCHEMA_VERSION:
         raise SchemaVersionError(found, SCHEMA_VERSION)
+    return found < SCHEMA_VERSION
 
 
 class Snapshot:
@@ -171,7 +188,10 @@ class Snapshot:
     def _named_stores(self, store_ids: Sequence[str]) -> list[tuple[int, str]]:
         stores = []
         for store_id in sorted(set(store_ids)):
-            found = self._reader.rows("SELECT store, store_id FROM stores WHERE store_id = :id", id=store_id)
+            # What is no text (a lone surrogate, from bytes of a command line) cannot be sent to a database.
+            is_text = store_id == store_id.encode(errors="replace").decode()
+            query = "SELECT store, store_id FROM stores WHERE store_id = :id"
+            found = self._reader.rows(query, id=store_id) if is_text else []
             if not found:
                 raise NotFoundError("store", store_id, "`storepulse stores` lists the ones that are known")
             stores += found

@@ -8,6 +8,7 @@ belong to processes: a store can be damaged by that.
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass
@@ -147,6 +148,28 @@ def snapshot(path: Path) -> Iterator[Reader]:
     ):
         connection.execute("BEGIN")
         yield Reader(connection)
+
+
+def look_over(path: Path, seconds: float) -> bool:
+    """Look for damage, for some seconds at most; return whether all of it was looked at.
+
+    Raises
+    ------
+    StoreError
+        It is damaged.
+    """
+    deadline = time.monotonic() + seconds
+    with driver_errors(path), closing(sqlite3.connect(path)) as connection:
+        connection.set_progress_handler(lambda: time.monotonic() > deadline, 100_000)
+        try:
+            ((found,),) = connection.execute("PRAGMA quick_check(1)").fetchall()
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode == sqlite3.SQLITE_INTERRUPT:
+                return False
+            raise
+    if found != "ok":
+        raise StoreError(f"the store {path} is damaged ({found}); put back a copy, or try `sqlite3 {path} .recover`")
+    return True
 
 
 @contextmanager

@@ -1,0 +1,276 @@
+"""The lease table: durable work that one worker at a time holds, and that is taken over when its worker dies.
+
+A claim moves the fence of its job on. Whoever writes anything for a job does it in a transaction that first
+checks that the fence is still the one of its claim: a worker that was thought dead cannot finish what another
+has taken over, so each result is written once.
+"""
+
+from __future__ import annotations
+
+import json
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, Literal
+
+from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, update
+
+from storepulse.errors import LeaseLostError, QueueFullError
+from storepulse.schema import SECOND_US
+from storepulse.store.tables import jobs
+
+Kind = Literal["report", "load", "source"]
+State = Literal["receiving", "queued", "running", "complete", "failed", "cancelled"]
+
+KINDS: Final[tuple[Kind, ...]] = ("report", "load", "source")
+
+#: A worker that has not been heard of for so long is taken for dead.
+LEASE_US: Final = 5 * SECOND_US
+#: A job whose worker has died so often is not tried again.
+MAX_ATTEMPTS: Final = 5
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job as it stands; instants in UTC microseconds."""
+
+    job: str
+    kind: Kind
+    request: dict[str, Any]
+    state: State
+    created_at: int
+    started_at: int | None
+    finished_at: int | None
+    attempts: int
+    done: int
+    total: int | None
+    reason: str | None
+    as_of: int | None
+    loads_seen: int | None
+    load: int | None
+
+
+@dataclass(frozen=True)
+class Claim:
+    """The right to work on a job, until another worker gets one with a higher fence."""
+
+    job: str
+    kind: Kind
+    request: dict[str, Any]
+    attempts: int
+    fence: int
+
+
+def new_id() -> str:
+    """Return a name that cannot be guessed."""
+    return secrets.token_hex(16)
+
+
+def canonical(request: Mapping[str, Any]) -> str:
+    """Return a request as text, the same for the same request."""
+    return json.dumps(request, sort_keys=True, separators=(",", ":"))
+
+
+def submit(
+    connection: Connection,
+    kind: Kind,
+    request: Mapping[str, Any],
+    *,
+    now: int,
+    limit: int | None = None,
+    share: str | None = None,
+    state: State = "queued",
+) -> str:
+    """Put a job into the queue and return its name.
+
+    Raises
+    ------
+    QueueFullError
+        ``limit`` jobs are waiting already.
+    """
+    if limit is not None:
+        check_room(connection, limit)
+    job = new_id()
+    connection.execute(
+        insert(jobs).values(
+            job=job,
+            kind=kind,
+            request=canonical(request),
+            share=share,
+            state=state,
+            created_at=now,
+            due_at=now,
+            attempts=0,
+            fence=0,
+            done=0,
+        )
+    )
+    return job
+
+
+def check_room(connection: Connection, limit: int) -> None:
+    """Refuse one more job where ``limit`` are waiting.
+
+    Raises
+    ------
+    QueueFullError
+        So many are waiting already.
+    """
+    waiting = select(func.count()).where(jobs.c.state.in_(["queued", "receiving"]))
+    if (found := connection.execute(waiting).scalar_one()) >= limit:
+        raise QueueFullError(found)
+
+
+def received(connection: Connection, job: str, request: Mapping[str, Any], *, now: int) -> None:
+    """Queue a job whose files have all come in."""
+    values = {"state": "queued", "request": canonical(request), "due_at": now}
+    connection.execute(update(jobs).where(jobs.c.job == job, jobs.c.state == "receiving").values(values))
+
+
+def active(connection: Connection, share: str) -> str | None:
+    """Return the job under this name for shared work that is waiting or being done."""
+    query = select(jobs.c.job).where(jobs.c.share == share, jobs.c.state.in_(["queued", "running"])).limit(1)
+    return connection.execute(query).scalar()
+
+
+def any_claimable(connection: Connection, kinds: Collection[Kind], now: int) -> bool:
+    """Say whether there is anything to claim; a look that needs no lock."""
+    return connection.execute(select(jobs.c.job).where(_claimable(kinds, now)).limit(1)).first() is not None
+
+
+def claim(connection: Connection, worker: str, kinds: Collection[Kind], *, now: int) -> Claim | None:
+    """Take the job that has waited longest, or one whose worker is thought dead."""
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.state == "running", jobs.c.lease_until < now, jobs.c.attempts >= MAX_ATTEMPTS)
+        .values(
+            state="failed",
+            finished_at=now,
+            reason=f"given up: the process that worked on it died {MAX_ATTEMPTS} times",
+        )
+    )
+    query = select(jobs).where(_claimable(kinds, now)).order_by(jobs.c.due_at, jobs.c.job).limit(1)
+    row = connection.execute(query).mappings().first()
+    if row is None:
+        return None
+    made = Claim(row["job"], row["kind"], json.loads(row["request"]), row["attempts"] + 1, row["fence"] + 1)
+    connection.execute(
+        update(jobs)
+        .where(jobs.c.job == made.job)
+        .values(
+            state="running",
+            worker=worker,
+            fence=made.fence,
+            attempts=made.attempts,
+            lease_until=now + LEASE_US,
+            started_at=func.coalesce(jobs.c.started_at, now),
+            done=0,
+        )
+    )
+    return made
+
+
+def _claimable(kinds: Collection[Kind], now: int) -> Any:
+    return and_(
+        jobs.c.kind.in_(kinds),
+        or_(
+            and_(jobs.c.state == "queued", jobs.c.due_at <= now),
+            and_(jobs.c.state == "running", jobs.c.lease_until < now),
+        ),
+    )
+
+
+def beat(connection: Connection, held: Claim, *, now: int, done: int, total: int | None) -> None:
+    """Say that the worker is alive, and how far it is.
+
+    Raises
+    ------
+    LeaseLostError
+        The job is no longer this worker's.
+    """
+    _change(connection, held, lease_until=now + LEASE_US, done=done, total=total)
+
+
+def hold(connection: Connection, held: Claim, *, now: int) -> None:
+    """Make sure, at the beginning of a transaction that writes, that the job is still this worker's.
+
+    Raises
+    ------
+    LeaseLostError
+        It is not.
+    """
+    _change(connection, held, lease_until=now + LEASE_US)
+
+
+def finish(
+    connection: Connection,
+    held: Claim,
+    *,
+    now: int,
+    state: State = "complete",
+    reason: str | None = None,
+    **values: int | None,
+) -> None:
+    """End a job, with what came out of it: ``as_of``, ``loads_seen``, ``load``, ``done``, ``total``.
+
+    Raises
+    ------
+    LeaseLostError
+        The job is no longer this worker's.
+    """
+    _change(connection, held, state=state, reason=reason, finished_at=now, lease_until=None, **values)
+
+
+def hand_back(connection: Connection, held: Claim, *, now: int, wait: int = 0, reason: str | None = None) -> None:
+    """Put a job back into the queue, to be due after ``wait``; an attempt that went well so far does not count.
+
+    Raises
+    ------
+    LeaseLostError
+        The job is no longer this worker's.
+    """
+    attempts = held.attempts if wait else held.attempts - 1
+    _change(connection, held, state="queued", due_at=now + wait, lease_until=None, reason=reason, attempts=attempts)
+
+
+def _change(connection: Connection, held: Claim, **values: object) -> None:
+    mine = (jobs.c.job == held.job, jobs.c.fence == held.fence, jobs.c.state == "running")
+    if not connection.execute(update(jobs).where(*mine).values(values)).rowcount:
+        raise LeaseLostError(f"the job {held.job} is no longer this worker's")
+
+
+def release(connection: Connection, worker: str) -> None:
+    """Let the jobs of a worker that is known to be dead be taken over at once."""
+    connection.execute(update(jobs).where(jobs.c.state == "running", jobs.c.worker == worker).values(lease_until=0))
+
+
+def cancel(connection: Connection, job: str, *, now: int) -> None:
+    """End a job that nobody waits for any more, whether it has begun or not."""
+    unfinished = (jobs.c.job == job, jobs.c.state.in_(["receiving", "queued", "running"]))
+    connection.execute(update(jobs).where(*unfinished).values(state="cancelled", finished_at=now, lease_until=None))
+
+
+def find(connection: Connection, job: str) -> Job | None:
+    """Return a job by name."""
+    row = connection.execute(select(*COLUMNS).where(jobs.c.job == job)).mappings().first()
+    return None if row is None else job_of(row)
+
+
+#: The columns that make a `Job`.
+COLUMNS: Final = [jobs.c[name] for name in Job.__dataclass_fields__]
+
+
+def job_of(row: RowMapping) -> Job:
+    """Return the job that a row with `COLUMNS` describes."""
+    return Job(**{name: row[name] for name in Job.__dataclass_fields__} | {"request": json.loads(row["request"])})
+
+
+def counts(connection: Connection) -> dict[tuple[str, str], int]:
+    """Return how many jobs there are of each kind and state."""
+    query = select(jobs.c.kind, jobs.c.state, func.count()).group_by(jobs.c.kind, jobs.c.state)
+    return {(kind, state): count for kind, state, count in connection.execute(query)}
+
+
+def waiting_since(connection: Connection) -> int | None:
+    """Return since when the longest waiting job has been due; None when none is waiting."""
+    return connection.execute(select(func.min(jobs.c.due_at)).where(jobs.c.state == "queued")).scalar()

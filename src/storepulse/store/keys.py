@@ -1,0 +1,168 @@
+"""API keys: who may use the service, and for what. The store holds a hash of each; the token itself is nowhere."""
+
+from __future__ import annotations
+
+import hmac
+import re
+import secrets
+from collections.abc import Collection, Mapping
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+from sqlalchemy import Connection, insert, select, update
+
+from storepulse.errors import InputError, NotFoundError
+from storepulse.store import audit
+from storepulse.store.tables import api_keys
+
+Scope: TypeAlias = Literal["read", "ingest", "admin"]
+
+#: What a key may be for.
+SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
+
+NAME_MAX_LENGTH: Final = 100
+
+# No underscore in it, as that divides the parts of a token. Each character is 5 bits of chance.
+_ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
+_ID_LENGTH: Final = 12
+_SECRET_LENGTH: Final = 52  # 260 bits
+_KEY_ID: Final = re.compile(f"[a-z2-7]{{{_ID_LENGTH}}}")
+_TOKEN: Final = re.compile(f"sp_({_KEY_ID.pattern})_[a-z2-7]{{{_SECRET_LENGTH}}}")
+
+#: Stands for the hash of a key that is not there.
+_NO_HASH: Final = "0" * 64
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key as it may be shown; ``revoked_at`` is null as long as it is good."""
+
+    key_id: str
+    name: str
+    scopes: tuple[str, ...]
+    created_at: int
+    revoked_at: int | None
+
+    def facts(self) -> dict[str, Any]:
+        """Return the key as plain values."""
+        return asdict(self)
+
+
+def allows(scopes: Collection[str], needed: Scope) -> bool:
+    """Say whether these scopes are enough; ``admin`` includes the others, which do not include each other."""
+    return needed in scopes or "admin" in scopes
+
+
+def check(name: str, scopes: Collection[str]) -> tuple[Scope, ...]:
+    """Return the scopes of a key that shall be made, each once, in the order of `SCOPES`.
+
+    Raises
+    ------
+    InputError
+        The name is empty, too long or not printable, or a scope is missing or unknown.
+    """
+    if not 1 <= len(name) <= NAME_MAX_LENGTH or not name.isprintable() or name.isspace():
+        shown = name if len(name) <= NAME_MAX_LENGTH else f"{name[:NAME_MAX_LENGTH]}…"
+        raise InputError(
+            f"a key cannot be called {shown!r}; valid are 1 to {NAME_MAX_LENGTH} printable characters, not only spaces"
+        )
+    valid = f"valid are {', '.join(SCOPES)}"
+    if not scopes:
+        raise InputError(f"a key needs a scope; {valid}")
+    if unknown := sorted(set(scopes) - set(SCOPES)):
+        raise InputError(f"there is no scope {unknown[0]!r}; {valid}")
+    return tuple(scope for scope in SCOPES if scope in scopes)
+
+
+def create(connection: Connection, *, name: str, scopes: Collection[str], now: int, actor: str) -> tuple[Key, str]:
+    """Make a key; return it and its token, ``sp_<key_id>_<secret>``, which cannot be had again.
+
+    Names are for people: several keys may have the same one.
+
+    Raises
+    ------
+    InputError
+        As with `check`.
+    """
+    key = Key(_random(_ID_LENGTH), name, check(name, scopes), created_at=now, revoked_at=None)
+    token = f"sp_{key.key_id}_{_random(_SECRET_LENGTH)}"
+    row = key.facts() | {"scopes": " ".join(key.scopes), "hash": _hash(token)}
+    connection.execute(insert(api_keys).values(row))
+    details = {"name": key.name, "scopes": key.scopes}
+    audit.record(connection, at=now, actor=actor, action="key.create", subject=key.key_id, details=details)
+    return key, token
+
+
+def list_keys(connection: Connection) -> list[Key]:
+    """Return every key, also the revoked ones, the oldest first."""
+    rows = connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)).mappings()
+    return [_key(row) for row in rows]
+
+
+def find(connection: Connection, key_id: str) -> Key:
+    """Return the key of this id.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such key.
+    InputError
+        It is a token, which belongs into no message.
+    """
+    if token := _TOKEN.fullmatch(key_id):
+        raise InputError(f"this is the token of a key; valid is its id, {token[1]}")
+    row = _row(connection, key_id) if _KEY_ID.fullmatch(key_id) else None  # not all text can be sent to a database
+    if row is None:
+        raise NotFoundError("key", key_id, "`storepulse keys list` shows the ids of all keys")
+    return _key(row)
+
+
+def revoke(connection: Connection, key_id: str, *, now: int, actor: str) -> Key:
+    """Refuse a key from now on, for good; return it as it is then.
+
+    A key that was revoked before stays as it is, with the instant at which it really ended: who revokes a key
+    twice wants it to be refused, and it is.
+
+    Raises
+    ------
+    NotFoundError, InputError
+        As with `find`.
+    """
+    key = find(connection, key_id)
+    good = (api_keys.c.key_id == key_id) & api_keys.c.revoked_at.is_(None)
+    if connection.execute(update(api_keys).where(good).values(revoked_at=now)).rowcount:
+        details = {"name": key.name}
+        audit.record(connection, at=now, actor=actor, action="key.revoke", subject=key_id, details=details)
+    return find(connection, key_id)
+
+
+def verified(connection: Connection, token: str) -> Key | None:
+    """Return the key that this token belongs to; None for any text that is not the token of a good key."""
+    well_formed = _TOKEN.fullmatch(token)
+    if well_formed is None:
+        return None
+    row = _row(connection, well_formed[1])
+    # Also without such a key: how long it takes shall not tell whether there is one, or how much of a guess fits.
+    same = hmac.compare_digest(_hash(token), _NO_HASH if row is None else row["hash"])
+    return _key(row) if row is not None and same and row["revoked_at"] is None else None
+
+
+def _row(connection: Connection, key_id: str) -> Mapping[Any, Any] | None:
+    return connection.execute(select(api_keys).where(api_keys.c.key_id == key_id)).mappings().first()
+
+
+def _hash(token: str) -> str:
+    # A slow hash makes guessing passwords expensive, as people choose them from few. Nobody can go through
+    # 2^260 secrets however fast the hash, and a service that has to compute a slow one for each request is
+    # easily kept busy.
+    return sha256(token.encode()).hexdigest()
+
+
+def _random(length: int) -> str:
+    return "".join(secrets.choice(_ALPHABET) for _ in range(length))
+
+
+def _key(row: Mapping[Any, Any]) -> Key:
+    """Make a key of its row, without the hash."""
+    return Key(row["key_id"], row["name"], tuple(row["scopes"].split()), row["created_at"], row["revoked_at"])

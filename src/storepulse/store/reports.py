@@ -1,0 +1,171 @@
+"""Reports that somebody asked for: who waits for which job, and the results that are kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, or_, select, update
+
+from storepulse.errors import ConflictError, NotFoundError
+from storepulse.store import jobs as queue
+from storepulse.store.jobs import Job, State
+from storepulse.store.tables import jobs, loads, report_results, reports, uploads
+
+_HINT: Final = "reports are kept for some weeks; trigger a new one"
+
+
+@dataclass(frozen=True)
+class Requested:
+    """A report that somebody asked for, and the job that makes it."""
+
+    report: str
+    requested_by: str
+    created_at: int
+    cancelled_at: int | None
+    job: Job
+
+    @property
+    def state(self) -> State:
+        """How far it is; what was cancelled stays so, also where others still wait for the same job."""
+        return self.job.state if self.cancelled_at is None else "cancelled"
+
+
+def request(
+    connection: Connection,
+    options: Mapping[str, Any],
+    *,
+    made_with: str,
+    requested_by: str,
+    now: int,
+    limit: int,
+    idempotency_key: str | None = None,
+) -> Requested:
+    """Ask for a report; whoever asks for the same on the same data while it is being made shares the work.
+
+    Parameters
+    ----------
+    options
+        What a job remembers, as plain values.
+    made_with
+        The versions of what makes it.
+    idempotency_key
+        Asking again with the same key gives the same report.
+
+    Raises
+    ------
+    QueueFullError
+        ``limit`` jobs are waiting already.
+    ConflictError
+        The idempotency key was used for another request.
+    """
+    if idempotency_key is not None:
+        before = _by_idempotency_key(connection, requested_by, idempotency_key)
+        if before is not None:
+            if queue.canonical(before.job.request) != queue.canonical(options):
+                raise ConflictError("this Idempotency-Key was used for another request; use a new one")
+            return before
+    latest_load = connection.execute(select(func.coalesce(func.max(loads.c.load), 0))).scalar_one()
+    share = hashlib.sha256(f"{queue.canonical(options)} {made_with} {latest_load}".encode()).hexdigest()
+    job = queue.active(connection, share) or queue.submit(
+        connection, "report", options, now=now, limit=limit, share=share
+    )
+    report = queue.new_id()
+    connection.execute(
+        insert(reports).values(
+            report=report, job=job, requested_by=requested_by, created_at=now, idempotency_key=idempotency_key
+        )
+    )
+    return find(connection, report)
+
+
+def _by_idempotency_key(connection: Connection, requested_by: str, key: str) -> Requested | None:
+    query = _QUERY.where(reports.c.requested_by == requested_by, reports.c.idempotency_key == key)
+    row = connection.execute(query).mappings().first()
+    return None if row is None else _requested(row)
+
+
+_MINE: Final = ("report", "requested_by", "cancelled_at")
+_QUERY: Final = select(
+    *(reports.c[name] for name in _MINE), reports.c.created_at.label("requested_at"), *queue.COLUMNS
+).join_from(reports, jobs, reports.c.job == jobs.c.job)
+
+
+def _requested(row: RowMapping) -> Requested:
+    mine = {name: row[name] for name in _MINE}
+    return Requested(**mine, created_at=row["requested_at"], job=queue.job_of(row))
+
+
+def find(connection: Connection, report: str) -> Requested:
+    """Return a report by name.
+
+    Raises
+    ------
+    NotFoundError
+        There is none, or it has expired.
+    """
+    row = connection.execute(_QUERY.where(reports.c.report == report)).mappings().first()
+    if row is None:
+        raise NotFoundError("report", report[:64], _HINT)
+    return _requested(row)
+
+
+def list_reports(connection: Connection, *, before: tuple[int, str] | None, limit: int) -> list[Requested]:
+    """Return reports, the newest first, after the one that ``before`` names by created_at and report."""
+    query = _QUERY.order_by(reports.c.created_at.desc(), reports.c.report.desc()).limit(limit)
+    if before is not None:
+        at, report = before
+        older = or_(reports.c.created_at < at, and_(reports.c.created_at == at, reports.c.report < report))
+        query = query.where(older)
+    return [_requested(row) for row in connection.execute(query).mappings()]
+
+
+def cancel(connection: Connection, report: str, *, now: int) -> Requested:
+    """Cancel a report; its job ends with the last one that waits for it. Cancelling again changes nothing.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such report.
+    ConflictError
+        It has ended already.
+    """
+    found = find(connection, report)
+    if found.state == "cancelled":
+        return found
+    if found.job.finished_at is not None:
+        raise ConflictError(f"the report {report} has ended already: it is {found.state}")
+    connection.execute(update(reports).where(reports.c.report == report).values(cancelled_at=now))
+    others = select(reports.c.report).where(reports.c.job == found.job.job, reports.c.cancelled_at.is_(None))
+    if connection.execute(others.limit(1)).first() is None:
+        queue.cancel(connection, found.job.job, now=now)
+    return find(connection, report)
+
+
+def keep(connection: Connection, job: str, content: bytes) -> None:
+    """Keep the result of a job, in the transaction that ends it."""
+    connection.execute(insert(report_results).values(job=job, content=content))
+
+
+def result(connection: Connection, job: str) -> bytes:
+    """Return the result of a job that is complete."""
+    content: bytes = connection.execute(
+        select(report_results.c.content).where(report_results.c.job == job)
+    ).scalar_one()
+    return content
+
+
+def expire(connection: Connection, *, before: int) -> int:
+    """Forget reports that were asked for before an instant, and all other jobs that ended before it."""
+    ended = jobs.c.finished_at.is_not(None)
+    old = select(reports.c.report).join(jobs, reports.c.job == jobs.c.job).where(reports.c.created_at < before, ended)
+    forgotten = connection.execute(delete(reports).where(reports.c.report.in_(old))).rowcount
+    nobody_waits = ~select(reports.c.report).where(reports.c.job == jobs.c.job).exists()
+    left_over = select(jobs.c.job).where(ended, jobs.c.finished_at < before, nobody_waits)
+    broken_off = select(jobs.c.job).where(jobs.c.state == "receiving", jobs.c.created_at < before)
+    for table in (report_results, uploads):
+        connection.execute(delete(table).where(table.c.job.in_(left_over) | table.c.job.in_(broken_off)))
+    connection.execute(delete(jobs).where(jobs.c.job.in_(left_over) | jobs.c.job.in_(broken_off)))
+    return forgotten
