@@ -100,7 +100,7 @@ def explain(fleet: Fleet, *, as_of: int, window: str | Window, policy: Policy, v
         start_us=start,
         end_us=end,
         timezone=fleet.hours.zone_names[fleet.hours.zones[0]],
-        business_hours=_business_hours(fleet.hours),
+        business_hours=business_hours_of(fleet.hours),
         sessions=[
             (max(opens, start), min(closes, until))
             for opens, closes in zip(made.sessions.starts.tolist(), made.sessions.ends.tolist(), strict=True)
@@ -166,7 +166,8 @@ def _why(times: list[int], speaker: int, start: int, session: tuple[int, int], p
     }[policy.interpolation]
 
 
-def _business_hours(hours: WeeklyHours) -> list[str]:
+def business_hours_of(hours: WeeklyHours) -> list[str]:
+    """Return the rows of hours of a single store, as people write them."""
     rows = sorted(zip(hours.weekdays.tolist(), hours.opens_local.tolist(), hours.closes_local.tolist(), strict=True))
     return [f"{_WEEKDAYS[day]} {local_time_text(opens)}–{local_time_text(closes)}" for day, opens, closes in rows]
 
