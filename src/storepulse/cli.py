@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from storepulse.ingest import Progress
     from storepulse.ingest.sources import Kind
     from storepulse.kernel.policy import Policy
-    from storepulse.kernel.windows import Window
     from storepulse.reports import Report
     from storepulse.schema import Fleet
     from storepulse.store import Store
@@ -138,8 +137,8 @@ def report(
             metavar="NAME=START/END",
         ),
     ] = None,
-    detail: Annotated[bool, typer.Option("--detail", help="More columns in the CSV.")] = False,
-    form: Annotated[str, typer.Option("--format", help="csv, json or parquet.", metavar="FORMAT")] = "csv",
+    detail: Annotated[bool, typer.Option("--detail", help="More columns in CSV and XLSX.")] = False,
+    form: Annotated[str, typer.Option("--format", help="csv, json, parquet or xlsx.", metavar="FORMAT")] = "csv",
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", help="Write to this file, whole or not at all.", metavar="FILE"),
@@ -147,23 +146,31 @@ def report(
 ) -> None:
     """Report uptime and downtime of every store, from the store or straight from files."""
     from storepulse import reports
-    from storepulse.kernel.windows import DEFAULT_WINDOWS
+    from storepulse.kernel.windows import DEFAULT_WINDOWS, window_of
     from storepulse.schema import instant_us
 
     if form not in reports.FORMATS:
         raise InputError(f"there is no format {form!r}; valid are {', '.join(reports.FORMATS)}")
-    if form == "parquet" and output is None and sys.stdout.isatty():
-        raise InputError("Parquet is not for a terminal; name a file with -o")
-    policy = _policy(interpolation, max_age, prefer_in_session, assume)
-    chosen = [_window(text) for text in window] if window else DEFAULT_WINDOWS
-    as_of_us = None if as_of is None else instant_us(as_of)
+    if form in ("parquet", "xlsx") and output is None and sys.stdout.isatty():
+        raise InputError(f"{form} is not for a terminal; name a file with -o")
+    options = reports.ReportOptions(
+        as_of=None if as_of is None else instant_us(as_of),
+        windows=tuple(window_of(text) for text in window) if window else DEFAULT_WINDOWS,
+        policy=_policy(interpolation, max_age, prefer_in_session, assume),
+        all_stores=all_stores,
+    )
     names = _names(polls, hours, timezones)
     if any(names.values()) and db is not None:
         raise InputError("give either --db or files (--polls, --hours, --timezones), not both")
 
     with _in_the_meantime(reports.warm_up), _fleet(db, names, store) as fleet:
         made = reports.run_report(
-            fleet, as_of=as_of_us, chosen=chosen, policy=policy, all_stores=all_stores, version=__version__
+            fleet,
+            as_of=options.as_of,
+            chosen=options.windows,
+            policy=options.policy,
+            all_stores=options.all_stores,
+            version=__version__,
         )
     _write(reports.written(made, form, detail=detail), output)
     _say(f"{_counted(len(made.store_ids), 'store')}, {_made_with(made)}" + (f" → {output}" if output else ""))
@@ -185,12 +192,13 @@ def explain(
 ) -> None:
     """Show how one store's numbers come about: sessions, observations, spans, and a running sum."""
     from storepulse import explanation, reports
+    from storepulse.kernel.windows import window_of
     from storepulse.schema import instant_us
 
     if form not in ("text", "json"):
         raise InputError(f"there is no format {form!r}; valid are text, json")
     policy = _policy(interpolation, max_age, prefer_in_session, assume)
-    chosen = _window(window)
+    chosen = window_of(window)
     with _store(db).snapshot([store_id]) as fleet:
         made = explanation.explain(
             fleet,
@@ -269,6 +277,106 @@ def quarantine(
 
 
 @app.command()
+def audit(
+    db: Db = None,
+    limit: Annotated[int, typer.Option(help="How many entries.", metavar="N")] = 50,
+    as_json: AsJson = False,
+) -> None:
+    """List the audit trail: who did what, the newest first."""
+    from storepulse.store.audit import list_audit
+
+    with _store(db).reading() as connection:
+        entries = list_audit(connection, limit=limit)
+        older = entries and list_audit(connection, before=entries[-1].entry, limit=1)
+    if as_json:
+        _print_json([entry.facts() for entry in entries])
+    elif entries:
+        _print_table(
+            ("entry", "at", "actor", "action", "subject", "details"),
+            [
+                (e.entry, _instant(e.at), e.actor, e.action, e.subject, json.dumps(e.details, ensure_ascii=False))
+                for e in entries
+            ],
+        )
+    else:
+        typer.echo("nothing is on record yet")
+    if older:
+        _say("there are older entries; a greater --limit shows them too")
+
+
+keys = typer.Typer(
+    help="Make, list and revoke the keys of the service.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+)
+app.add_typer(keys, name="keys")
+
+
+@keys.command("create")
+def keys_create(
+    name: Annotated[str, typer.Argument(help="Who or what it is for, in your own words.")],
+    scope: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="What it is for: read, ingest, or admin, which includes the others; may be repeated.", metavar="SCOPE"
+        ),
+    ] = None,
+    db: Db = None,
+) -> None:
+    """Make a key. Its token goes to standard output, this once: the store does not keep it."""
+    from storepulse.store.keys import check, create
+
+    scopes = check(name, scope or [])  # a mistake shall not make a store
+    with _store(db).writing() as connection:
+        key, token = create(connection, name=name, scopes=scopes, now=_now(), actor=_actor())
+    typer.echo(token)
+    _say(
+        f"key {key.key_id} ({key.name}), scopes: {', '.join(key.scopes)}\n"
+        "The token is shown once; keep it where you keep passwords. Requests carry it in a header:\n"
+        "  Authorization: Bearer TOKEN\n"
+        f"`storepulse keys revoke {key.key_id}` ends it."
+    )
+
+
+@keys.command("list")
+def keys_list(db: Db = None, as_json: AsJson = False) -> None:
+    """List all keys, also the revoked ones, the oldest first. Tokens are not shown: the store does not have them."""
+    from storepulse.store.keys import list_keys
+
+    with _store(db).reading() as connection:
+        found = list_keys(connection)
+    if as_json:
+        _print_json([key.facts() for key in found])
+        return
+    if not found:
+        typer.echo("no keys yet")
+        return
+    _print_table(
+        ("key_id", "name", "scopes", "created", "revoked"),
+        [
+            (key.key_id, key.name, ", ".join(key.scopes), _instant(key.created_at), _instant(key.revoked_at))
+            for key in found
+        ],
+    )
+
+
+@keys.command("revoke")
+def keys_revoke(
+    key_id: Annotated[str, typer.Argument(help="The id of the key, not its token.")],
+    db: Db = None,
+) -> None:
+    """Refuse a key from now on. This cannot be undone."""
+    from storepulse.store.keys import find, revoke
+
+    store = _store(db)
+    with store.reading() as connection:  # which, unlike writing, makes no store where there is none
+        find(connection, key_id)
+    with store.writing() as connection:
+        key = revoke(connection, key_id, now=_now(), actor=_actor())
+    typer.echo(f"key {key.key_id} ({key.name}) is revoked since {_instant(key.revoked_at)}")
+
+
+@app.command()
 def demo(
     folder: Annotated[Path, typer.Option(help="Where the made-up files and the store go.", metavar="FOLDER")] = Path(
         "storepulse-demo"
@@ -308,8 +416,70 @@ def demo(
         typer.echo(f"  {program} {' '.join(words)}\n      {meaning}")
 
 
+@app.command()
+def serve(
+    db: Db = None,
+    host: Annotated[str | None, typer.Option(help="The address to listen on. Default: 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="The port; 0 takes a free one. Default: 8000.")] = None,
+    watch: Annotated[
+        list[str] | None,
+        typer.Option(help="Read new files here again and again: folder, glob, URL, bucket; may be repeated."),
+    ] = None,
+    every: Annotated[str, typer.Option(help="How often, such as 15m.", metavar="DURATION")] = "1h",
+    workers: Annotated[int | None, typer.Option(help="Worker processes. Default: 2.", metavar="N")] = None,
+    data_folder: Annotated[
+        str | None, typer.Option(help="The folder that /store_csv_data loads.", metavar="FOLDER")
+    ] = None,
+    insecure: Annotated[
+        bool | None, typer.Option("--insecure", help="Serve an address that others can reach without any API key.")
+    ] = None,
+) -> None:
+    """Serve reports over HTTP: trigger, poll, fetch; with workers, and nothing else to install.
+
+    $STOREPULSE_CONFIG names a TOML file with more settings.
+    """
+    from storepulse import processes
+    from storepulse.settings import settings
+
+    chosen = settings(
+        database_url=db, host=host, port=port, workers=workers, data_folder=data_folder, insecure=insecure
+    )
+    if watch:
+        added = [{"place": place, "every": every} for place in watch]
+        chosen = settings(**dict(chosen) | {"sources": (*chosen.sources, *added)})
+    processes.serve(chosen)
+
+
+@app.command()
+def worker(
+    db: Db = None,
+    kind: Annotated[
+        list[str] | None, typer.Option(help="Only jobs of this kind: report, load or source; may be repeated.")
+    ] = None,
+    supervised: Annotated[bool, typer.Option("--supervised", hidden=True)] = False,
+) -> None:
+    """Do the jobs of a service, as one more process beside those that `serve` starts."""
+    from storepulse import processes
+    from storepulse.settings import settings
+    from storepulse.store.jobs import KINDS
+
+    if unknown := set(kind or []) - set(KINDS):
+        raise InputError(f"there is no kind of job {min(unknown)!r}; valid are {', '.join(KINDS)}")
+    processes.work(settings(database_url=db), kind or KINDS, supervised=supervised)  # type: ignore[arg-type]
+
+
 def _now() -> int:
     return time.time_ns() // 1000
+
+
+def _actor() -> str:
+    """Name whoever uses the command line, for the audit trail."""
+    import getpass
+
+    try:
+        return f"cli:{getpass.getuser()}"
+    except (ImportError, KeyError, OSError):  # nobody gave this user a name, as in many containers
+        return "cli:unknown"
 
 
 def _store(db: str | None) -> Store:
@@ -370,20 +540,6 @@ def _policy(interpolation: str, max_age: str | None, prefer_in_session: bool, as
     )
 
 
-def _window(text: str) -> str | Window:
-    from storepulse.kernel.windows import Window
-
-    name, equals, bounds = text.partition("=")
-    if not equals:
-        return name
-    start, slash, end = bounds.partition("/")
-    if not slash:
-        raise InputError(
-            f"cannot read the window {text!r}; valid are NAME=START/END, such as jan=2023-01-01/2023-02-01"
-        )
-    return Window(name, start, end)
-
-
 def _write(content: bytes, output: Path | None) -> None:
     """Print, or put into a file that is complete or not there at all."""
     if output is None:
@@ -433,10 +589,9 @@ def _progress() -> Iterator[Progress | None]:
 
 
 def _made_with(made: Report) -> str:
-    from storepulse.kernel.hours import tzdata_version
     from storepulse.schema import instant_text
 
-    return f"as of {instant_text(made.as_of)}, {made.policy}, tzdata {tzdata_version()}"
+    return f"as of {instant_text(made.as_of)}, {made.policy}, tzdata {made.tzdata}"
 
 
 def _load_lines(record: Load) -> list[str]:

@@ -1,0 +1,254 @@
+"""The processes of the service: `serve` with its worker processes, `work` for one worker; signals, children, logs."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import structlog
+
+from storepulse import __version__, reports
+from storepulse.errors import InputError, StorepulseError
+from storepulse.ingest.sources import Limits
+from storepulse.jobs import Terms, Worker
+from storepulse.settings import CONFIG, Settings, environment
+from storepulse.store import Store, connect, keys
+from storepulse.store import jobs as queue
+from storepulse.store.jobs import KINDS, Kind
+from storepulse.web import server
+from storepulse.web.app import create_app, now_us, watched
+
+#: How long the store is looked over for damage at the start, in seconds.
+_LOOK_OVER_S: Final = 5.0
+#: How long a worker that shall stop may go on with its job, and how long `serve` waits for it to leave.
+_GRACE_S: Final = 3.0
+_LEAVE_S: Final = 5.0
+_LOOK_S: Final = 0.2
+_SHORTEST_PAUSE_S: Final = 0.2
+_LONGEST_PAUSE_S: Final = 10.0
+
+log = structlog.get_logger("storepulse")
+
+
+def serve(settings: Settings) -> None:
+    """Serve until a signal says to stop.
+
+    Raises
+    ------
+    InputError
+        The address cannot be used, or is one that others can reach while there is no API key.
+    StoreError
+        The store is damaged, or of a newer version.
+    """
+    log_to_stderr(settings)
+    store = connect(settings.database_url)
+    store.migrate()
+    _look_over(store)
+    needs_key = settings.require_key or not (settings.on_loopback or settings.insecure)
+    if needs_key:
+        _check_key(store, settings)
+    with server.bound(settings) as taken:
+        workers = Workers(store, settings)
+        # uvicorn raises the signal that ended it again, when there is still something to do.
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: None)
+        workers.start()
+        try:
+            host, port = taken.getsockname()[:2]
+            log.info("serving", url=_url(host, port), store=str(store.path), workers=settings.workers, keys=needs_key)
+            server.run(create_app(settings, needs_key=needs_key), taken)
+        finally:
+            workers.stop()
+    log.info("stopped")
+
+
+def _url(host: str, port: int) -> str:
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _look_over(store: Store) -> None:
+    if not store.look_over(_LOOK_OVER_S):
+        log.info("the store is large: only a part of it was looked over for damage", seconds=_LOOK_OVER_S)
+
+
+def _check_key(store: Store, settings: Settings) -> None:
+    with store.reading() as connection:
+        if any(key.revoked_at is None for key in keys.list_keys(connection)):
+            return
+    raise InputError(
+        f"others could reach {settings.host}, and there is no API key; `storepulse keys create NAME --scope admin` "
+        "makes one, --insecure serves without"
+    )
+
+
+@dataclass
+class _Child:
+    kinds: Sequence[Kind]
+    process: subprocess.Popen[bytes] | None = None
+    started_at: float = 0.0
+    pause: float = field(default=_SHORTEST_PAUSE_S)
+
+
+class Workers:
+    """Worker processes: started, started again when they die, stopped.
+
+    With two or more the first does nothing but reports, so that no load keeps them waiting.
+    """
+
+    def __init__(self, store: Store, settings: Settings) -> None:
+        self._store, self._settings = store, settings
+        kinds: list[Sequence[Kind]] = [KINDS] * settings.workers
+        if len(kinds) > 1:
+            kinds[0] = ("report",)
+        self._children = [_Child(mine) for mine in kinds]
+        self._stopping = threading.Event()
+        self._watcher = threading.Thread(target=self._watch, name="workers", daemon=True)
+
+    def start(self) -> None:
+        """Start all of them."""
+        for child in self._children:
+            self._spawn(child)
+        self._watcher.start()
+
+    def stop(self) -> None:
+        """Ask all of them to leave; kill those that don't, and let others take over what they did."""
+        self._stopping.set()
+        self._watcher.join()
+        running = [child.process for child in self._children if child.process is not None]
+        for process in running:
+            process.terminate()
+        deadline = time.monotonic() + _LEAVE_S
+        for process in running:
+            try:
+                process.wait(max(0.1, deadline - time.monotonic()))
+            except subprocess.TimeoutExpired:
+                process.kill()
+                process.wait()
+                self._release(process)
+
+    def _spawn(self, child: _Child) -> None:
+        words = [sys.executable, "-m", "storepulse", "worker", "--supervised"]
+        for kind in child.kinds:
+            words += ["--kind", kind]
+        inherited = {name: value for name, value in os.environ.items() if name != CONFIG and not name.endswith("_FILE")}
+        child.started_at = time.monotonic()
+        child.process = subprocess.Popen(
+            words,
+            stdin=subprocess.PIPE,  # it ends when this process does, however that ends
+            env=inherited | environment(self._settings),
+            start_new_session=True,  # an interrupt from the terminal comes to this process alone
+        )
+
+    def _watch(self) -> None:
+        while not self._stopping.wait(_LOOK_S):
+            for child in self._children:
+                if child.process is not None and child.process.poll() is not None:
+                    self._replace(child, child.process)
+
+    def _replace(self, child: _Child, died: subprocess.Popen[bytes]) -> None:
+        """Start another worker; ever later if they die at once."""
+        log.warning("a worker died", pid=died.pid, code=died.returncode)
+        self._release(died)
+        quickly = time.monotonic() - child.started_at < _LONGEST_PAUSE_S
+        child.pause = min(child.pause * 2, _LONGEST_PAUSE_S) if quickly else _SHORTEST_PAUSE_S
+        if not self._stopping.wait(child.pause):
+            self._spawn(child)
+
+    def _release(self, died: subprocess.Popen[bytes]) -> None:
+        if died.stdin is not None:
+            died.stdin.close()
+        try:
+            with self._store.writing() as connection:
+                queue.release(connection, _name(died.pid))
+        except StorepulseError as error:
+            log.warning("jobs of a dead worker wait for the end of their lease", error=str(error))
+
+
+def _name(pid: int) -> str:
+    return f"{socket.gethostname()}:{pid}"[:128]
+
+
+def work(settings: Settings, kinds: Sequence[Kind], *, supervised: bool) -> None:
+    """Do jobs until a signal says to stop, or, ``supervised``, until whoever started this process has ended."""
+    log_to_stderr(settings)
+    store = connect(settings.database_url, keep_open=True)
+    store.migrate()
+    reports.warm_up()
+    terms = Terms(
+        version=__version__,
+        now=now_us,
+        watched=watched(settings),
+        allow_private=settings.allow_private_addresses,
+        limits=Limits(settings.max_decompressed_bytes, settings.max_rows),
+        keep_us=settings.keep_reports,
+    )
+    worker = Worker(store, _name(os.getpid()), terms, kinds or KINDS)
+    stopping = threading.Event()
+
+    def stop(*_: object) -> None:
+        if not stopping.is_set():
+            stopping.set()
+            worker.stop()
+            threading.Thread(target=_leave_in_time, args=[worker], daemon=True).start()
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, stop)
+    if supervised:
+        threading.Thread(target=_until_left_alone, args=[stop], daemon=True).start()
+    log.info("worker started", kinds=list(kinds or KINDS))
+    worker.run()
+    store.close()
+    log.info("worker stopped")
+
+
+def _until_left_alone(stop: Any) -> None:
+    sys.stdin.buffer.read()
+    stop()
+
+
+def _leave_in_time(worker: Worker) -> None:
+    """Hand the job back that takes longer than the grace, and leave whatever it is doing."""
+    time.sleep(_GRACE_S)
+    handing = threading.Thread(target=worker.hand_back, daemon=True)
+    handing.start()
+    handing.join(1.0)
+    os._exit(0)
+
+
+def log_to_stderr(settings: Settings) -> None:
+    """Write log lines to standard error: JSON, or for people where that is a terminal."""
+    level = logging.getLevelNamesMapping()[settings.log_level.upper()]
+    for_people = settings.log_format == "console" or (settings.log_format == "auto" and sys.stderr.isatty())
+    shared: list[Any] = [
+        structlog.contextvars.merge_contextvars,
+        structlog.processors.add_log_level,
+        structlog.processors.TimeStamper(fmt="iso", utc=True),
+    ]
+    # Tracebacks without the values of variables: an API key may be among them.
+    last: list[Any] = (
+        [structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)]
+        if for_people
+        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
+    )
+    structlog.configure(
+        processors=[*shared, *last],
+        wrapper_class=structlog.make_filtering_bound_logger(level),
+        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(
+        structlog.stdlib.ProcessorFormatter(
+            foreign_pre_chain=shared, processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *last]
+        )
+    )
+    logging.basicConfig(handlers=[handler], level=max(level, logging.WARNING), force=True)

@@ -1,0 +1,197 @@
+"""One frozen `Settings`: flag, environment, file, default, in this order.
+
+An environment variable is called ``STOREPULSE_`` and the name of the setting; ``…_FILE`` names a file that holds
+the value, for secrets. ``STOREPULSE_CONFIG`` names a TOML file. Built at the outer edge alone.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping
+from ipaddress import ip_address
+from pathlib import Path
+from typing import Annotated, Any, Final, Literal
+
+from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic_settings import (
+    BaseSettings,
+    EnvSettingsSource,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    SettingsError,
+)
+from pydantic_settings.sources import InitSettingsSource
+
+from storepulse.errors import InputError
+from storepulse.schema import DAY_US, HOUR_US, duration_us
+
+PREFIX: Final = "STOREPULSE_"
+CONFIG: Final = f"{PREFIX}CONFIG"
+DEFAULT_DATABASE_URL: Final = "sqlite:///storepulse.db"
+
+_MIB: Final = 1 << 20
+
+
+def _duration(value: object) -> object:
+    return duration_us(value) if isinstance(value, str) else value
+
+
+Duration = Annotated[int, BeforeValidator(_duration), PlainSerializer(lambda us: f"{us}us"), Field(gt=0)]
+"""Written as ``90m``, ``1.5h``, ``30d``; kept as microseconds."""
+
+
+class SourceSettings(BaseModel, frozen=True, extra="forbid"):
+    """A place that is watched."""
+
+    place: str = Field(min_length=1, description="Folder, glob, file, http(s)://, s3://, gs:// or az:// URL.")
+    name: str | None = Field(default=None, max_length=200, description="What it is called; the place, unless given.")
+    every: Duration = Field(default=HOUR_US, description="How often it is read.")
+
+
+class Settings(BaseSettings):
+    """What the service, its workers and its command line can be told."""
+
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, extra="forbid")
+
+    database_url: str = Field(default=DEFAULT_DATABASE_URL, description="The store.")
+    host: str = Field(default="127.0.0.1", description="The address to listen on.")
+    port: int = Field(default=8000, ge=0, le=65535, description="The port to listen on; 0 takes a free one.")
+    insecure: bool = Field(
+        default=False, description="Serve an address that others can reach although there is no API key."
+    )
+    require_key: bool = Field(default=False, description="Ask for an API key on loopback too, such as behind a proxy.")
+    allowed_hosts: tuple[str, ...] = Field(
+        default=(),
+        description="Host names that requests may name, `*` for all. Unless given: names of this machine's loopback "
+        "where no key is needed, else all.",
+    )
+    cors_origins: tuple[str, ...] = Field(
+        default=(), description="Origins of pages elsewhere that may use the API from a browser; none unless given."
+    )
+    workers: int = Field(default=2, ge=0, le=64, description="Worker processes that `serve` starts.")
+    queue_limit: int = Field(default=100, ge=1, description="Jobs that may wait; beyond that requests get 429.")
+    keep_reports: Duration = Field(default=30 * DAY_US, description="How long reports are kept.")
+    wait_seconds: float = Field(
+        default=60, ge=0, description="How long a request waits for its load before it is told where to look."
+    )
+    data_folder: Path | None = Field(default=None, description="The folder that `/store_csv_data` loads.")
+    sources: tuple[SourceSettings, ...] = Field(default=(), description="Places that are watched.")
+    allow_private_addresses: bool = Field(default=False, description="Let URLs of sources lead to private addresses.")
+    max_body_bytes: int = Field(default=512 * _MIB, ge=1024, description="The largest body of a request.")
+    max_decompressed_bytes: int = Field(
+        default=4096 * _MIB, ge=1024, description="The most that a file of a load may decompress to."
+    )
+    max_rows: int = Field(default=50_000_000, ge=1, description="The most rows of a load.")
+    upload_seconds: float = Field(default=600, gt=0, description="How long a request may take to send its body.")
+    rate_per_second: float = Field(
+        default=200, gt=0, description="Requests a second that one API key may go on making."
+    )
+    rate_burst: int = Field(default=1000, ge=1, description="Requests that it may make at once.")
+    log_format: Literal["auto", "json", "console"] = Field(
+        default="auto", description="How log lines look; auto is for people on a terminal, else JSON."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        default="info", description="From which level on lines are logged."
+    )
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Say what comes before what: flags, the environment, files that it names, the configuration file."""
+        return (
+            init_settings,
+            env_settings,
+            _FromNamedFiles(settings_cls),
+            InitSettingsSource(settings_cls, _configured()),
+        )
+
+    @property
+    def on_loopback(self) -> bool:
+        """Whether nobody but this machine can reach the service."""
+        try:
+            return ip_address(self.host).is_loopback
+        except ValueError:
+            return self.host == "localhost"
+
+
+class _FromNamedFiles(EnvSettingsSource):
+    """Values from the files that ``STOREPULSE_…_FILE`` name."""
+
+    def __call__(self) -> dict[str, Any]:
+        return {
+            name: self._read(path)
+            for name in self.settings_cls.model_fields
+            if (path := os.environ.get(f"{PREFIX}{name.upper()}_FILE"))
+        }
+
+    @staticmethod
+    def _read(path: str) -> str:
+        try:
+            return Path(path).read_text(encoding="utf-8").strip()
+        except OSError as error:
+            raise InputError(f"cannot read {path}, which a setting names: {error.strerror}") from error
+
+
+def _configured() -> dict[str, Any]:
+    path = os.environ.get(CONFIG)
+    if not path:
+        return {}
+    try:
+        return tomllib.loads(Path(path).read_text(encoding="utf-8"))
+    except OSError as error:
+        raise InputError(f"cannot read {path}, which {CONFIG} names: {error.strerror}") from error
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"cannot read {path}, which {CONFIG} names, as TOML: {error}") from error
+
+
+def settings(**flags: object) -> Settings:
+    """Build the settings; flags that are None were not given.
+
+    Raises
+    ------
+    InputError
+        A value makes no sense, or a setting does not exist.
+    """
+    given = {name: value for name, value in flags.items() if value is not None}
+    unknown = sorted(
+        name
+        for name in os.environ
+        if name.startswith(PREFIX)
+        and name != CONFIG
+        and name.removeprefix(PREFIX).removesuffix("_FILE").lower() not in Settings.model_fields
+    )
+    if unknown:
+        raise InputError(f"there is no setting {unknown[0]}; valid are {', '.join(_names())}")
+    try:
+        return Settings(**given)  # type: ignore[arg-type]
+    except ValidationError as error:
+        raise InputError("; ".join(_problem(one) for one in error.errors(include_url=False))) from None
+    except SettingsError as error:
+        raise InputError(f"{error}; lists are written as JSON") from None
+
+
+def _names() -> list[str]:
+    return [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
+
+
+def _problem(error: Mapping[str, Any]) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    return f"the setting {where} makes no sense: {error['msg']}"
+
+
+def environment(chosen: Settings) -> dict[str, str]:
+    """Return the settings as environment variables, for a process that shall have the same."""
+    values = chosen.model_dump(mode="json")
+    return {
+        f"{PREFIX}{name.upper()}": value if isinstance(value, str) else json.dumps(value)
+        for name, value in values.items()
+        if value is not None
+    }

@@ -1,0 +1,173 @@
+"""``/v1/reports``: ask for reports, watch them, fetch and cancel them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+
+from storepulse.errors import ConflictError
+from storepulse.reports import MEDIA_TYPES, ReportOptions
+from storepulse.schema import instant_iso
+from storepulse.store import audit
+from storepulse.store import reports as report_table
+from storepulse.store.reports import Requested
+from storepulse.web.access import Calling, needs
+from storepulse.web.api.paging import After, Limit, cursor, key
+from storepulse.web.files import sent
+from storepulse.web.models import Problem, Progress, ReportBody, ReportList, ReportState
+from storepulse.web.problems import AccessError
+from storepulse.web.service import Service, Serving
+
+router = APIRouter(prefix="/v1/reports", tags=["reports"])
+
+ReportId = Annotated[str, Path(max_length=64, description="As the trigger named it.")]
+_FORMS: Final = "^(csv|json|parquet|xlsx)$"
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"model": Problem, "description": "There is no such report, or it has expired."},
+    409: {"model": Problem, "description": "It has another state than this needs."},
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=ReportState,
+    responses={
+        202: {"headers": {"Location": {"schema": {"type": "string"}, "description": "Where to ask how far it is."}}},
+        409: {"model": Problem, "description": "The Idempotency-Key was used for another request."},
+        429: {"model": Problem, "description": "Too many jobs are waiting; Retry-After says when to try again."},
+    },
+)
+@needs("read")
+def trigger(
+    serving: Serving,
+    caller: Calling,
+    response: Response,
+    body: ReportBody | None = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(min_length=1, max_length=255, description="Asking again with the same key gives the same report."),
+    ] = None,
+) -> ReportState:
+    """Ask for a report; the answer comes at once, the report when it is made."""
+    options = (body or ReportBody()).options()
+    made = request(serving, options, requested_by=caller.key_id, idempotency_key=idempotency_key)
+    response.headers["Location"] = f"/v1/reports/{made.report}"
+    return state_of(made)
+
+
+def request(
+    serving: Service, options: ReportOptions, *, requested_by: str, idempotency_key: str | None = None
+) -> Requested:
+    """Ask for a report: the one way in, whatever the URL."""
+    with serving.store.writing() as connection:
+        return report_table.request(
+            connection,
+            options.facts(),
+            made_with=serving.made_with,
+            requested_by=requested_by,
+            now=serving.now(),
+            limit=serving.settings.queue_limit,
+            idempotency_key=idempotency_key,
+        )
+
+
+def find(serving: Service, report: str) -> Requested:
+    """Return a report that somebody asked for."""
+    with serving.store.reading() as connection:
+        return report_table.find(connection, report)
+
+
+def state_of(found: Requested) -> ReportState:
+    """Describe a report."""
+    job = found.job
+    as_of = job.as_of if job.as_of is not None else job.request.get("as_of_us")
+    here = f"/v1/reports/{found.report}"
+    return ReportState(
+        id=found.report,
+        state=found.state,
+        created_at=instant_iso(found.created_at),
+        started_at=_iso(job.started_at),
+        finished_at=_iso(job.finished_at if found.cancelled_at is None else found.cancelled_at),
+        progress=Progress(done=job.done, total=job.total),
+        as_of=_iso(as_of),
+        loads_seen=job.loads_seen,
+        options=job.request,
+        reason=job.reason,
+        result=f"{here}/result" if found.state == "complete" else None,
+    )
+
+
+def _iso(us: int | None) -> str | None:
+    return None if us is None else instant_iso(us)
+
+
+@router.get("", response_model=ReportList)
+@needs("read")
+def list_reports(serving: Serving, caller: Calling, cursor_: After = None, limit: Limit = 50) -> ReportList:
+    """List reports, the newest first."""
+    before = key(cursor_, (int, str))
+    with serving.store.reading() as connection:
+        found = report_table.list_reports(connection, before=before, limit=limit + 1)  # type: ignore[arg-type]
+    more = cursor(found[limit - 1].created_at, found[limit - 1].report) if len(found) > limit else None
+    return ReportList(reports=[state_of(one) for one in found[:limit]], next_cursor=more)
+
+
+@router.get("/{report_id}", response_model=ReportState, responses={404: _PROBLEMS[404]})
+@needs("read")
+def show(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
+    """Say how far a report is."""
+    return state_of(find(serving, report_id))
+
+
+@router.get(
+    "/{report_id}/result",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The report as a file.",
+            "content": {media_type.partition(";")[0]: {} for media_type in MEDIA_TYPES.values()},
+        },
+        206: {"description": "The part of it that `Range` names."},
+        304: {"description": "It is what `If-None-Match` names."},
+        416: {"model": Problem, "description": "It has no such part."},
+        **_PROBLEMS,
+    },
+)
+@needs("read")
+def result(
+    request: Request,
+    serving: Serving,
+    caller: Calling,
+    report_id: ReportId,
+    form: Annotated[str, Query(alias="format", pattern=_FORMS)] = "csv",
+    detail: Annotated[bool, Query(description="More columns in CSV and XLSX.")] = False,
+) -> Response:
+    """Fetch a report that is complete."""
+    found = find(serving, report_id)
+    if found.state != "complete":
+        why = f": {found.job.reason}" if found.job.reason else ""
+        raise ConflictError(f"the report is {found.state}{why}; a result has only a report that is complete")
+    return sent(request, serving.results.file(found.job.job, form, detail=detail))
+
+
+@router.delete("/{report_id}", response_model=ReportState, responses=_PROBLEMS)
+@needs("read")
+def cancel(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
+    """Cancel a report that is not finished; those of others only with the scope admin."""
+    with serving.store.writing() as connection:
+        found = report_table.find(connection, report_id)
+        if found.requested_by != caller.key_id and not caller.may("admin"):
+            raise AccessError(403, "somebody else asked for this report; to cancel it needs the scope admin")
+        cancelled = report_table.cancel(connection, report_id, now=serving.now())
+        if found.state != "cancelled":
+            audit.record(
+                connection,
+                at=serving.now(),
+                actor=caller.actor,
+                action="report.cancel",
+                subject=report_id,
+                details={"job": found.job.job},
+            )
+    return state_of(cancelled)

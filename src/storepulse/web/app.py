@@ -1,0 +1,121 @@
+"""`create_app(settings)`: the service as an ASGI application."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Any, Final
+
+from fastapi import Depends, FastAPI
+from starlette.middleware.cors import CORSMiddleware
+
+from storepulse import __version__
+from storepulse.ingest import places
+from storepulse.jobs import Watched
+from storepulse.kernel.hours import tzdata_version
+from storepulse.settings import Settings
+from storepulse.store import connect
+from storepulse.web import api, docs, legacy, problems
+from storepulse.web.access import Access, authorize
+from storepulse.web.fleets import Fleets
+from storepulse.web.guards import Guards
+from storepulse.web.intake import GroupCommit
+from storepulse.web.metrics import Metrics
+from storepulse.web.models import Problem
+from storepulse.web.results import Results
+from storepulse.web.service import Service
+
+_DESCRIPTION: Final = """How long was every store really up while it was supposed to be open?
+
+Instants are ISO 8601 where a name ends in `_at` or is `as_of`, and microseconds since the epoch, UTC, where it ends
+in `_us`. Failures are problem details (RFC 9457). An API key goes into `Authorization: Bearer …`."""
+
+_COMMON: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": Problem, "description": "The API key is missing or not valid."},
+    403: {"model": Problem, "description": "The API key lacks the scope, or the request comes from a foreign page."},
+    422: {"model": Problem, "description": "Something in the request makes no sense; `detail` says what is valid."},
+    429: {"model": Problem, "description": "Too much is asked for; Retry-After says when to try again."},
+    503: {"model": Problem, "description": "The store cannot be used now."},
+}
+
+
+def now_us() -> int:
+    """Return the time, UTC microseconds."""
+    return time.time_ns() // 1000
+
+
+def watched(settings: Settings) -> list[Watched]:
+    """Return the places that the settings tell to watch."""
+    return [
+        Watched(source.name or places.described(source.place)[:200], source.place, source.every)
+        for source in settings.sources
+    ]
+
+
+def create_app(settings: Settings, *, needs_key: bool | None = None) -> FastAPI:
+    """Make the application; its store must be there.
+
+    ``needs_key``: whether to ask for an API key; unless given, where the address is not this machine's own.
+    """
+    service = _service(settings, settings.require_key if needs_key is None else needs_key)
+    app = FastAPI(
+        title="storepulse",
+        version=__version__,
+        description=_DESCRIPTION,
+        docs_url=None,
+        redoc_url=None,
+        openapi_url=None,
+        lifespan=_lifespan,
+        dependencies=[Depends(authorize)],
+        responses=_COMMON,
+    )
+    app.state.service = service
+    app.state.access = service.access
+    for router in (api.router, legacy.router, docs.router):
+        app.include_router(router)
+    app.mount("/static", docs.static(), name="static")
+    problems.install(app)
+    if settings.cors_origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=settings.cors_origins,
+            allow_methods=["GET", "POST", "PUT", "DELETE"],
+            allow_headers=["Authorization", "Content-Type", "Idempotency-Key"],
+            expose_headers=["Location", "ETag", "Retry-After", "X-Request-ID", "X-Report-Status"],
+        )
+    app.add_middleware(Guards, settings=settings, metrics=service.metrics)
+    return app
+
+
+def _service(settings: Settings, needs_key: bool) -> Service:
+    store = connect(settings.database_url, keep_open=True)
+    sources = watched(settings)
+    metrics = Metrics(store, [source.name for source in sources], now_us)
+    return Service(
+        settings=settings,
+        store=store,
+        version=__version__,
+        made_with=f"storepulse {__version__} tzdata {tzdata_version()}",
+        now=now_us,
+        access=Access(
+            store,
+            needs_key=needs_key,
+            rate_per_second=settings.rate_per_second,
+            rate_burst=settings.rate_burst,
+        ),
+        metrics=metrics,
+        commits=GroupCommit(store, version=__version__, now=now_us, committed=metrics.commit),
+        results=Results(store, __version__),
+        fleets=Fleets(store, __version__),
+        watched=sources,
+    )
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    service: Service = app.state.service
+    service.commits.start()
+    yield
+    service.commits.stop()
+    service.store.close()

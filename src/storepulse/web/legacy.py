@@ -1,0 +1,250 @@
+"""The earlier systems' clients keep working: their URLs, verbs, words, titles and units, on the same reports.
+
+Everything that differs between them stands in `DIALECTS`; nothing of it is known to the native API.
+"""
+
+# Annotations are made when an endpoint is, not kept as text: those of one table differ.
+import glob
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi.responses import JSONResponse
+
+from storepulse.errors import ConflictError, NotFoundError
+from storepulse.kernel.windows import DEFAULT_WINDOWS
+from storepulse.reports import Column, Report, ReportOptions, Unit, as_csv, layout
+from storepulse.store.jobs import State
+from storepulse.store.reports import Requested
+from storepulse.web import intake
+from storepulse.web.access import Calling, needs
+from storepulse.web.api.loads import answer
+from storepulse.web.api.reports import find, request
+from storepulse.web.files import sent
+from storepulse.web.models import LoadOutcome, Problem
+from storepulse.web.results import File
+from storepulse.web.service import Service, Serving
+
+router = APIRouter(tags=["earlier systems"])
+
+Columns = Callable[[Report], Sequence[Column]]
+
+
+def _original(report: Report) -> Sequence[Column]:
+    return layout(report.windows.names)
+
+
+def _minutes(_report: Report) -> Sequence[Column]:
+    """Every column in minutes, uptime beside downtime."""
+    return [
+        Column(f"{figure}_{window}", figure, window, "minutes")
+        for window in DEFAULT_WINDOWS
+        for figure in ("uptime", "downtime")
+    ]
+
+
+_IN: Final[dict[str, tuple[Unit, str]]] = {
+    "last_hour": ("minutes", "in mins"),
+    "last_day": ("hours", "in hrs"),
+    "last_week": ("hours", "in hrs"),
+}
+
+
+def _titled(_report: Report) -> Sequence[Column]:
+    """The units stand in the titles."""
+    return [
+        Column(f"{figure}_{window}({_IN[window][1]})", figure, window, _IN[window][0])
+        for figure in ("uptime", "downtime")
+        for window in DEFAULT_WINDOWS
+    ]
+
+
+@dataclass(frozen=True)
+class Dialect:
+    """How the clients of one system speak.
+
+    ``trigger``: verbs and path; ``triggered``: what the answer says besides the report id. ``poll``: the path that
+    tells how far a report is, ``{id}`` in the path or ``report_id`` in the query; ``running`` and ``complete`` are
+    its words. ``fetch``: the path of the file, where it is not the one that is polled. ``columns``: of the CSV.
+    ``inline``: the CSV comes inside JSON instead of as a download.
+    """
+
+    name: str
+    trigger: tuple[tuple[str, ...], str]
+    poll: str
+    columns: Columns
+    triggered: tuple[tuple[str, object], ...] = ()
+    running: str = "Running"
+    complete: str = "Complete"
+    failed: str = "Failed"
+    fetch: str | None = None
+    inline: bool = False
+
+
+DIALECTS: Final = (
+    Dialect("original", (("GET", "POST"), "/trigger_report"), "/get_report", _original),
+    Dialect(
+        "original_api",
+        (("GET", "POST"), "/api/trigger_report"),
+        "/api/get_report",
+        _original,
+        triggered=(("message", "Report generation started"), ("error_code", None)),
+    ),
+    Dialect("minutes", (("POST",), "/report/trigger_report"), "/report/get_report/{id}", _minutes, inline=True),
+    Dialect(
+        "titled",
+        (("GET",), "/trigger-report"),
+        "/get-report-status/{id}",
+        _titled,
+        triggered=(("status", "processing"),),
+        running="processing",
+        complete="completed",
+        failed="failed",
+        fetch="/get-report/{id}",
+    ),
+)
+
+_UNFINISHED: Final[frozenset[State]] = frozenset({"receiving", "queued", "running"})
+_NOT_FOUND: Final = {"status": "Report not found"}
+_ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "description": "How far it is; the CSV when it is complete.",
+        "content": {"application/json": {"schema": {"type": "object"}}, "text/csv": {"schema": {"type": "string"}}},
+    },
+    304: {"description": "It is what `If-None-Match` names."},
+    404: {
+        "description": "There is no such report.",
+        "content": {
+            "application/json": {"schema": {"type": "object", "properties": {"status": {"const": "Report not found"}}}}
+        },
+    },
+}
+_BUSY: Final[dict[int | str, dict[str, Any]]] = {
+    429: {"model": Problem, "description": "Too many jobs are waiting; Retry-After says when to try again."}
+}
+
+
+def _trigger(dialect: Dialect) -> Callable[..., object]:
+    @needs("read")
+    def trigger(serving: Serving, caller: Calling) -> dict[str, Any]:
+        made = request(serving, ReportOptions(), requested_by=caller.key_id)
+        return {"report_id": made.report, **dict(dialect.triggered)}
+
+    return trigger
+
+
+def _poll(dialect: Dialect, report_id: Any) -> Callable[..., object]:
+    @needs("read")
+    def poll(request: Request, serving: Serving, caller: Calling, report_id: report_id) -> Response:
+        return _state(dialect, request, serving, report_id)
+
+    return poll
+
+
+def _fetch(dialect: Dialect, report_id: Any) -> Callable[..., object]:
+    @needs("read")
+    def fetch(request: Request, serving: Serving, caller: Calling, report_id: report_id) -> Response:
+        found = _found(serving, report_id)
+        if found is None:
+            return JSONResponse(_NOT_FOUND, 404)
+        if found.state != "complete":
+            return JSONResponse(_status(dialect, found))
+        return _download(dialect, request, serving, found)
+
+    return fetch
+
+
+def _state(dialect: Dialect, request: Request, serving: Service, report_id: str) -> Response:
+    found = _found(serving, report_id)
+    if found is None:
+        return JSONResponse(_NOT_FOUND, 404)
+    if found.state != "complete" or dialect.fetch is not None:
+        return JSONResponse(_status(dialect, found))
+    if dialect.inline or _wants_json(request):
+        csv = _file(dialect, serving, found).content.decode()
+        return JSONResponse({"status": dialect.complete, "csv_file": csv})
+    return _download(dialect, request, serving, found)
+
+
+def _found(serving: Service, report_id: str) -> Requested | None:
+    try:
+        return find(serving, report_id)
+    except NotFoundError:
+        return None
+
+
+def _status(dialect: Dialect, found: Requested) -> dict[str, str | None]:
+    if found.state in _UNFINISHED:
+        return {"status": dialect.running}
+    if found.state == "complete":
+        return {"status": dialect.complete}
+    return {"status": dialect.failed, "reason": found.job.reason or f"the report is {found.state}"}
+
+
+def _wants_json(request: Request) -> bool:
+    accepted = [one.partition(";")[0].strip() for one in request.headers.get("accept", "").split(",")]
+    return "application/json" in accepted and "text/csv" not in accepted
+
+
+def _file(dialect: Dialect, serving: Service, found: Requested) -> File:
+    return serving.results.rendered(
+        found.job.job, dialect.name, "csv", lambda report: as_csv(report, dialect.columns(report))
+    )
+
+
+def _download(dialect: Dialect, request: Request, serving: Service, found: Requested) -> Response:
+    return sent(request, _file(dialect, serving, found), X_Report_Status=dialect.complete)
+
+
+@needs("ingest")
+async def _store_csv_data(serving: Serving, caller: Calling) -> Response:
+    """Load the three CSV files of the data folder."""
+    folder = serving.settings.data_folder
+    if folder is None:
+        raise ConflictError("no data folder is configured; the setting data_folder (STOREPULSE_DATA_FOLDER) names it")
+    job = await intake.load_folder(
+        serving.store,
+        f"{glob.escape(str(folder))}/*.csv",
+        actor=caller.actor,
+        limit=serving.settings.queue_limit,
+        now=serving.now(),
+    )
+    made = await answer(serving, job)
+    if not isinstance(made, LoadOutcome):
+        return made
+    return JSONResponse({"message": "Data stored successfully!", **made.model_dump()})
+
+
+def _install() -> None:
+    in_path = Annotated[str, Path(max_length=200)]
+    in_query = Annotated[str, Query(max_length=200)]
+    for dialect in DIALECTS:
+        verbs, path = dialect.trigger
+        for verb in verbs:
+            router.add_api_route(
+                path, _trigger(dialect), methods=[verb], responses=_BUSY, operation_id=f"{dialect.name}_{verb.lower()}"
+            )
+        asked = [(dialect.poll, _poll)] + ([] if dialect.fetch is None else [(dialect.fetch, _fetch)])
+        for path, make in asked:
+            endpoint = make(dialect, in_path if "{id}" in path else in_query)
+            router.add_api_route(
+                path.replace("{id}", "{report_id}"),
+                endpoint,
+                methods=["GET"],
+                responses=_ANSWERS,
+                response_class=Response,
+                operation_id=f"{dialect.name}_{endpoint.__name__}",
+            )
+    for verb in ("GET", "POST"):
+        router.add_api_route(
+            "/store_csv_data",
+            _store_csv_data,
+            methods=[verb],
+            response_class=JSONResponse,
+            responses={409: {"model": Problem, "description": "No data folder is configured."}, **_BUSY},
+            operation_id=f"store_csv_data_{verb.lower()}",
+        )
+
+
+_install()

@@ -1,0 +1,95 @@
+"""Errors → HTTP: one table of statuses, one body for every failure (RFC 9457 problem details)."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any, Final
+
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from starlette.exceptions import HTTPException
+from structlog.contextvars import get_contextvars
+
+from storepulse.errors import (
+    ConflictError,
+    InputError,
+    NotFoundError,
+    QueueFullError,
+    SchemaVersionError,
+    StoreError,
+    StorepulseError,
+    StoreUnavailableError,
+)
+
+MEDIA_TYPE: Final = "application/problem+json"
+RETRY_AFTER_S: Final = 5
+
+#: The first that fits.
+STATUSES: Final[dict[type[StorepulseError], int]] = {
+    InputError: 422,
+    NotFoundError: 404,
+    ConflictError: 409,
+    QueueFullError: 429,
+    StoreUnavailableError: 503,
+    SchemaVersionError: 503,
+    StoreError: 500,
+}
+
+
+class AccessError(StorepulseError):
+    """Somebody may not do what they asked for."""
+
+    def __init__(self, status: int, detail: str, *, retry_after: int | None = None) -> None:
+        self.status = status
+        self.retry_after = retry_after
+        super().__init__(detail)
+
+
+def problem(status: int, detail: str, *, headers: dict[str, str] | None = None, **more: object) -> JSONResponse:
+    """Return a problem as a response."""
+    phrase = HTTPStatus(status).phrase
+    body: dict[str, Any] = {
+        "type": f"urn:storepulse:problem:{phrase.lower().replace(' ', '-')}",
+        "title": phrase,
+        "status": status,
+        "detail": detail,
+        **more,
+    }
+    if request_id := get_contextvars().get("request_id"):
+        body["request_id"] = request_id
+    return JSONResponse(body, status, headers, MEDIA_TYPE)
+
+
+def _of_ours(_request: Request, error: Exception) -> JSONResponse:
+    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 500)
+    retry = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else None
+    return problem(status, str(error), headers=retry)
+
+
+def _of_access(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, AccessError)
+    headers = {"WWW-Authenticate": 'Bearer realm="storepulse"'} if error.status == 401 else {}
+    if error.retry_after is not None:
+        headers["Retry-After"] = str(error.retry_after)
+    return problem(error.status, str(error), headers=headers)
+
+
+def _of_validation(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, RequestValidationError)
+    found = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
+    detail = "; ".join(f"{one['where']}: {one['what']}" for one in found[:5])
+    return problem(422, detail, errors=found)
+
+
+def _of_http(_request: Request, error: Exception) -> JSONResponse:
+    assert isinstance(error, HTTPException)
+    return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
+
+
+def install(app: FastAPI) -> None:
+    """Make every failure of the application a problem; defects become one in `guards`."""
+    app.add_exception_handler(AccessError, _of_access)
+    app.add_exception_handler(StorepulseError, _of_ours)
+    app.add_exception_handler(RequestValidationError, _of_validation)
+    app.add_exception_handler(HTTPException, _of_http)
