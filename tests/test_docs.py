@@ -3,6 +3,7 @@
 import re
 import shlex
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -84,12 +85,21 @@ def sections(page: str) -> dict[str, str]:
 
 
 def commands() -> dict[str, Any]:
-    group: Any = typer.main.get_command(app)
-    return dict(group.commands)
+    """Return every command by the words that call it, such as ``keys create``."""
+    return dict(commands_of(typer.main.get_command(app)))
+
+
+def commands_of(group: Any, *before: str) -> Iterator[tuple[str, Any]]:
+    for name, command in group.commands.items():
+        words = (*before, name)
+        if hasattr(command, "commands"):
+            yield from commands_of(command, *words)
+        else:
+            yield " ".join(words), command
 
 
 def test_the_reference_has_exactly_the_commands_that_there_are() -> None:
-    listed = re.findall(r"^\| \[`(\w+)`\]", text("docs/reference/cli.md"), flags=re.MULTILINE)
+    listed = re.findall(r"^\| \[`([\w ]+)`\]", text("docs/reference/cli.md"), flags=re.MULTILINE)
     assert listed == list(commands())
 
 
