@@ -21,10 +21,10 @@ unexport VIRTUAL_ENV PYTHONPATH PYTHONHOME
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup fmt lint test test-zone bench demo docs build check lock clean
+.PHONY: help setup fmt lint test test-zone bench bench-service demo docs build check lock clean
 
 help: ## list the verbs
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
 setup: $(SYNCED) ## create .venv and install what uv.lock says
 
@@ -47,6 +47,9 @@ test-zone: setup ## run the quick tests on a machine that lives in an odd time z
 
 bench: setup ## measure
 	$(BIN)/python bench/run.py $(ARGS)
+
+bench-service: setup ## measure the service over HTTP
+	$(BIN)/python bench/service.py $(ARGS)
 
 demo: setup ## see it work on a made-up fleet
 	$(BIN)/storepulse demo $(ARGS)

@@ -17,7 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated, Final, NoReturn
+from typing import TYPE_CHECKING, Annotated, Any, Final, NoReturn
 
 import typer
 
@@ -628,7 +628,19 @@ def _cut(text: str) -> str:
 
 
 def _print_json(value: object) -> None:
-    typer.echo(json.dumps(value, ensure_ascii=False, indent=2))
+    typer.echo(json.dumps(_with_instants(value), ensure_ascii=False, indent=2))
+
+
+def _with_instants(value: Any) -> Any:
+    """Write instants out, as the service does: what ends in ``_at``; what ends in ``_us`` stays a number."""
+    from storepulse.schema import instant_iso
+
+    if isinstance(value, Mapping):
+        return {
+            name: instant_iso(one) if f"_{name}".endswith("_at") and isinstance(one, int) else _with_instants(one)
+            for name, one in value.items()
+        }
+    return [_with_instants(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _print_table(titles: Sequence[str], rows: Sequence[Sequence[object]]) -> None:

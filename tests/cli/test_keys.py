@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from storepulse.schema import instant_iso
 from storepulse.store import connect
 from storepulse.store.keys import Key, verified
 from tests.cli.conftest import Run
@@ -87,7 +88,13 @@ def test_list_shows_every_key_and_no_token(run: Run) -> None:
 def test_list_as_json(run: Run) -> None:
     token = create(run, "till", "read", "ingest")
     assert listed(run, "keys", "list") == [
-        {"key_id": id_of(token), "name": "till", "scopes": ["read", "ingest"], "created_at": NOW, "revoked_at": None}
+        {
+            "key_id": id_of(token),
+            "name": "till",
+            "scopes": ["read", "ingest"],
+            "created_at": instant_iso(NOW),
+            "revoked_at": None,
+        }
     ]
 
 
@@ -139,7 +146,7 @@ def test_audit_says_who_did_what(run: Run, monkeypatch: pytest.MonkeyPatch) -> N
         assert words in line
     (row,) = listed(run, "audit")
     assert row == {
-        "entry": 1, "at": NOW, "actor": "cli:ada", "action": "key.create", "subject": id_of(token),
+        "entry": 1, "at": instant_iso(NOW), "actor": "cli:ada", "action": "key.create", "subject": id_of(token),
         "details": {"name": "Zürich", "scopes": ["read"]},
     }  # fmt: skip
 

@@ -42,6 +42,7 @@ _SHOWN: Final = 60
 #: What a spreadsheet makes of a long number; its last digits are gone.
 _SCIENTIFIC: Final = r"^[+-]?\d+(?:[.,]\d+)?[eE][+-]\d+$|^[+-]?\d+[.,]\d+[eE]\d+$"
 _USUAL_TIMESTAMP: Final = "%Y-%m-%d %H:%M:%S%.f UTC"
+_ISO_TIMESTAMP: Final = "%Y-%m-%dT%H:%M:%S%.fZ"
 # Not \d, which is all digits of all scripts: such a pattern takes a millisecond to prepare, at each use.
 _TIMESTAMP: Final = (
     r"^\s*(?<date>[0-9]{4}-[0-9]{2}-[0-9]{2})[ T](?<clock>[0-9]{2}:[0-9]{2})(?<second>:[0-9]{2}(?:\.[0-9]{1,9})?)?"
@@ -235,12 +236,21 @@ def _instants(timestamps: pl.Series) -> pl.Series:
     """Read timestamps as microseconds; null where that fails."""
     if timestamps.dtype == pl.Int64:
         return timestamps  # read already
-    usual = timestamps.str.to_datetime(_USUAL_TIMESTAMP, time_unit="us", strict=False).cast(pl.Int64)
-    unusual = usual.is_null().arg_true()
-    if not len(unusual):
-        return usual
-    parts = timestamps.gather(unusual).to_frame("text").select(_PARTS).unnest("text")
-    return usual.scatter(unusual, parts.select(_UNUSUAL_INSTANT).to_series())
+    read = timestamps.str.to_datetime(_USUAL_TIMESTAMP, time_unit="us", strict=False).cast(pl.Int64)
+    for again in (_iso_instants, _unusual_instants):
+        unread = read.is_null().arg_true()
+        if not len(unread):
+            break
+        read = read.scatter(unread, again(timestamps.gather(unread)))
+    return read
+
+
+def _iso_instants(timestamps: pl.Series) -> pl.Series:
+    return timestamps.str.to_datetime(_ISO_TIMESTAMP, time_unit="us", strict=False).cast(pl.Int64)
+
+
+def _unusual_instants(timestamps: pl.Series) -> pl.Series:
+    return timestamps.to_frame("text").select(_PARTS).unnest("text").select(_UNUSUAL_INSTANT).to_series()
 
 
 def _check_hours(rows: pl.DataFrame, _now: int | None) -> Checked:

@@ -18,6 +18,7 @@ from storepulse.settings import Settings
 from storepulse.store import connect
 from storepulse.web import api, docs, legacy, problems
 from storepulse.web.access import Access, authorize
+from storepulse.web.api.loads import add_observations
 from storepulse.web.fleets import Fleets
 from storepulse.web.guards import Guards
 from storepulse.web.intake import GroupCommit
@@ -72,6 +73,7 @@ def create_app(settings: Settings, *, needs_key: bool | None = None) -> FastAPI:
     )
     app.state.service = service
     app.state.access = service.access
+    add_observations(app)
     for router in (api.router, legacy.router, docs.router):
         app.include_router(router)
     app.mount("/static", docs.static(), name="static")

@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
 from starlette.staticfiles import StaticFiles
 
+from storepulse.web import problems
 from storepulse.web.access import Calling, needs
 
 router = APIRouter(include_in_schema=False)
 
+_PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 _STATIC: Final = Path(__file__).with_name("static")
 #: The page runs only what is served beside it; Swagger UI draws its icons from data URLs and sets styles itself.
 _POLICY: Final = (
@@ -46,8 +49,30 @@ def static() -> StaticFiles:
 @needs("open")
 def openapi(request: Request, caller: Calling) -> dict[str, Any]:
     """Return the OpenAPI document."""
-    document: dict[str, Any] = request.app.openapi()
-    return document
+    return document(request.app)
+
+
+def document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document of the application; made once."""
+    found: dict[str, Any] | None = getattr(app.state, "document", None)
+    if found is None:
+        found = app.state.document = _corrected(deepcopy(app.openapi()))
+    return found
+
+
+def _corrected(made: dict[str, Any]) -> dict[str, Any]:
+    """Give failures their media type: FastAPI describes them in the one of the good answer."""
+    for path in made["paths"].values():
+        for operation in path.values():
+            for answer in operation["responses"].values():
+                _correct(answer.get("content", {}))
+    return made
+
+
+def _correct(content: dict[str, Any]) -> None:
+    for media_type, described in list(content.items()):
+        if described.get("schema") == _PROBLEM:
+            content[problems.MEDIA_TYPE] = content.pop(media_type)
 
 
 @router.get("/docs")

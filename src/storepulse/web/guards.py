@@ -12,11 +12,12 @@ from typing import Any, Final, TypeAlias
 import structlog
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
 from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from storepulse.settings import Settings
 from storepulse.web.metrics import Metrics
-from storepulse.web.problems import problem
+from storepulse.web.problems import RETRY_AFTER_S, problem
 
 Message: TypeAlias = MutableMapping[str, Any]
 Receive: TypeAlias = Callable[[], Awaitable[Message]]
@@ -31,6 +32,12 @@ _TAKES_ROWS: Final = ("/v1/observations", "/v1/business-hours", "/v1/timezones",
 _QUIET: Final = ("/healthz", "/readyz", "/metrics")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
+_CLIENT_LEFT: Final = 499
+#: How often a body that is waited for is interrupted to look whether the service stops, and how long it gets then.
+_LOOK_S: Final = 0.25
+_GRACE_S: Final = 2.0
+_STOPPING: Final = "the service is stopping; try again"
+_LATER: Final = {"Connection": "close", "Retry-After": str(RETRY_AFTER_S)}
 
 #: Nothing but the pages that say so themselves may run or embed anything.
 HEADERS: Final = {
@@ -50,7 +57,7 @@ class Guards:
 
     def __init__(self, app: App, settings: Settings, metrics: Metrics) -> None:
         self._app, self._settings, self._metrics = app, settings, metrics
-        names = settings.allowed_hosts or (_LOOPBACK_NAMES if settings.on_loopback else ("*",))
+        names = settings.allowed_hosts or _own_names(settings)
         self._hosts = None if "*" in names else frozenset(name.lower() for name in names)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
@@ -68,6 +75,13 @@ class Guards:
         began = time.perf_counter()
         try:
             await self._guarded(scope, headers, receive, answer)
+        except ClientDisconnect:
+            answer.status = _CLIENT_LEFT
+        except asyncio.CancelledError:
+            if answer.status:
+                raise
+            # The service stops, and cannot wait for this request any longer.
+            await problem(503, _STOPPING, headers=_LATER)(scope, receive, answer)
         except Exception:
             log.exception("a request failed by a defect", method=scope["method"], path=scope["path"])
             if answer.status:
@@ -86,7 +100,8 @@ class Guards:
             status, why = refused
             await problem(status, why, headers={"Connection": "close"})(scope, receive, answer)
             return
-        body = _Body(receive, self._largest(scope["path"]), self._settings.upload_seconds)
+        stopping: asyncio.Event = scope["app"].state.service.stopping
+        body = _Body(receive, self._largest(scope["path"]), self._settings.upload_seconds, stopping)
         await self._app(scope, body, answer)
 
     def _refusal(self, scope: MutableMapping[str, Any], headers: Headers) -> tuple[int, str] | None:
@@ -125,6 +140,11 @@ class Guards:
         )
 
 
+def _own_names(settings: Settings) -> tuple[str, ...]:
+    asks_nobody = settings.on_loopback and not settings.require_key
+    return (*_LOOPBACK_NAMES, settings.host) if asks_nobody else ("*",)
+
+
 def _host_name(host: str) -> str:
     name = host[1:].partition("]")[0] if host.startswith("[") else host.partition(":")[0]
     return name.lower()
@@ -149,25 +169,41 @@ class _Answer:
 
 
 class _Body:
-    """Receives a body of a limited size in a limited time."""
+    """Receives a body of a limited size in a limited time, and not for long when the service stops."""
 
-    def __init__(self, receive: Receive, largest: int, seconds: float) -> None:
-        self._receive, self._left = receive, largest
+    def __init__(self, receive: Receive, largest: int, seconds: float, stopping: asyncio.Event) -> None:
+        self._receive, self._left, self._stopping = receive, largest, stopping
         self._largest = largest
-        self._deadline = asyncio.get_running_loop().time() + seconds
+        self._loop = asyncio.get_running_loop()
+        self._deadline = self._loop.time() + seconds
+        self._leave_at: float | None = None
         self._complete = False
 
     async def __call__(self) -> Message:
         if self._complete:
             return await self._receive()  # waits for the end of the connection
-        try:
-            async with asyncio.timeout_at(self._deadline):
-                message = await self._receive()
-        except TimeoutError:
-            raise HTTPException(408, "the body took too long", {"Connection": "close"}) from None
+        message = await self._next()
         self._complete = not message.get("more_body", False)
         self._left -= len(message.get("body", b""))
         if self._left < 0:
             detail = f"the body is too large; valid are up to {self._largest} bytes here"
             raise HTTPException(413, detail, {"Connection": "close"})
         return message
+
+    async def _next(self) -> Message:
+        while True:
+            self._check_time()
+            try:
+                async with asyncio.timeout(_LOOK_S):
+                    return await self._receive()
+            except TimeoutError:
+                continue
+
+    def _check_time(self) -> None:
+        now = self._loop.time()
+        if now >= self._deadline:
+            raise HTTPException(408, "the body took too long", {"Connection": "close"})
+        if self._leave_at is None and self._stopping.is_set():
+            self._leave_at = now + _GRACE_S
+        if self._leave_at is not None and now >= self._leave_at:
+            raise HTTPException(503, _STOPPING, _LATER)

@@ -6,8 +6,7 @@ import asyncio
 import queue as waiting
 import threading
 from collections.abc import AsyncIterable, AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import Future
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -44,7 +43,7 @@ class Outcome:
 class _Sent:
     rows: Sequence[Any]
     actor: str
-    outcome: Future[Outcome] = field(default_factory=Future)
+    outcome: asyncio.Future[Outcome]
 
 
 class GroupCommit:
@@ -82,11 +81,11 @@ class GroupCommit:
         # Only the event loop adds and takes away: no lock.
         if self._rows_waiting and self._rows_waiting + len(rows) > _ROWS_WAITING:
             raise QueueFullError(self._rows_waiting)
-        sent = _Sent(rows, actor)
+        sent = _Sent(rows, actor, asyncio.get_running_loop().create_future())
         self._rows_waiting += len(rows)
         self._sent.put(sent)
         try:
-            return await asyncio.wrap_future(sent.outcome)
+            return await sent.outcome
         finally:
             self._rows_waiting -= len(rows)
 
@@ -110,20 +109,19 @@ class GroupCommit:
         return found
 
     def _write(self, together: Sequence[_Sent]) -> None:
+        results: Sequence[Outcome | Exception]
         try:
-            outcomes = self._outcomes(together)
+            results = self._outcomes(together)
         except Exception as error:
-            if isinstance(error, StoreError) or len(together) == 1:
+            if not isinstance(error, StoreError) and len(together) > 1:
+                log.exception("requests could not be written together; trying each alone", requests=len(together))
                 for sent in together:
-                    _answer(sent, error)
+                    self._write([sent])
                 return
-            log.exception("requests could not be written together; trying each alone", requests=len(together))
-            for sent in together:
-                self._write([sent])
+            results = [error] * len(together)
         else:
             self._committed(len(together))
-            for sent, outcome in zip(together, outcomes, strict=True):
-                _answer(sent, outcome)
+        _answer(together, results)
 
     def _outcomes(self, together: Sequence[_Sent]) -> list[Outcome]:
         sizes = [len(sent.rows) for sent in together]
@@ -152,13 +150,19 @@ class GroupCommit:
         ]
 
 
-def _answer(sent: _Sent, result: Outcome | Exception) -> None:
-    if not sent.outcome.set_running_or_notify_cancel():
-        return  # whoever sent it has gone
-    if isinstance(result, Exception):
-        sent.outcome.set_exception(result)
-    else:
-        sent.outcome.set_result(result)
+def _answer(together: Sequence[_Sent], results: Sequence[Outcome | Exception]) -> None:
+    """Wake up whoever waits, in the loop that they wait in, all at once."""
+
+    def wake() -> None:
+        for sent, result in zip(together, results, strict=True):
+            if sent.outcome.done():
+                continue  # whoever sent it has gone
+            if isinstance(result, Exception):
+                sent.outcome.set_exception(result)
+            else:
+                sent.outcome.set_result(result)
+
+    together[0].outcome.get_loop().call_soon_threadsafe(wake)
 
 
 @dataclass(frozen=True)

@@ -37,7 +37,7 @@ class Service:
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 
 
-def _service(request: Request) -> Service:
+async def _service(request: Request) -> Service:  # async: otherwise each call waits for a thread
     service: Service = request.app.state.service
     return service
 

@@ -35,6 +35,7 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     response_model=ReportState,
     responses={
         202: {"headers": {"Location": {"schema": {"type": "string"}, "description": "Where to ask how far it is."}}},
+        400: {"model": Problem, "description": "The body cannot be read at all."},
         409: {"model": Problem, "description": "The Idempotency-Key was used for another request."},
         429: {"model": Problem, "description": "Too many jobs are waiting; Retry-After says when to try again."},
     },
@@ -89,7 +90,7 @@ def state_of(found: Requested) -> ReportState:
         state=found.state,
         created_at=instant_iso(found.created_at),
         started_at=_iso(job.started_at),
-        finished_at=_iso(job.finished_at if found.cancelled_at is None else found.cancelled_at),
+        finished_at=_iso(job.finished_at),
         progress=Progress(done=job.done, total=job.total),
         as_of=_iso(as_of),
         loads_seen=job.loads_seen,

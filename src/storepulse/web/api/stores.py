@@ -35,7 +35,7 @@ from storepulse.web.service import Serving
 
 router = APIRouter(prefix="/v1/stores", tags=["stores"])
 
-StoreName = Annotated[str, Path(max_length=STORE_ID_MAX_LENGTH)]
+StoreName = Annotated[str, Path(min_length=1, max_length=STORE_ID_MAX_LENGTH)]
 _NO_STORE: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is no such store."}}
 
 
@@ -119,24 +119,7 @@ def _made_with(report: Report) -> dict[str, Any]:
     }
 
 
-@router.get("/{store_id}", response_model=StoreModel, responses=_NO_STORE)
-@needs("read")
-def show_store(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> StoreModel:
-    """Show one store: its state at as_of, since when, its hours, and its figures in one window."""
-    with serving.store.snapshot([store_id]) as fleet:
-        made = fleet_view.overview(
-            fleet,
-            as_of=asking.as_of,
-            window=asking.window,
-            policy=asking.policy,
-            version=serving.version,
-            whole_history=True,
-        )
-        hours = business_hours_of(fleet.hours)
-    return StoreModel(**fleet_view.facts(made, 0), **_made_with(made.report), business_hours=hours)
-
-
-@router.get("/{store_id}/timeline", response_model=TimelineModel, responses=_NO_STORE)
+@router.get("/{store_id:path}/timeline", response_model=TimelineModel, responses=_NO_STORE)
 @needs("read")
 def show_timeline(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> TimelineModel:
     """Show the spans of one store in a window, with the sessions and observations they are made of."""
@@ -171,7 +154,7 @@ def _as_of(fleet: Fleet, asking: Question) -> int:
     return latest(fleet) if asking.as_of is None else asking.as_of
 
 
-@router.get("/{store_id}/outages", response_model=OutageList, responses=_NO_STORE)
+@router.get("/{store_id:path}/outages", response_model=OutageList, responses=_NO_STORE)
 @needs("read")
 def show_outages(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> OutageList:
     """List the outages of one store in a window; one that was going on at its start begins there."""
@@ -195,7 +178,7 @@ def show_outages(serving: Serving, caller: Calling, asking: Asking, store_id: St
     )
 
 
-@router.get("/{store_id}/explanation", responses=_NO_STORE)
+@router.get("/{store_id:path}/explanation", responses=_NO_STORE)
 @needs("read")
 def show_explanation(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> dict[str, Any]:
     """Take one store's numbers apart: sessions, observations, spans with who speaks for them and why, and sums."""
@@ -204,3 +187,21 @@ def show_explanation(serving: Serving, caller: Calling, asking: Asking, store_id
             fleet, as_of=_as_of(fleet, asking), window=asking.window, policy=asking.policy, version=serving.version
         )
     return made.facts()
+
+
+# Behind the others: an id may have slashes, so this path fits theirs too.
+@router.get("/{store_id:path}", response_model=StoreModel, responses=_NO_STORE)
+@needs("read")
+def show_store(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> StoreModel:
+    """Show one store: its state at as_of, since when, its hours, and its figures in one window."""
+    with serving.store.snapshot([store_id]) as fleet:
+        made = fleet_view.overview(
+            fleet,
+            as_of=asking.as_of,
+            window=asking.window,
+            policy=asking.policy,
+            version=serving.version,
+            whole_history=True,
+        )
+        hours = business_hours_of(fleet.hours)
+    return StoreModel(**fleet_view.facts(made, 0), **_made_with(made.report), business_hours=hours)
