@@ -1,9 +1,11 @@
 """The documentation is complete and true: pictures, options, names, reasons, links, and the commands it shows."""
 
+import os
 import re
 import shlex
 import subprocess
 from collections.abc import Iterator
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,6 +20,13 @@ from docs import draw
 from storepulse import demo
 from storepulse.cli import app
 from storepulse.kernel.windows import WINDOW_NAMES
+from storepulse.reports import run_report
+from storepulse.settings import Settings, SourceSettings
+from storepulse.settings import settings as settings_of
+from storepulse.web import docs as openapi
+from storepulse.web import legacy
+from storepulse.web.app import create_app
+from tests.fixtures.services import Service, service
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
@@ -108,7 +117,9 @@ def test_a_command_is_documented_with_exactly_its_options(command: str) -> None:
     section = sections("docs/reference/cli.md")[command]
     cells = re.findall(r"^\| (`-.+?) \|", section, flags=re.MULTILINE)
     documented = {flag for cell in cells for flag in re.findall(r"(?<![\w-])--?[a-z][a-z-]*", cell)}
-    options = [option for option in commands()[command].params if option.param_type_name == "option"]
+    options = [
+        option for option in commands()[command].params if option.param_type_name == "option" and not option.hidden
+    ]
     assert documented == {flag for option in options for flag in (*option.opts, *option.secondary_opts)}
 
 
@@ -165,6 +176,116 @@ def test_every_reason_of_the_quarantine_is_documented() -> None:
         assert in_code or any(re.match(pattern, given) for given in found), reason
 
 
+# --- the service ----------------------------------------------------------------------------------------
+
+
+def operations() -> dict[str, Any]:
+    """Return what the service can be asked, by verb and path; of the earlier systems there is a page of their own."""
+    document = openapi.document(create_app(Settings(database_url="sqlite:///never-opened.db")))
+    return {
+        f"{verb.upper()} {path}": operation | {"body": body_of(document, operation)}
+        for path, verbs in document["paths"].items()
+        for verb, operation in verbs.items()
+        if "earlier systems" not in operation["tags"]
+    }
+
+
+def body_of(document: Any, operation: Any) -> set[str]:
+    """Return the fields of a JSON body that has a schema of its own."""
+    found = re.search(r"#/components/schemas/(\w+)", str(operation.get("requestBody", "")))
+    return set(document["components"]["schemas"][found[1]]["properties"]) if found else set()
+
+
+def parts_of(page: str) -> dict[str, str]:
+    """Return the parts of a page by their third-level heading."""
+    parts = re.split(r"^### (.+)$", re.sub(r"^## .+?(?=^#|\Z)", "", text(page), flags=re.M | re.S), flags=re.M)
+    return dict(zip(parts[1::2], parts[2::2], strict=True))
+
+
+HTTP_API = "docs/reference/http-api.md"
+VIEW = "What a view is asked for"
+
+
+def test_the_reference_has_exactly_the_operations_that_there_are() -> None:
+    assert {heading.strip("`") for heading in parts_of(HTTP_API)} - {VIEW} == set(operations())
+
+
+@pytest.mark.parametrize("operation", operations())
+def test_an_operation_is_documented_with_exactly_its_parameters(operation: str) -> None:
+    section = parts_of(HTTP_API)[f"`{operation}`"]
+    if f"(#{VIEW.lower().replace(' ', '-')}), and:" in section:
+        section += parts_of(HTTP_API)[VIEW]
+    found = operations()[operation]
+    documented = set(re.findall(r"^\| `([\w-]+)` \| (path|query|header) \|", section, flags=re.MULTILINE))
+    assert {(name.lower(), place) for name, place in documented} == {
+        (one["name"], one["in"]) for one in found.get("parameters", [])
+    }
+    for name in found["body"]:
+        assert re.search(rf"^\| .*`{name}`.* \|", section, flags=re.MULTILINE), name
+
+
+def table(section: str) -> list[list[str]]:
+    """Return the rows of the tables in a section, without their headings."""
+    rows = [line for line in section.splitlines() if re.match(r"\| (`|\|)", line)]
+    return [[cell.strip() for cell in row[1:-1].split("|")] for row in rows]
+
+
+def test_every_setting_is_documented_with_its_name_in_the_environment_and_its_meaning() -> None:
+    page = text("docs/reference/settings.md").partition("## A source")[0]
+    documented = [(name, variable, meaning) for name, variable, _type, _default, meaning in table(page)]
+    assert documented == [
+        (f"`{name}`", f"`STOREPULSE_{name.upper()}`", field.description)
+        for name, field in Settings.model_fields.items()
+    ]
+
+
+def test_the_default_of_a_setting_is_the_one_that_is_documented(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, variable, _type, default, _meaning in table(
+        text("docs/reference/settings.md").partition("## A source")[0]
+    ):
+        monkeypatch.delenv(variable.strip("`"), raising=False)
+        unless_given = getattr(settings_of(), name.strip("`"))
+        if not default:
+            assert unless_given is None
+            continue
+        with pytest.MonkeyPatch.context() as patch:
+            patch.setenv(variable.strip("`"), default.strip("`"))
+            assert getattr(settings_of(), name.strip("`")) == unless_given, name
+
+
+def test_every_field_of_a_source_is_documented() -> None:
+    rows = table(sections("docs/reference/settings.md")["A source"])
+    expected = [(f"`{name}`", field.description) for name, field in SourceSettings.model_fields.items()]
+    assert [(name, meaning) for name, _default, meaning in rows] == expected
+
+
+def test_every_dialect_of_the_earlier_systems_is_documented() -> None:
+    page = text("docs/reference/earlier-systems.md").partition("## Columns")[0]
+    assert [row[:5] for row in table(page)] == [
+        [
+            f"`{one.name}`",
+            ", ".join(f"`{verb}`" for verb in one.trigger[0]) + f" `{one.trigger[1]}`",
+            ", ".join(f"`{name}`" for name, _value in one.triggered),
+            f"`{one.poll}`",
+            ", ".join(f"`{word}`" for word in (one.running, one.complete, one.failed)),
+        ]
+        for one in legacy.DIALECTS
+    ]
+    files = [row[5] for row in table(page)]
+    for dialect, cell in zip(legacy.DIALECTS, files, strict=True):
+        expected = "the same URL" if dialect.fetch is None else f"`{dialect.fetch}`"
+        assert cell == expected + (", in `csv_file`" if dialect.inline else "")
+
+
+def test_every_column_of_the_earlier_systems_is_documented_with_its_unit() -> None:
+    polls = pl.DataFrame({"store_id": ["1"], "status": ["active"], "timestamp_utc": ["2023-01-25 12:00:00 UTC"]})
+    made = run_report(storepulse.validate(polls).fleet, version="0")
+    expected = [(column.title, column.unit) for dialect in legacy.DIALECTS for column in dialect.columns(made)]
+    rows = table(sections("docs/reference/earlier-systems.md")["Columns"])
+    assert [(title.strip("`"), unit) for _dialect, title, unit in rows] == expected
+    assert [name.strip("`") for name, *_rest in rows if name] == [dialect.name for dialect in legacy.DIALECTS]
+
+
 # --- commands and programs that the pages show ----------------------------------------------------------
 
 
@@ -187,12 +308,42 @@ def blocks(page: Path) -> list[Block]:
     return [Block(*match) for match in fence.findall(page.read_text(encoding="utf-8"))]
 
 
-def run_shell(code: str, environment: pytest.MonkeyPatch) -> str:
+#: Where the pages say that the service is; in a test it is on a free port.
+ADDRESS = "http://127.0.0.1:8000"
+
+
+class Services:
+    """Runs the service that a page starts, until the page has been gone through."""
+
+    def __init__(self, stack: ExitStack) -> None:
+        self._stack = stack
+        self._running: Service | None = None
+
+    def start(self, *words: str) -> None:
+        database = os.environ.get("STOREPULSE_DATABASE_URL", "sqlite:///storepulse.db")
+        self._running = self._stack.enter_context(service(Path.cwd(), *words, database_url=database))
+
+    def placed(self, code: str) -> str:
+        """Return a block with the address at which the service is."""
+        if ADDRESS not in code:
+            return code
+        assert self._running is not None, "the page does not start the service"
+        return code.replace(ADDRESS, self._running.url)
+
+
+def run_shell(code: str, environment: pytest.MonkeyPatch, services: Services) -> str:
     """Run the lines of a block; ours in this process, because starting one for each takes seconds."""
+    if "curl" in code:
+        ran = subprocess.run(
+            ["sh", "-euc", services.placed(code)], check=True, capture_output=True, text=True, timeout=120
+        )
+        return ran.stdout.rstrip("\n") + "\n"  # an answer ends without a line break
     printed = ""
     for line in code.replace("\\\n", " ").splitlines():
         words = shlex.split(line)
-        if words[0] == PROGRAM:
+        if words[:2] == [PROGRAM, "serve"]:
+            services.start(*words[2:])
+        elif words[0] == PROGRAM:
             printed += run_ours(words[1:])
         elif words[0] == "export":
             environment.setenv(*words[1].split("=", 1))
@@ -217,14 +368,22 @@ def beside_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.M
     return monkeypatch
 
 
+@pytest.fixture
+def services() -> Iterator[Services]:
+    with ExitStack() as stack:
+        yield Services(stack)
+
+
 @pytest.mark.parametrize("page", [page for page in PAGES if blocks(page)], ids=name_of)
-def test_what_a_page_shows_runs_and_prints_what_the_page_says(page: Path, beside_the_demo: pytest.MonkeyPatch) -> None:
+def test_what_a_page_shows_runs_and_prints_what_the_page_says(
+    page: Path, beside_the_demo: pytest.MonkeyPatch, services: Services
+) -> None:
     names: dict[str, Any] = {}
     for block in blocks(page):
         if block.language == "python":
-            exec(compile(block.code, page.name, "exec"), names)
+            exec(compile(services.placed(block.code), page.name, "exec"), names)
             continue
-        printed = run_shell(block.code, beside_the_demo)
+        printed = run_shell(block.code, beside_the_demo, services)
         if block.output:
             pattern = re.escape(block.output).replace("…\\\n", "(?:.*\n)*?").replace("…", ".*")
             assert re.fullmatch(pattern, printed), f"{block.code}prints\n{printed}"

@@ -35,6 +35,8 @@ in `_us`. Failures are problem details (RFC 9457). An API key goes into `Authori
 _COMMON: Final[dict[int | str, dict[str, Any]]] = {
     401: {"model": Problem, "description": "The API key is missing or not valid."},
     403: {"model": Problem, "description": "The API key lacks the scope, or the request comes from a foreign page."},
+    413: {"model": Problem, "description": "The body is too large."},
+    421: {"model": Problem, "description": "The service does not answer to this host name."},
     422: {"model": Problem, "description": "Something in the request makes no sense; `detail` says what is valid."},
     429: {"model": Problem, "description": "Too much is asked for; Retry-After says when to try again."},
     503: {"model": Problem, "description": "The store cannot be used now."},

@@ -2,8 +2,11 @@ import csv
 import io
 import subprocess
 import sys
+import tempfile
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
+from xml.etree import ElementTree
 from zipfile import ZipFile
 
 import openpyxl  # type: ignore[import-untyped]
@@ -15,14 +18,15 @@ from openpyxl.utils.escape import unescape  # type: ignore[import-untyped]
 import storepulse
 from storepulse.errors import InputError
 from storepulse.kernel.windows import WINDOW_NAMES, Window
-from storepulse.reports import Report, run_report, written
+from storepulse.reports import Column, Report, run_report, written
+from storepulse.reports.xlsx import workbook
 from storepulse.schema import instant_us
 from tests.unit.tables import EVERY_DAY, hours, polls, zones
 
 AS_OF = instant_us("2023-01-25 18:00:00.25 UTC")
 IDS = [
     "8419537941919820732", "007", "1e5", "a", "=1+1", "-1", "+1", "@SUM(A1)", "{=1}", "http://example.org",
-    "<r>a & b</r>", "<b>", "]]>", "_x0041_", "TRUE", "12:30", " padded ", "é☃🍕",
+    "mailto:a@b", "<r>a & b", "a & b</r>", "<b>", "]]>", "_x0041_", "TRUE", "12:30", " padded ", "é☃🍕",
 ]  # fmt: skip
 
 
@@ -47,8 +51,14 @@ def opened(report: Report, *, detail: bool = False) -> Any:
     return openpyxl.load_workbook(io.BytesIO(written(report, "xlsx", detail=detail)))
 
 
-def sheet_ids(sheet: Any) -> list[str]:
-    return [unescape(cell.value) for cell in sheet["A"][1:]]
+def shown_ids(report: Report) -> list[str]:
+    """Return the ids as ECMA-376 says that they read, as openpyxl leaves some characters escaped."""
+    with ZipFile(io.BytesIO(written(report, "xlsx"))) as archive:
+        strings = ElementTree.fromstring(archive.read("xl/sharedStrings.xml"))
+        sheet = ElementTree.fromstring(archive.read("xl/worksheets/sheet1.xml"))
+    texts = [unescape(string.findtext("{*}t")) for string in strings]
+    _, *places = (row.findtext("{*}c/{*}v") for row in sheet.iterfind("{*}sheetData/{*}row"))
+    return [texts[int(place or "")] for place in places]
 
 
 @pytest.mark.parametrize("detail", [False, True])
@@ -75,16 +85,31 @@ def test_durations_show_two_decimals_and_counts_none() -> None:
 
 
 def test_ids_are_texts_as_they_are_and_never_formulas() -> None:
+    assert shown_ids(named(*IDS)) == IDS
     book = opened(named(*IDS))
-    assert sheet_ids(book["Report"]) == IDS
     for sheet in book:
         assert all(cell.data_type != "f" and cell.hyperlink is None for row in sheet.rows for cell in row)
     assert {cell.data_type for cell in book["Report"]["A"]} == {"s"}
 
 
+@pytest.mark.parametrize(
+    "store_id", ["<r>a & b</r>", "<r></r>", "<r>\n</r>", "<r><t>forged</t></r>", "<r></si></sst></r>"]
+)
+def test_an_id_that_looks_like_xml_of_the_file_is_a_text_after_an_apostrophe(store_id: str) -> None:
+    column = opened(named("a", store_id, "b"))["Report"]["A"]
+    assert [cell.value for cell in column] == ["store_id", "a", f"'{store_id}", "b"]
+
+
+def test_a_title_that_looks_like_xml_of_the_file_is_a_text_in_both_sheets() -> None:
+    column = Column("<r><t>forged</t></r>", "uptime", "last_hour", "minutes")
+    book = openpyxl.load_workbook(io.BytesIO(workbook(report("a"), [column])))
+    assert book["Report"]["B1"].value == f"'{column.title}"
+    assert (f"'{column.title}", "minutes", None) in book["About"].iter_rows(values_only=True)
+
+
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20), min_size=1, max_size=3))
 def test_any_id_comes_back(store_ids: list[str]) -> None:
-    assert sheet_ids(opened(named(*store_ids))["Report"]) == store_ids
+    assert shown_ids(named(*store_ids)) == store_ids
 
 
 def test_no_part_of_the_file_can_run_or_lead_elsewhere() -> None:
@@ -102,7 +127,7 @@ def test_the_header_stays_in_sight_and_filters() -> None:
     assert sheet.auto_filter.ref == "A1:G3"
     assert all(cell.font.b for cell in sheet[1])
     assert not sheet["A2"].font.b
-    assert all(dimension.width >= 10 for dimension in sheet.column_dimensions.values())
+    assert all(10 <= dimension.width <= 40 for dimension in sheet.column_dimensions.values())
 
 
 def test_the_second_sheet_says_what_the_report_was_made_with() -> None:
@@ -124,7 +149,20 @@ def test_the_file_was_made_at_the_instant_it_speaks_for() -> None:
 
 
 def test_two_files_of_the_same_inputs_are_the_same_bytes() -> None:
-    assert written(named(*IDS), "xlsx", detail=True) == written(named(*IDS), "xlsx", detail=True)
+    made = written(named(*IDS), "xlsx", detail=True)
+    assert made == written(named(*IDS), "xlsx", detail=True)
+    with ZipFile(io.BytesIO(made)) as archive:
+        assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
+
+
+def test_no_temporary_file_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    assert opened(report("a"))["Report"]["A2"].value == "a"
+
+
+def test_a_report_without_stores_has_its_header() -> None:
+    sheet = opened(report())["Report"]
+    assert (sheet.max_row, sheet["A1"].value, sheet.auto_filter.ref) == (1, "store_id", "A1:G1")
 
 
 def test_columns_after_z_have_two_letters() -> None:
@@ -140,6 +178,7 @@ def test_more_stores_than_a_sheet_has_rows_are_refused(n: int) -> None:
         written(made, "xlsx")
 
 
-def test_no_other_report_waits_for_the_modules_of_this_one() -> None:
-    program = "import storepulse.reports, sys; sys.exit('storepulse.reports.xlsx' in sys.modules)"
+@pytest.mark.parametrize("module", ["storepulse.reports", "storepulse.reports.xlsx"])
+def test_no_other_report_waits_for_the_library_of_this_one(module: str) -> None:
+    program = f"import {module}, sys; sys.exit('xlsxwriter' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
 
-from storepulse.errors import ConflictError
+from storepulse.errors import ConflictError, InputError, NotFoundError
 from storepulse.reports import MEDIA_TYPES, ReportOptions
 from storepulse.schema import instant_iso
 from storepulse.store import audit
@@ -53,9 +53,20 @@ def trigger(
 ) -> ReportState:
     """Ask for a report; the answer comes at once, the report when it is made."""
     options = (body or ReportBody()).options()
+    _check_stores(serving, options)
     made = request(serving, options, requested_by=caller.key_id, idempotency_key=idempotency_key)
     response.headers["Location"] = f"/v1/reports/{made.report}"
     return state_of(made)
+
+
+def _check_stores(serving: Service, options: ReportOptions) -> None:
+    """Refuse at once what could only fail later."""
+    try:
+        if options.stores is not None:
+            with serving.store.snapshot(options.stores):
+                pass
+    except NotFoundError as error:
+        raise InputError(str(error)) from error
 
 
 def request(

@@ -1,0 +1,295 @@
+"""The client speaks to the real service, and all that it knows of it stands in the OpenAPI document."""
+
+from __future__ import annotations
+
+import re
+import types
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+
+import httpx
+import pytest
+
+from storepulse import client as module
+from storepulse.client import Client
+from storepulse.errors import ConflictError, InputError, NotFoundError
+from tests.api.conftest import load_small_fleet
+from tests.fixtures import tables
+from tests.fixtures.services import Service, service
+
+AS_OF = "2023-01-25T18:13:22Z"
+ROW = {"store_id": "9", "status": "active", "timestamp_utc": "2023-01-25T12:00:00Z"}
+
+
+class Recording(httpx.HTTPTransport):
+    """Sends requests, and notes them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen: list[httpx.Request] = []
+
+    def handle_request(self, request: httpx.Request) -> httpx.Response:
+        self.seen.append(request)
+        return super().handle_request(request)
+
+
+@pytest.fixture(scope="module")
+def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    folder = tmp_path_factory.mktemp("client")
+    load_small_fleet(folder)
+    with service(folder) as running:
+        yield running
+
+
+@pytest.fixture
+def recording() -> Recording:
+    return Recording()
+
+
+@pytest.fixture
+def client(own: Service, recording: Recording) -> Iterator[Client]:
+    with Client(own.url, transport=recording) as made:
+        yield made
+
+
+@pytest.fixture(scope="module")
+def document(own: Service) -> Any:
+    return httpx.get(f"{own.url}/openapi.json", timeout=60).json()
+
+
+# --- the job ---------------------------------------------------------------------------------------------
+
+
+def test_a_report_is_triggered_waited_for_and_fetched(client: Client) -> None:
+    report = client.trigger(as_of=AS_OF, windows=["last_day"], stores=["1", "2"])
+    state = client.wait(report)
+    assert state["state"] == "complete"
+    assert state["progress"] == {"done": 2, "total": 2}
+    assert client.result(report).startswith(b"store_id,uptime_last_day,downtime_last_day\n1,")
+    assert b"availability" in client.result(report, detail=True)
+    assert client.result(report, format="xlsx").startswith(b"PK")
+    assert next(client.reports())["id"] == report
+    assert client.report(as_of=AS_OF, windows=["last_day"], stores=["1", "2"]) == client.result(report)
+
+
+def test_a_report_that_makes_no_sense_is_an_input_error(client: Client) -> None:
+    with pytest.raises(InputError, match="last_year"):
+        client.trigger(windows=["last_year"])
+
+
+def test_a_report_that_fails_says_why(client: Client) -> None:
+    with pytest.raises(ConflictError, match=r"the report is failed: .*nowhere"):
+        client.report(stores=["nowhere"])
+
+
+def test_a_report_that_is_not_there_is_not_found(client: Client) -> None:
+    with pytest.raises(NotFoundError, match="there is no report 'none'"):
+        client.state("none")
+    finished = client.trigger()
+    client.wait(finished)
+    with pytest.raises(ConflictError, match="has ended already"):
+        client.cancel(finished)
+
+
+def test_rows_are_sent_and_set_aside(client: Client) -> None:
+    made = client.send([ROW, ROW | {"status": "up"}])
+    assert (made.rows_read, made.accepted, made.quarantined) == (2, 1, 1)
+    assert made.reasons[0]["line"] == 2
+    (row,) = client.quarantine(made.loads[0])
+    assert row["reason"] == made.reasons[0]["reason"]
+    assert client.send([ROW]).repeated == 1
+    assert client.loaded(made.loads[0])["rows_read"] == 2
+
+
+def test_hours_and_zones_are_set(client: Client) -> None:
+    client.send([ROW])
+    hours = {"store_id": "9", "day": 2, "start_time_local": "09:00", "end_time_local": "17:00"}
+    assert client.replace_business_hours([hours])["accepted"] == 1
+    assert client.set_timezones([{"store_id": "9", "timezone_str": "Asia/Kolkata"}])["accepted"] == 1
+    store = client.store("9", as_of=AS_OF)
+    assert (store["timezone"], store["business_hours"]) == ("Asia/Kolkata", ["Wed 09:00–17:00"])
+
+
+def test_files_are_loaded_and_what_was_set_aside_comes_back_as_csv(client: Client, tmp_path: Path) -> None:
+    polls = tmp_path / "polls.csv"
+    polls.write_text(tables.table("polls", "3,active,2023-01-25 10:00:00 UTC", "3,up,2023-01-25 11:00:00 UTC"))
+    made = client.load(polls=[polls])
+    assert (made["accepted"], made["quarantined"]) == (1, 1)
+    assert b"3,up,2023-01-25 11:00:00 UTC" in client.quarantine_csv(made["load"])
+    assert next(client.loads())["files"][0]["name"] == "polls.csv"
+    with pytest.raises(InputError):
+        client.load(files=[__file__])
+
+
+def test_stores_are_listed_and_looked_into(client: Client) -> None:
+    found = {
+        store["store_id"]: store for store in client.stores(as_of=AS_OF, state=["up", "down", "unknown", "closed"])
+    }
+    assert found["2"]["timezone"] == "Asia/Kolkata"
+    assert client.timeline("1", as_of=AS_OF, window="last_week")["spans"]
+    client.send([ROW | {"store_id": "7", "status": "inactive"}])
+    assert client.outages("7", as_of=AS_OF, window="last_day")["outages"][0]["downtime_us"] > 0
+    assert client.explanation("1", as_of=AS_OF)["spans"]
+    assert client.sources() == []
+    assert any(entry["action"] == "load" for entry in client.audit())
+
+
+@pytest.mark.parametrize("store_id", ["a/b", "..", ".", "a b", "x%2Fy", "?", "timeline", "Łódź"])
+def test_any_id_of_a_store_leads_to_it(store_id: str, client: Client) -> None:
+    client.send([ROW | {"store_id": store_id}])
+    assert client.store(store_id)["store_id"] == store_id
+    assert client.timeline(store_id)["store_id"] == store_id
+
+
+# --- the document ---------------------------------------------------------------------------------------
+
+#: Of the service, by the name of its schema in the document.
+SCHEMAS: dict[str, Any] = {
+    "AuditEntry": module.AuditEntry,
+    "IntervalModel": module.Interval,
+    "JobModel": module.Job,
+    "LoadFileModel": module.LoadFile,
+    "LoadModel": module.Load,
+    "LoadOutcome": module.LoadOutcome,
+    "ObservationModel": module.Observation,
+    "OutageList": module.Outages,
+    "OutageModel": module.Outage,
+    "Progress": module.Progress,
+    "QuarantinedRow": module.QuarantinedRow,
+    "Reason": module.Reason,
+    "ReportBody": module.ReportOptions,
+    "ReportState": module.ReportState,
+    "SourceModel": module.Source,
+    "SpanModel": module.Span,
+    "StoreModel": module.StoreDetail,
+    "StoreRow": module.Store,
+    "TimelineModel": module.Timeline,
+    "WindowBody": module.OwnWindow,
+    "WindowModel": module.Window,
+}
+NAMES = {kind: name for name, kind in SCHEMAS.items()}
+#: What the client turns into something else: pages into their rows, problems into errors.
+TURNED = {"AuditList", "LoadList", "QuarantineList", "ReportList", "SourceList", "StoreList", "Problem"}
+PLAIN = {int: "integer", str: "string", float: "number", bool: "boolean", type(None): "null"}
+
+
+def schema_of(annotation: Any) -> dict[str, Any]:
+    """Describe a type as the document does, as far as that is about types."""
+    if annotation in PLAIN:
+        return {"type": PLAIN[annotation]}
+    if annotation in NAMES:
+        return {"$ref": f"#/components/schemas/{NAMES[annotation]}"}
+    origin, inner = get_origin(annotation), get_args(annotation)
+    if origin in (Union, types.UnionType):
+        return {"anyOf": [schema_of(one) for one in inner]}
+    if origin is Literal:
+        return {"enum": list(inner), "type": "string"}
+    if origin is list:
+        return {"type": "array", "items": schema_of(inner[0])}
+    assert annotation == dict[str, Any], annotation
+    return {"type": "object"}
+
+
+def about_types(schema: dict[str, Any]) -> dict[str, Any]:
+    """Leave out of a schema what is not about types."""
+    kept = {name: value for name, value in schema.items() if name in ("type", "enum", "$ref")}
+    if "items" in schema:
+        kept["items"] = about_types(schema["items"])
+    if "anyOf" in schema:
+        kept["anyOf"] = [about_types(one) for one in schema["anyOf"]]
+    return kept
+
+
+@pytest.mark.parametrize("name", SCHEMAS)
+def test_a_type_of_the_client_is_the_schema_of_the_document(name: str, document: Any) -> None:
+    properties = document["components"]["schemas"][name]["properties"]
+    expected = {field: about_types(schema) for field, schema in properties.items()}
+    assert {field: schema_of(hint) for field, hint in get_type_hints(SCHEMAS[name]).items()} == expected
+
+
+def test_every_schema_of_the_native_api_has_a_type(document: Any) -> None:
+    used = set(re.findall(r"#/components/schemas/(\w+)", str(native(document))))
+    assert used - TURNED <= set(SCHEMAS)
+
+
+def native(document: Any) -> dict[str, Any]:
+    return {path: methods for path, methods in document["paths"].items() if path.startswith("/v1/")}
+
+
+@pytest.mark.parametrize(
+    ("path", "options", "own_doing"),
+    [
+        ("/v1/stores", module.Selection, {"cursor", "limit"}),
+        ("/v1/stores/{store_id}", module.View, set()),
+        ("/v1/stores/{store_id}/timeline", module.View, set()),
+        ("/v1/stores/{store_id}/outages", module.View, set()),
+        ("/v1/stores/{store_id}/explanation", module.View, set()),
+    ],
+)
+def test_the_options_of_a_view_are_the_parameters_of_the_document(
+    path: str, options: Any, own_doing: set[str], document: Any
+) -> None:
+    asked = {one["name"]: one["schema"] for one in document["paths"][path]["get"]["parameters"] if one["in"] == "query"}
+    assert set(get_type_hints(options)) == set(asked) - own_doing
+    for name, hint in get_type_hints(options).items():
+        described = about_types(asked[name])
+        choices = [one for one in described.get("anyOf", [described]) if one != {"type": "null"}]
+        assert schema_of(hint) in (choices[0], described), name
+
+
+def test_all_that_the_client_asks_for_is_in_the_document_and_the_other_way_round(
+    client: Client, recording: Recording, document: Any, tmp_path: Path
+) -> None:
+    ask_for_everything(client, tmp_path)
+    asked = {matched(request, document) for request in recording.seen}
+    assert asked == {(verb, path) for path, verbs in native(document).items() for verb in verbs}
+
+
+def ask_for_everything(client: Client, folder: Path) -> None:
+    report = client.trigger(stores=["1"])
+    client.wait(report)
+    client.result(report, format="csv", detail=True)
+    with pytest.raises(ConflictError):
+        client.cancel(report)
+    load = client.send([ROW | {"status": "?"}]).loads[0]
+    client.replace_business_hours([{"store_id": "9", "day": 0, "start_time_local": "09:00", "end_time_local": "10:00"}])
+    client.set_timezones([{"store_id": "9", "timezone_str": "UTC"}])
+    client.load(timezones=[tables.write(folder / "zones.csv", tables.TIMEZONES)])
+    with pytest.raises(NotFoundError):
+        client.job("none")
+    client.loaded(load)
+    client.quarantine_csv(load, file=0)
+    list(client.quarantine(load))
+    everything: Any = {"as_of": AS_OF, "window": "last_day", "interpolation": "next", "prefer_in_session": False}
+    everything |= {"max_age": "2h", "confirm_within": "1h", "assume": "active"}
+    list(
+        client.stores(
+            **everything,
+            search="1",
+            state=["up"],
+            timezone=["UTC"],
+            availability_below=1,
+            sort="since",
+            descending=True,
+        )
+    )
+    for view in (client.store, client.timeline, client.outages, client.explanation):
+        view("1", **everything)
+    for pages in (client.reports, client.loads, client.audit):
+        next(pages(), None)
+    client.sources()
+
+
+def matched(request: httpx.Request, document: Any) -> tuple[str, str]:
+    """Return which operation of the document a request is, and hold its parameters against it."""
+    for path, verbs in native(document).items():
+        if re.fullmatch(re.sub(r"{\w+}", "[^/]+", path), request.url.path) and request.method.lower() in verbs:
+            operation = verbs[request.method.lower()]
+            allowed = {one["name"] for one in operation.get("parameters", []) if one["in"] == "query"}
+            assert set(request.url.params) <= allowed, path
+            if request.headers.get("content-type"):
+                sent = request.headers["content-type"].partition(";")[0]
+                assert sent in operation["requestBody"]["content"], path
+            return request.method.lower(), path
+    raise AssertionError(f"the document knows no {request.method} {request.url.path}")
