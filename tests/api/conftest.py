@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from storepulse.store import connect
-from tests.fixtures import tables
+from tests.fixtures import known, tables
 from tests.fixtures.services import Service, service
 
 
@@ -32,4 +32,21 @@ def load_small_fleet(folder: Path) -> None:
 def client(served: Service) -> Iterator[httpx.Client]:
     """A client of the shared service."""
     with served.client() as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def unattended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+    """Serve the fleet of `tests.fixtures.known` without a worker: what is queued waits until a test does it."""
+    folder = tmp_path_factory.mktemp("unattended")
+    store = connect(f"sqlite:///{folder / 'storepulse.db'}")
+    tables.load(store, folder, polls=known.with_odd_ids(), hours=known.HOURS, timezones=known.TIMEZONES)
+    with service(folder, workers="0") as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def waiting(unattended: Service) -> Iterator[httpx.Client]:
+    """A client of the service without a worker."""
+    with unattended.client() as made:
         yield made

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, ScalarSelect, Select, Table, and_, delete, fu
 
 from storepulse.errors import NotFoundError
 from storepulse.kernel.observations import distinct
-from storepulse.schema import INACTIVE, Codes, Instants, Statuses
+from storepulse.schema import ACTIVE, INACTIVE, Codes, Instants, Statuses
 from storepulse.store import sqlite
 from storepulse.store.tables import (
     business_hours,
@@ -135,16 +135,20 @@ def write_each(
     keys = list(zip(numbers[loaded.stores].tolist(), loaded.times.tolist(), strict=True))
     status_of = _known_statuses(connection, keys)
     before = dict(status_of)
-    request_of: dict[tuple[int, int], int] = {}
-    repeated, conflicting = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    # What each request says of each instant of a store: how many rows, and how many of them are inactive.
+    said: dict[tuple[int, tuple[int, int]], list[int]] = {}
     for key, status, request in zip(keys, loaded.statuses.tolist(), requests.tolist(), strict=True):
+        rows = said.setdefault((request, key), [0, 0])
+        rows[0] += 1
+        rows[1] += status == INACTIVE
+    repeated, conflicting = np.zeros(count, dtype=np.int64), np.zeros(count, dtype=np.int64)
+    for (request, key), (rows_said, inactive) in said.items():
+        # Inside one load, inactive wins; a later load replaces an earlier one.
+        status, agreeing = (INACTIVE, inactive) if inactive else (ACTIVE, rows_said)
         known = status_of.get(key)
-        repeated[request] += known == status
-        conflicting[request] += known is not None and known != status
-        # A later load replaces an earlier one; inside one load, inactive wins.
-        if request_of.get(key) != request or status == INACTIVE:
-            status_of[key] = status
-        request_of[key] = request
+        repeated[request] += agreeing - 1 + (known == status)
+        conflicting[request] += rows_said - agreeing + (known is not None and known != status)
+        status_of[key] = status
     changed = sorted((*key, status) for key, status in status_of.items() if before.get(key) != status)
     stores, times, statuses = np.array(changed, dtype=np.int64).reshape(-1, 3).T
     sqlite.insert_observations(connection, stores.astype(np.int32), times, statuses.astype(np.uint8))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, or_, select, update
@@ -19,7 +19,7 @@ _HINT: Final = "reports are kept for some weeks; trigger a new one"
 
 @dataclass(frozen=True)
 class Requested:
-    """A report that somebody asked for, and the job that makes it."""
+    """A report that somebody asked for, and the job that makes it; of a cancelled report as it is for who cancelled."""
 
     report: str
     requested_by: str
@@ -29,8 +29,8 @@ class Requested:
 
     @property
     def state(self) -> State:
-        """How far it is; what was cancelled stays so, also where others still wait for the same job."""
-        return self.job.state if self.cancelled_at is None else "cancelled"
+        """How far it is."""
+        return self.job.state
 
 
 def request(
@@ -95,7 +95,17 @@ _QUERY: Final = select(
 
 def _requested(row: RowMapping) -> Requested:
     mine = {name: row[name] for name in _MINE}
-    return Requested(**mine, created_at=row["requested_at"], job=queue.job_of(row))
+    job = queue.job_of(row)
+    if row["cancelled_at"] is not None:
+        job = _cancelled(job, row["cancelled_at"])
+    return Requested(**mine, created_at=row["requested_at"], job=job)
+
+
+def _cancelled(job: Job, at: int) -> Job:
+    """Return a job as cancelled: others may wait for it still, but what comes of it is theirs."""
+    started_at = None if job.started_at is None or job.started_at > at else job.started_at
+    nothing: dict[str, Any] = {"done": 0, "total": None, "reason": None, "as_of": None, "loads_seen": None}
+    return replace(job, state="cancelled", started_at=started_at, finished_at=at, **nothing)
 
 
 def find(connection: Connection, report: str) -> Requested:
@@ -157,14 +167,18 @@ def result(connection: Connection, job: str) -> bytes:
     return content
 
 
-def expire(connection: Connection, *, before: int) -> int:
-    """Forget reports that were asked for before an instant, and all other jobs that ended before it."""
+def expire(connection: Connection, *, before: int, broken_off_before: int) -> int:
+    """Forget reports that were asked for before an instant, and all other jobs that ended before it.
+
+    ``broken_off_before``: uploads that began before it and never came in whole are forgotten too. Returns how many
+    reports were forgotten.
+    """
     ended = jobs.c.finished_at.is_not(None)
     old = select(reports.c.report).join(jobs, reports.c.job == jobs.c.job).where(reports.c.created_at < before, ended)
     forgotten = connection.execute(delete(reports).where(reports.c.report.in_(old))).rowcount
     nobody_waits = ~select(reports.c.report).where(reports.c.job == jobs.c.job).exists()
     left_over = select(jobs.c.job).where(ended, jobs.c.finished_at < before, nobody_waits)
-    broken_off = select(jobs.c.job).where(jobs.c.state == "receiving", jobs.c.created_at < before)
+    broken_off = select(jobs.c.job).where(jobs.c.state == "receiving", jobs.c.created_at < broken_off_before)
     for table in (report_results, uploads):
         connection.execute(delete(table).where(table.c.job.in_(left_over) | table.c.job.in_(broken_off)))
     connection.execute(delete(jobs).where(jobs.c.job.in_(left_over) | jobs.c.job.in_(broken_off)))
