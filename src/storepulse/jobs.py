@@ -38,8 +38,8 @@ _Also: TypeAlias = "Callable[[Connection, Load, int], None]"
 _LOOK_S: Final = 0.05
 _BEAT_S: Final = LEASE_US / SECOND_US / 10
 _TICK_S: Final = 1.0
-#: How long a job waits that failed because of the store, not because of what it was asked for.
-_STORE_WAIT_US: Final = 5 * SECOND_US
+#: How long a job waits that failed because of the store or the worker, not because of what it was asked for.
+_WAIT_US: Final = 5 * SECOND_US
 
 #: So many errors of one visit to a source are told.
 _ERRORS_TOLD: Final = 5
@@ -143,9 +143,7 @@ class Worker:
     def hand_back(self) -> None:
         """Give the job that is being done to whoever comes next, at once."""
         if (held := self._held) is not None:
-            with self._store.writing() as connection:
-                queue.hand_back(connection, held, now=self._terms.now())
-            log.info("job handed back", job=held.job)
+            self._hand_back(held)
 
     def work_once(self) -> bool:
         """Do one job, if there is one to do."""
@@ -154,7 +152,8 @@ class Worker:
             if not queue.any_claimable(connection, self._kinds, now):
                 return False
         with self._store.writing() as connection:
-            held = queue.claim(connection, self._name, self._kinds, now=now)
+            # The clock again: it may have taken long to get here, and a lease shall not be over when it begins.
+            held = queue.claim(connection, self._name, self._kinds, now=self._terms.now())
         if held is None:
             return False
         self._held = held
@@ -187,9 +186,17 @@ class Worker:
     def _put_back(self, held: Claim, reason: str) -> None:
         if held.attempts >= queue.MAX_ATTEMPTS:
             self._fail(held, reason)
-            return
-        with self._store.writing() as connection:
-            queue.hand_back(connection, held, now=self._terms.now(), wait=_STORE_WAIT_US, reason=reason)
+        else:
+            self._hand_back(held, wait=_WAIT_US, reason=reason)
+
+    def _hand_back(self, held: Claim, *, wait: int = 0, reason: str | None = None) -> None:
+        try:
+            with self._store.writing() as connection:
+                queue.hand_back(connection, held, now=self._terms.now(), wait=wait, reason=reason)
+        except LeaseLostError:
+            log.info("job lost or cancelled", job=held.job, kind=held.kind)
+        else:
+            log.info("job handed back", job=held.job, kind=held.kind)
 
     def _fail(self, held: Claim, reason: str) -> None:
         try:
@@ -233,7 +240,7 @@ class Worker:
             # Somebody has asked for these now: they count as written, however new they are.
             found += [detected(file.name, file.open) for file in self._files_of(folder, settled=True)]
         if not found:
-            raise InputError("there is no file to load")
+            raise InputError(f"there is no file to load at {folder}" if folder else "there is no file to load")
 
         def end(connection: Connection, made: Load, now: int) -> None:
             uploads.drop(connection, held.job)
@@ -269,8 +276,9 @@ class Worker:
     def _source(self, held: Claim, heart: _Heart) -> None:
         """Read what is new at a place: each file in a load of its own, so that a bad one keeps no other back."""
         watched = next((one for one in self._terms.watched if one.name == held.request["source"]), None)
-        if watched is None:
-            raise InputError(f"the source {held.request['source']!r} is watched no longer")
+        if watched is None:  # by this worker: another service on the same store may watch it
+            self._put_back(held, f"the source {held.request['source']!r} is watched no longer")
+            return
         errors: list[str] = []
         new: list[places.Found] = []
         try:
@@ -289,7 +297,7 @@ class Worker:
             now, every = self._terms.now(), watched.every_us
             state: queue.State = "failed" if errors else "complete"
             queue.finish(connection, held, now=now, state=state, reason=failed, done=max(read, 0), total=len(new))
-            source_table.record_visit(connection, watched.name, now=now, files=max(read, 0), error=failed, every=every)
+            source_table.record_visit(connection, watched.name, now=now, error=failed, every=every)
 
     def _new_files(self, watched: Watched) -> list[places.Found]:
         found = self._files_of(watched.place)
@@ -324,7 +332,7 @@ class Worker:
             if state.retry_at is not None and due < state.retry_at <= now:
                 due = state.retry_at
             self._fire(f"source {watched.name}", due, partial(_visit, watched=watched, now=now))
-        self._fire("expire", now // HOUR_US * HOUR_US, partial(_expire, before=now - self._terms.keep_us))
+        self._fire("expire", now // HOUR_US * HOUR_US, partial(_expire, now=now, keep_us=self._terms.keep_us))
 
     def _fire(self, schedule: str, due: int, act: Callable[[Connection], None]) -> None:
         """Act, unless somebody else did at this time of the schedule."""
@@ -342,8 +350,9 @@ def _visit(connection: Connection, watched: Watched, now: int) -> None:
         queue.submit(connection, "source", {"source": watched.name}, now=now, share=share)
 
 
-def _expire(connection: Connection, before: int) -> None:
-    forgotten = report_table.expire(connection, before=before)
+def _expire(connection: Connection, now: int, keep_us: int) -> None:
+    before = now - keep_us
+    forgotten = report_table.expire(connection, before=before, broken_off_before=now - DAY_US)
     source_table.forget_ticks(connection, before=before)
     if forgotten:
         log.info("reports expired", reports=forgotten)

@@ -13,11 +13,11 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, RowMapping, and_, func, insert, or_, select, update
+from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, or_, select, update
 
 from storepulse.errors import LeaseLostError, QueueFullError
-from storepulse.schema import SECOND_US
-from storepulse.store.tables import jobs
+from storepulse.schema import MINUTE_US, SECOND_US
+from storepulse.store.tables import jobs, uploads
 
 Kind = Literal["report", "load", "source"]
 State = Literal["receiving", "queued", "running", "complete", "failed", "cancelled"]
@@ -28,6 +28,8 @@ KINDS: Final[tuple[Kind, ...]] = ("report", "load", "source")
 LEASE_US: Final = 5 * SECOND_US
 #: A job whose worker has died so often is not tried again.
 MAX_ATTEMPTS: Final = 5
+#: Files that have not all come in after so long no longer count as waiting: the end of a server breaks uploads off.
+RECEIVING_US: Final = 15 * MINUTE_US
 
 
 @dataclass(frozen=True)
@@ -89,7 +91,7 @@ def submit(
         ``limit`` jobs are waiting already.
     """
     if limit is not None:
-        check_room(connection, limit)
+        check_room(connection, limit, now=now)
     job = new_id()
     connection.execute(
         insert(jobs).values(
@@ -108,7 +110,7 @@ def submit(
     return job
 
 
-def check_room(connection: Connection, limit: int) -> None:
+def check_room(connection: Connection, limit: int, *, now: int) -> None:
     """Refuse one more job where ``limit`` are waiting.
 
     Raises
@@ -116,15 +118,24 @@ def check_room(connection: Connection, limit: int) -> None:
     QueueFullError
         So many are waiting already.
     """
-    waiting = select(func.count()).where(jobs.c.state.in_(["queued", "receiving"]))
+    receiving = and_(jobs.c.state == "receiving", jobs.c.created_at >= now - RECEIVING_US)
+    waiting = select(func.count()).where(or_(jobs.c.state == "queued", receiving))
     if (found := connection.execute(waiting).scalar_one()) >= limit:
         raise QueueFullError(found)
 
 
 def received(connection: Connection, job: str, request: Mapping[str, Any], *, now: int) -> None:
-    """Queue a job whose files have all come in."""
+    """Queue a job whose files have all come in.
+
+    Raises
+    ------
+    LeaseLostError
+        It was cancelled, or has expired.
+    """
     values = {"state": "queued", "request": canonical(request), "due_at": now}
-    connection.execute(update(jobs).where(jobs.c.job == job, jobs.c.state == "receiving").values(values))
+    waits = (jobs.c.job == job, jobs.c.state == "receiving")
+    if not connection.execute(update(jobs).where(*waits).values(values)).rowcount:
+        raise LeaseLostError("the upload took so long that it was given up; send it again")
 
 
 def active(connection: Connection, share: str) -> str | None:
@@ -140,15 +151,7 @@ def any_claimable(connection: Connection, kinds: Collection[Kind], now: int) -> 
 
 def claim(connection: Connection, worker: str, kinds: Collection[Kind], *, now: int) -> Claim | None:
     """Take the job that has waited longest, or one whose worker is thought dead."""
-    connection.execute(
-        update(jobs)
-        .where(jobs.c.state == "running", jobs.c.lease_until < now, jobs.c.attempts >= MAX_ATTEMPTS)
-        .values(
-            state="failed",
-            finished_at=now,
-            reason=f"given up: the process that worked on it died {MAX_ATTEMPTS} times",
-        )
-    )
+    _give_up(connection, now)
     query = select(jobs).where(_claimable(kinds, now)).order_by(jobs.c.due_at, jobs.c.job).limit(1)
     row = connection.execute(query).mappings().first()
     if row is None:
@@ -168,6 +171,14 @@ def claim(connection: Connection, worker: str, kinds: Collection[Kind], *, now: 
         )
     )
     return made
+
+
+def _give_up(connection: Connection, now: int) -> None:
+    """End the jobs whose workers have died too often."""
+    hopeless = (jobs.c.state == "running", jobs.c.lease_until < now, jobs.c.attempts >= MAX_ATTEMPTS)
+    connection.execute(delete(uploads).where(uploads.c.job.in_(select(jobs.c.job).where(*hopeless))))
+    reason = f"given up: the process that worked on it died {MAX_ATTEMPTS} times"
+    connection.execute(update(jobs).where(*hopeless).values(state="failed", finished_at=now, reason=reason))
 
 
 def _claimable(kinds: Collection[Kind], now: int) -> Any:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from storepulse.schema import SECOND_US
@@ -45,29 +46,33 @@ def record_file(connection: Connection, source: str, fingerprint: str, name: str
     """Remember that a file was read, in the transaction that writes what it held."""
     values = {"source": source, "fingerprint": fingerprint, "name": name, "load": load, "read_at": now}
     connection.execute(insert(source_files).values(values))
+    _change(connection, source, {"brought_at": now, "files_read": _state(connection, source).files_read + 1})
 
 
-def record_visit(
-    connection: Connection, source: str, *, now: int, files: int, error: str | None, every: int
-) -> SourceState:
+def record_visit(connection: Connection, source: str, *, now: int, error: str | None, every: int) -> SourceState:
     """Remember how a visit to a source went; after a failure it is tried again sooner than at its next time."""
-    before = states(connection).get(source)
-    if before is None:
-        before = SourceState(source)
-        connection.execute(insert(sources).values(source=source, files_read=0, failures=0))
+    before = _state(connection, source)
     failures = before.failures + 1 if error else 0
     wait = min(FIRST_RETRY_US << min(failures - 1, _MOST_DOUBLINGS), every) if error else 0
     values = {
         "checked_at": now,
         "succeeded_at": before.succeeded_at if error else now,
-        "brought_at": now if files else before.brought_at,
-        "files_read": before.files_read + files,
         "failures": failures,
         "retry_at": now + wait if error else None,
         "error": error,
     }
-    connection.execute(update(sources).where(sources.c.source == source).values(values))
+    _change(connection, source, values)
     return states(connection)[source]
+
+
+def _state(connection: Connection, source: str) -> SourceState:
+    return states(connection).get(source, SourceState(source))
+
+
+def _change(connection: Connection, source: str, values: Mapping[str, object]) -> None:
+    """Change what is known of a source; of a new one, as long as nothing is."""
+    if not connection.execute(update(sources).where(sources.c.source == source).values(values)).rowcount:
+        connection.execute(insert(sources).values({"source": source, "files_read": 0, "failures": 0, **values}))
 
 
 def tick(connection: Connection, schedule: str, due_at: int) -> bool:
@@ -81,5 +86,7 @@ def tick(connection: Connection, schedule: str, due_at: int) -> bool:
 
 
 def forget_ticks(connection: Connection, *, before: int) -> None:
-    """Forget times that nobody will come for again."""
-    connection.execute(delete(ticks).where(ticks.c.due_at < before))
+    """Forget times that nobody will come for again; the last one of a schedule may go on until its next."""
+    later = ticks.alias()
+    last = select(func.max(later.c.due_at)).where(later.c.schedule == ticks.c.schedule).scalar_subquery()
+    connection.execute(delete(ticks).where(ticks.c.due_at < before, ticks.c.due_at < last))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from copy import deepcopy
 from pathlib import Path
 from typing import Any, Final
@@ -15,6 +16,7 @@ from storepulse.web.access import Calling, needs
 
 router = APIRouter(include_in_schema=False)
 
+_FIRST_WORDS: Final = re.compile(r"[.,:;]")
 _PROBLEM: Final = {"$ref": "#/components/schemas/Problem"}
 _STATIC: Final = Path(__file__).with_name("static")
 #: The page runs only what is served beside it; Swagger UI draws its icons from data URLs and sets styles itself.
@@ -61,9 +63,11 @@ def document(app: FastAPI) -> dict[str, Any]:
 
 
 def _corrected(made: dict[str, Any]) -> dict[str, Any]:
-    """Give failures their media type: FastAPI describes them in the one of the good answer."""
+    """Give failures their media type, FastAPI describes them in the one of the good answer; and better summaries."""
     for path in made["paths"].values():
         for operation in path.values():
+            if description := operation.get("description"):
+                operation["summary"] = _FIRST_WORDS.split(description, maxsplit=1)[0]
             for answer in operation["responses"].values():
                 _correct(answer.get("content", {}))
     return made

@@ -112,13 +112,14 @@ class GroupCommit:
         results: Sequence[Outcome | Exception]
         try:
             results = self._outcomes(together)
-        except Exception as error:
+        except BaseException as error:  # a panic of a compiled library is no Exception, and the thread shall survive it
             if not isinstance(error, StoreError) and len(together) > 1:
                 log.exception("requests could not be written together; trying each alone", requests=len(together))
                 for sent in together:
                     self._write([sent])
                 return
-            results = [error] * len(together)
+            told = error if isinstance(error, Exception) else RuntimeError(f"{type(error).__name__}: {error}")
+            results = [told] * len(together)
         else:
             self._committed(len(together))
         _answer(together, results)

@@ -223,7 +223,12 @@ def _install() -> None:
         verbs, path = dialect.trigger
         for verb in verbs:
             router.add_api_route(
-                path, _trigger(dialect), methods=[verb], responses=_BUSY, operation_id=f"{dialect.name}_{verb.lower()}"
+                path,
+                _trigger(dialect),
+                methods=[verb],
+                responses=_BUSY,
+                operation_id=f"{dialect.name}_{verb.lower()}",
+                description="Trigger a report.",
             )
         asked = [(dialect.poll, _poll)] + ([] if dialect.fetch is None else [(dialect.fetch, _fetch)])
         for path, make in asked:
@@ -235,6 +240,7 @@ def _install() -> None:
                 responses=_ANSWERS,
                 response_class=Response,
                 operation_id=f"{dialect.name}_{endpoint.__name__}",
+                description="Poll a report." if make is _poll else "Fetch a report.",
             )
     for verb in ("GET", "POST"):
         router.add_api_route(

@@ -1,0 +1,322 @@
+"""Workers, the server, and everything at once are killed under load: what was acknowledged is there, once."""
+
+from __future__ import annotations
+
+import random
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+import psutil
+import pytest
+
+from storepulse import __version__
+from storepulse.reports import run_report, written
+from storepulse.schema import MINUTE_US, SECOND_US, instant_iso, instant_text, instant_us
+from storepulse.store import Store, connect
+from storepulse.web.models import ReportBody
+from tests.faults.conftest import Fleet, load
+from tests.fixtures import tables
+from tests.fixtures.services import Service, begin_service
+
+pytestmark = pytest.mark.slow
+
+KILLS = 10
+REPORTS = 30
+INGESTS = 30
+TAKEN_OVER_S = 15.0
+#: Every answer that means "try again".
+AGAIN = (429, 503)
+
+
+@dataclass
+class Site:
+    """The service as its clients know it: now and then it is gone, and comes back under another address."""
+
+    folder: Path
+    running: Service
+    logs: list[Path] = field(default_factory=list)
+    gone: bool = False
+
+    def restart(self) -> None:
+        """Start it again."""
+        self.running = begin_service(self.folder)
+        self.logs.append(self.running.log)
+
+    def ask(self, client: httpx.Client, verb: str, path: str, **more: Any) -> httpx.Response:
+        """Ask until there is an answer, as a client does that must not lose anything."""
+        deadline = time.monotonic() + 120
+        while time.monotonic() < deadline and not self.gone:
+            try:
+                answer = client.request(verb, self.running.url + path, **more)
+            except httpx.TransportError:
+                time.sleep(0.1)
+                continue
+            if answer.status_code not in AGAIN:
+                return answer
+            time.sleep(0.2)
+        raise AssertionError(f"{verb} {path} gets no answer")
+
+
+@dataclass
+class Done:
+    """What clients were told: the options of each report by its id, and the rows that were acknowledged."""
+
+    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
+    rows: list[tuple[str, str, str]] = field(default_factory=list)
+
+
+def body_of(number: int, as_of: int) -> dict[str, Any]:
+    """Return the options of a report; those of two reports differ."""
+    at = as_of - number * MINUTE_US
+    windows = [
+        {"name": f"w{place}", "start": instant_iso(at - (place + 2) * 3600 * SECOND_US), "end": instant_iso(at)}
+        for place in range(20)
+    ]
+    interpolation = ("previous", "next", "nearest")[number % 3]
+    return {"as_of": instant_iso(at), "windows": ["last_week", *windows], "interpolation": interpolation}
+
+
+def report_on(site: Site, done: Done, as_of: int, numbers: Iterator[int], busy: Callable[[], bool]) -> None:
+    with httpx.Client(timeout=60) as client:
+        for number in numbers:
+            if number >= REPORTS and not busy():
+                return
+            body = body_of(number, as_of)
+            asked = site.ask(client, "POST", "/v1/reports", json=body, headers={"Idempotency-Key": f"report {number}"})
+            assert asked.status_code == 202, asked.text
+            report = asked.json()["id"]
+            done.reports[report] = body
+            while site.ask(client, "GET", f"/v1/reports/{report}").json()["finished_at"] is None:
+                time.sleep(0.05)
+
+
+def rows_of(number: int, count: int, as_of: int) -> list[tuple[str, str, str]]:
+    """Return observations of stores that no report can see: all of them were made after its as_of."""
+    return [
+        (
+            f"new-{number}-{row % 7}",
+            ("active", "inactive")[(number + row) % 2],
+            instant_text(as_of + (row + 1) * SECOND_US),
+        )
+        for row in range(count)
+    ]
+
+
+def ingest_on(site: Site, done: Done, as_of: int, numbers: Iterator[int], busy: Callable[[], bool]) -> None:
+    names = ("store_id", "status", "timestamp_utc")
+    with httpx.Client(timeout=60) as client:
+        for number in numbers:
+            if number >= INGESTS and not busy():
+                return
+            rows = rows_of(number, (20, 3_000, 500)[number % 3], as_of)
+            csv = tables.table("polls", *map(",".join, rows)).encode()
+            match number % 3:
+                case 0:
+                    sent = site.ask(
+                        client, "POST", "/v1/observations", json=[dict(zip(names, row, strict=True)) for row in rows]
+                    )
+                case 1:
+                    headers = {"Content-Type": "text/csv"}
+                    sent = site.ask(client, "POST", "/v1/observations", content=csv, headers=headers)
+                case _:
+                    zones = tables.table("timezones", f"new-{number}-0,Europe/Berlin").encode()
+                    files = [("polls", ("polls.csv", csv)), ("files", ("zones.csv", zones))]
+                    sent = site.ask(client, "POST", "/v1/loads", files=files)
+            if sent.status_code == 202:
+                wait_for(site, client, sent.json()["id"])
+            else:
+                assert sent.status_code == 200, sent.text
+                assert sent.json()["quarantined"] == 0
+            done.rows += rows
+
+
+def wait_for(site: Site, client: httpx.Client, job: str) -> None:
+    """Wait for a load that was accepted but had not ended yet."""
+    while (found := site.ask(client, "GET", f"/v1/jobs/{job}").json())["finished_at"] is None:
+        time.sleep(0.05)
+    assert found["state"] == "complete", found
+
+
+class Numbers:
+    """Gives each number to one thread."""
+
+    def __init__(self) -> None:
+        self._lock, self._next = threading.Lock(), 0
+
+    def __iter__(self) -> Iterator[int]:
+        while True:
+            with self._lock:
+                number, self._next = self._next, self._next + 1
+            yield number
+
+
+def running_jobs(store: Path) -> list[tuple[str, int, int]]:
+    """Return name, fence and process of each job that is being done."""
+    with tables.database(store) as connection:
+        found = connection.execute("SELECT job, fence, worker FROM jobs WHERE state = 'running'").fetchall()
+    return [(job, fence, int(worker.rpartition(":")[2])) for job, fence, worker in found]
+
+
+def kill_worker(site: Site, store: Path, chance: random.Random) -> float | None:
+    """Kill a worker, one that works if there is one; return after how many seconds its job was somebody else's."""
+    deadline = time.monotonic() + 2
+    workers = {one.pid: one for one in site.running.workers()}
+    working: list[tuple[str, int, int]] = []
+    while not working and time.monotonic() < deadline:
+        workers = {one.pid: one for one in site.running.workers()}
+        working = [one for one in running_jobs(store) if one[2] in workers]
+    if not working:
+        if workers:
+            workers[chance.choice(sorted(workers))].kill()
+        return None
+    job, fence, pid = chance.choice(sorted(working))
+    workers[pid].kill()
+    began = time.monotonic()
+    while time.monotonic() - began < 2 * TAKEN_OVER_S:
+        with tables.database(store) as connection:
+            query = "SELECT state, fence FROM jobs WHERE job = ?"
+            ((state, now),) = connection.execute(query, (job,)).fetchall()
+        if now > fence or state not in ("running", "queued"):
+            break
+        time.sleep(0.02)
+    return time.monotonic() - began
+
+
+def kill_server(site: Site) -> list[psutil.Process]:
+    """Kill the server alone, and start another at once; return the workers that it left."""
+    left = site.running.workers()
+    site.running.process.kill()
+    site.running.process.wait(30)
+    site.restart()
+    return left
+
+
+def undisturbed(store: Store, body: dict[str, Any]) -> bytes:
+    options = ReportBody(**body).options()
+    with store.snapshot() as fleet:
+        made = run_report(
+            fleet, as_of=options.as_of, chosen=options.windows, policy=options.policy, version=__version__
+        )
+    return written(made, "parquet")
+
+
+def test_nothing_that_was_acknowledged_is_lost_or_done_twice(
+    fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store = connect(f"sqlite:///{tmp_path / 'storepulse.db'}")
+    load(store, fleet.folder)
+    before = tables.copied(store, tmp_path / "before.db")
+    with before.snapshot() as seen:
+        as_of = seen.latest_observation()
+    assert as_of is not None
+    chance = random.Random(20230125)
+    site = Site(tmp_path, begin_service(tmp_path))
+    site.logs.append(site.running.log)
+    done, ends = Done(), threading.Event()
+    orphans: list[psutil.Process] = []
+    taken_over: list[float] = []
+    sorts = ["worker", "server", "all"] * KILLS
+    chance.shuffle(sorts)
+    reports, ingests = iter(Numbers()), iter(Numbers())
+
+    def busy() -> bool:
+        return not ends.is_set()
+
+    try:
+        with ThreadPoolExecutor(5) as clients:
+            working = [clients.submit(report_on, site, done, as_of, reports, busy) for _ in range(2)]
+            working += [clients.submit(ingest_on, site, done, as_of, ingests, busy) for _ in range(3)]
+            try:
+                for sort in sorts:
+                    time.sleep(chance.uniform(0, 1.2))
+                    if sort == "worker":
+                        seconds = kill_worker(site, store.path, chance)
+                        taken_over += [] if seconds is None else [seconds]
+                    elif sort == "server":
+                        orphans += kill_server(site)
+                    else:
+                        site.running.kill()
+                        site.restart()
+            except BaseException:
+                site.gone = True
+                raise
+            finally:
+                ends.set()
+            for one in working:
+                one.result(180)
+        _, alive = psutil.wait_procs(orphans, timeout=15)
+        assert not alive
+        check_store(store, done)
+        check_reports(site, before, done)
+        check_logs(site)
+    finally:
+        if site.running.process.poll() is None:
+            assert site.running.stop() == 0
+    with capsys.disabled():
+        print(  # noqa: T201
+            f"\n{len(sorts)} kills: {len(done.reports)} reports, {len(done.rows)} rows; {len(taken_over)} jobs of "
+            f"killed workers taken over, the slowest after {max(taken_over, default=0):.1f} s"
+        )
+    assert taken_over
+    assert max(taken_over) < TAKEN_OVER_S
+
+
+def check_store(store: Store, done: Done) -> None:
+    with tables.database(store.path) as connection:
+
+        def rows(query: str) -> list[Any]:
+            return connection.execute(query).fetchall()
+
+        assert rows("PRAGMA integrity_check") == [("ok",)]
+        assert rows("PRAGMA foreign_key_check") == []
+        # What a server was receiving when it was killed was never acknowledged. It stays until it expires.
+        states = Counter(state for (state,) in rows("SELECT state FROM jobs"))
+        assert set(states) <= {"complete", "receiving"}, rows("SELECT state, reason FROM jobs WHERE reason IS NOT NULL")
+        assert rows("SELECT DISTINCT state FROM jobs JOIN uploads USING (job)") in ([], [("receiving",)])
+        unkept = (
+            "SELECT count(*) FROM jobs LEFT JOIN report_results USING (job) WHERE kind = 'report' AND content IS NULL"
+        )
+        assert rows(unkept) == [(0,)]
+        # A load is written in the transaction that ends its job, and so is its line in the audit trail.
+        loads = rows(
+            "SELECT json_extract(details, '$.job') AS name, count(*) FROM audit WHERE action = 'load' "
+            "AND name IS NOT NULL GROUP BY name"
+        )
+        assert all(count == 1 for _, count in loads)
+        assert {name for name, _ in loads} == {
+            name for (name,) in rows("SELECT job FROM jobs WHERE kind = 'load' AND state = 'complete'")
+        }
+        found = {
+            (name, status, at)
+            for name, status, at in rows(
+                "SELECT store_id, status, observed_at FROM observations JOIN stores USING (store) "
+                "WHERE store_id LIKE 'new-%'"
+            )
+        }
+    expected = {(name, int(status == "active"), instant_us(at)) for name, status, at in done.rows}
+    assert found == expected
+    assert len(done.reports) >= REPORTS
+
+
+def check_reports(site: Site, before: Store, done: Done) -> None:
+    with httpx.Client(base_url=site.running.url, timeout=60) as client:
+        for report, body in done.reports.items():
+            state = client.get(f"/v1/reports/{report}").json()
+            assert state["state"] == "complete", state
+            result = client.get(f"/v1/reports/{report}/result", params={"format": "parquet"})
+            assert result.status_code == 200, result.text
+            assert result.content == undisturbed(before, body)
+
+
+def check_logs(site: Site) -> None:
+    logged = "".join(log.read_text() for log in site.logs)
+    assert '"level": "error"' not in logged
+    assert "Traceback" not in logged
+    assert "Fatal Python error" not in logged

@@ -1,0 +1,158 @@
+"""What is known of watched sources: files read once, failures that are tried again sooner, ticks that fire once."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from storepulse.errors import StoreError
+from storepulse.schema import DAY_US, HOUR_US, SECOND_US
+from storepulse.store import Store, connect, sources
+from storepulse.store.sources import FIRST_RETRY_US, SourceState
+from tests.fixtures import tables
+from tests.fixtures.tables import NOW
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[Store]:
+    made = connect(f"sqlite:///{tmp_path / 'store.db'}", keep_open=True)
+    tables.load(made, tmp_path, polls=tables.POLLS)
+    yield made
+    made.close()
+
+
+def visit(
+    store: Store, *, name: str = "a", now: int = NOW, error: str | None = None, every: int = HOUR_US
+) -> SourceState:
+    with store.writing() as connection:
+        return sources.record_visit(connection, name, now=now, error=error, every=every)
+
+
+def record(store: Store, fingerprint: str, *, name: str = "a", now: int = NOW) -> None:
+    with store.writing() as connection:
+        sources.record_file(connection, name, fingerprint, f"file {fingerprint}", load=1, now=now)
+
+
+def known(store: Store, name: str) -> set[str]:
+    with store.reading() as connection:
+        return sources.known(connection, name)
+
+
+def state(store: Store, name: str = "a") -> SourceState:
+    with store.reading() as connection:
+        return sources.states(connection)[name]
+
+
+def tick(store: Store, schedule: str, due: int) -> bool:
+    with store.writing() as connection:
+        return sources.tick(connection, schedule, due)
+
+
+def test_nothing_is_known_of_a_source_before_the_first_visit(store: Store) -> None:
+    with store.reading() as connection:
+        assert sources.states(connection) == {}
+    assert known(store, "a") == set()
+
+
+def test_files_are_known_by_source(store: Store) -> None:
+    record(store, "1")
+    record(store, "2")
+    record(store, "1", name="b")
+    assert known(store, "a") == {"1", "2"}
+    assert known(store, "b") == {"1"}
+
+
+def test_a_file_is_recorded_once(store: Store) -> None:
+    record(store, "1")
+    with pytest.raises(StoreError):
+        record(store, "1")
+    assert state(store).files_read == 1
+
+
+def test_a_file_counts_when_it_is_loaded_and_not_only_when_the_visit_ends(store: Store) -> None:
+    record(store, "1", now=NOW + 1)
+    assert state(store) == SourceState("a", brought_at=NOW + 1, files_read=1)
+    visit(store, now=NOW + 2)
+    record(store, "2", now=NOW + 3)
+    assert state(store) == SourceState("a", NOW + 2, NOW + 2, NOW + 3, files_read=2)
+
+
+def test_a_visit_without_news_is_a_success(store: Store) -> None:
+    assert visit(store) == SourceState("a", checked_at=NOW, succeeded_at=NOW)
+    record(store, "1")
+    assert visit(store, now=NOW + 9) == SourceState("a", NOW + 9, NOW + 9, brought_at=NOW, files_read=1)
+
+
+def test_a_failing_source_is_tried_again_after_ever_longer_up_to_its_interval(store: Store) -> None:
+    waits = []
+    for place in range(9):
+        found = visit(store, now=NOW + place, error="no such folder")
+        assert (found.failures, found.error, found.checked_at) == (place + 1, "no such folder", NOW + place)
+        assert found.retry_at is not None
+        waits.append((found.retry_at - NOW - place) // SECOND_US)
+    assert waits == [30, 60, 120, 240, 480, 960, 1920, 3600, 3600]
+
+
+def test_a_source_that_is_read_often_is_not_tried_later_than_usual(store: Store) -> None:
+    assert visit(store, error="x", every=SECOND_US).retry_at == NOW + SECOND_US
+    assert FIRST_RETRY_US == 30 * SECOND_US
+
+
+def test_a_source_may_fail_for_years(store: Store) -> None:
+    for _ in range(80):
+        found = visit(store, error="x", every=30 * DAY_US)
+    assert found.retry_at == NOW + 30 * DAY_US
+
+
+def test_a_success_makes_failures_forgotten(store: Store) -> None:
+    visit(store, now=NOW)
+    for place in range(3):
+        found = visit(store, now=NOW + 1 + place, error="x")
+    assert (found.failures, found.succeeded_at) == (3, NOW)
+    assert visit(store, now=NOW + 9) == SourceState("a", NOW + 9, NOW + 9)
+    again = visit(store, now=NOW + 10, error="x")
+    assert (again.failures, again.retry_at) == (1, NOW + 10 + FIRST_RETRY_US)
+
+
+def test_sources_fail_each_on_its_own(store: Store) -> None:
+    visit(store, error="x")
+    visit(store, name="b")
+    assert (state(store).failures, state(store, "b").failures) == (1, 0)
+
+
+def test_a_tick_fires_once(store: Store) -> None:
+    assert [tick(store, "expire", due) for due in (NOW, NOW, NOW + 1, NOW)] == [True, False, True, False]
+    assert tick(store, "source a", NOW)
+
+
+_TICKING = """
+import sys
+from storepulse.store import connect, sources
+store = connect(sys.argv[1], keep_open=True)
+for due in range(40):
+    with store.writing() as connection:
+        if sources.tick(connection, "expire", due):
+            print(due)
+"""
+
+
+def test_a_tick_fires_once_among_many_processes(store: Store) -> None:
+    words = [sys.executable, "-c", _TICKING, f"sqlite:///{store.path}"]
+    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    printed = "".join(process.communicate(timeout=120)[0] for process in processes)
+    assert [process.returncode for process in processes] == [0] * 4
+    assert sorted(map(int, printed.split())) == list(range(40))
+
+
+def test_old_ticks_are_forgotten_but_not_the_last_of_a_schedule(store: Store) -> None:
+    for due in (1, 2, 3):
+        tick(store, "often", due)
+    tick(store, "seldom", 1)
+    with store.writing() as connection:
+        sources.forget_ticks(connection, before=3)
+    assert [tick(store, "often", due) for due in (1, 2, 3)] == [True, True, False]
+    assert not tick(store, "seldom", 1)  # its time has not passed yet: it must not fire again

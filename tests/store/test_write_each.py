@@ -1,0 +1,142 @@
+"""Many small requests written together leave what each would have left as a load of its own, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from storepulse import ingest
+from storepulse.schema import HOUR_US, instant_text
+from storepulse.store import Store, connect
+from storepulse.store.loads import Load, Loaded, list_quarantine, write, write_each
+from tests.fixtures.tables import NOW, VERSION
+
+#: A row of a request: store, status, instant; few of each, so that many meet.
+Row = tuple[str, str, int]
+Request = list[Row]
+
+_ROWS = st.tuples(st.sampled_from("ab"), st.sampled_from(["active", "inactive"]), st.integers(1, 3))
+_REQUESTS = st.lists(st.lists(_ROWS, max_size=6), min_size=1, max_size=6)
+
+
+def value(row: Row) -> dict[str, str]:
+    store, status, hour = row
+    return {"store_id": store, "status": status, "timestamp_utc": instant_text(NOW - hour * HOUR_US)}
+
+
+def read(rows: Sequence[object]) -> Loaded:
+    return ingest.read_rows(rows, name="rows", now=NOW, version=VERSION)
+
+
+def write_together(
+    store: Store, requests: Sequence[Sequence[object]]
+) -> tuple[Load, npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """Write requests as the service does."""
+    rows = [row for request in requests for row in request]
+    loaded = read(rows)
+    bad = {row.line for row in loaded.quarantine}
+    of = np.repeat(np.arange(len(requests), dtype=np.int32), [len(request) for request in requests])
+    good = np.array([line not in bad for line in range(1, len(rows) + 1)], dtype=np.bool_)
+    with store.writing() as connection:
+        return write_each(connection, loaded, of[good], len(requests))
+
+
+def statuses(store: Store) -> list[tuple[Any, ...]]:
+    query = "SELECT store_id, observed_at, status FROM observations JOIN stores USING (store) ORDER BY 1, 2"
+    with store.reading() as connection:
+        return [tuple(row) for row in connection.exec_driver_sql(query)]
+
+
+def write_alone(store: Store, request: Sequence[object]) -> Load:
+    with store.writing() as connection:
+        return write(connection, read(request))
+
+
+@settings(max_examples=40)
+@given(before=st.lists(_ROWS, max_size=4), requests=_REQUESTS)
+def test_requests_together_leave_what_they_leave_one_after_the_other(before: Request, requests: list[Request]) -> None:
+    with TemporaryDirectory() as folder:
+        together, alone = (connect(f"sqlite:///{Path(folder) / name}", keep_open=True) for name in ("t", "a"))
+        for store in (together, alone):
+            write_alone(store, [value(row) for row in before])
+        record, repeated, conflicting = write_together(together, [[value(row) for row in one] for one in requests])
+        loads = [write_alone(alone, [value(row) for row in one]) for one in requests]
+        assert statuses(together) == statuses(alone)
+        assert (record.accepted, record.quarantined) == (sum(len(one) for one in requests), 0)
+        assert (record.repeated, record.conflicting) == (repeated.sum(), conflicting.sum())
+        for place, (one, load) in enumerate(zip(requests, loads, strict=True)):
+            said_again = int(repeated[place] + conflicting[place])
+            assert 0 <= said_again <= load.accepted
+            if len({(store, hour) for store, _, hour in one}) == len(one):
+                # Where no row of a request meets another of the same one, both count alike.
+                assert (repeated[place], conflicting[place]) == (load.repeated, load.conflicting)
+        for store in (together, alone):
+            store.close()
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    return connect(f"sqlite:///{tmp_path / 'store.db'}")
+
+
+def test_a_later_request_replaces_what_an_earlier_one_said(store: Store) -> None:
+    requests = [[value(("a", "inactive", 1))], [value(("a", "active", 1))], [value(("a", "active", 1))]]
+    record, repeated, conflicting = write_together(store, requests)
+    assert [row[2] for row in statuses(store)] == [1]
+    assert (repeated.tolist(), conflicting.tolist()) == ([0, 0, 1], [0, 1, 0])
+    assert (record.load, record.accepted, record.repeated, record.conflicting) == (1, 3, 1, 1)
+
+
+@pytest.mark.parametrize("known", [[], ["active"], ["inactive"]], ids=str)
+@pytest.mark.parametrize("order", [("active", "inactive"), ("inactive", "active")], ids=" ".join)
+def test_inside_one_request_inactive_wins_whatever_was_known(
+    store: Store, known: list[str], order: tuple[str, str]
+) -> None:
+    for status in known:
+        write_alone(store, [value(("a", status, 1))])
+    write_together(store, [[value(("a", status, 1)) for status in order]])
+    assert [row[2] for row in statuses(store)] == [0]
+
+
+def test_bad_rows_of_one_request_are_set_aside_and_the_others_count_for_their_own(store: Store) -> None:
+    good, bad = value(("a", "active", 1)), value(("a", "activ", 1))
+    requests: list[list[object]] = [[bad, good, bad], [bad], [good, "no row", good]]
+    record, repeated, conflicting = write_together(store, requests)
+    assert (record.rows_read, record.accepted, record.quarantined) == (7, 3, 4)
+    assert (repeated.tolist(), conflicting.tolist()) == ([0, 0, 2], [0, 0, 0])
+    with store.reading() as connection:
+        assert [row["line"] for row in list_quarantine(connection, record.load)] == [1, 3, 4, 6]
+
+
+def test_a_request_without_a_row_is_nothing_among_others(store: Store) -> None:
+    record, repeated, conflicting = write_together(store, [[], [value(("a", "active", 1))], []])
+    assert (record.accepted, repeated.tolist(), conflicting.tolist()) == (1, [0, 0, 0], [0, 0, 0])
+    assert len(statuses(store)) == 1
+
+
+def test_requests_of_bad_rows_alone_leave_their_record(store: Store) -> None:
+    record, repeated, _ = write_together(store, [["x"], ["y"]])
+    assert (record.rows_read, record.accepted, record.quarantined, repeated.tolist()) == (2, 0, 2, [0, 0])
+    assert (record.first_observed_at, record.last_observed_at) == (None, None)
+    assert statuses(store) == []
+
+
+def test_more_observations_than_one_statement_takes_are_found_again(store: Store) -> None:
+    rows = [value((f"s{number % 40}", "active", number // 40 + 1)) for number in range(1_300)]
+    write_alone(store, rows)
+    changed = [row | {"status": "inactive"} for row in rows[::2]]
+    record, repeated, conflicting = write_together(store, [rows[:700], changed, rows[700:]])
+    assert (repeated.tolist(), conflicting.tolist()) == ([700, 0, 300], [0, 650, 300])
+    assert (record.repeated, record.conflicting) == (1_000, 950)
+    down = {(row["store_id"], row["timestamp_utc"]) for row in changed} - {
+        (row["store_id"], row["timestamp_utc"]) for row in rows[700:]
+    }
+    assert sum(status == 0 for _, _, status in statuses(store)) == len(down) == 350
