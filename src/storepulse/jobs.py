@@ -6,8 +6,9 @@ reads what is new at a watched place. Schedules are ticks in the store: whoever 
 
 from __future__ import annotations
 
+import hashlib
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -38,6 +39,8 @@ _Also: TypeAlias = "Callable[[Connection, Load, int], None]"
 _LOOK_S: Final = 0.05
 _BEAT_S: Final = LEASE_US / SECOND_US / 10
 _TICK_S: Final = 1.0
+#: So long after the end of its lease a job is taken over.
+_LAST_MOMENT_US: Final = SECOND_US
 #: How long a job waits that failed because of the store or the worker, not because of what it was asked for.
 _WAIT_US: Final = 5 * SECOND_US
 
@@ -121,6 +124,7 @@ class Worker:
         self._stopping = threading.Event()
         self._held: Claim | None = None
         self._fired: dict[str, int] = {}
+        self._late: dict[str, int] = {}
 
     def run(self) -> None:
         """Work until `stop` is called."""
@@ -149,11 +153,14 @@ class Worker:
         """Do one job, if there is one to do."""
         now = self._terms.now()
         with self._store.reading() as connection:
-            if not queue.any_claimable(connection, self._kinds, now):
-                return False
+            any_queued = queue.any_queued(connection, self._kinds, now)
+            late = queue.late(connection, self._kinds, now)
+        dead = self._dead(late, now)
+        if not any_queued and not dead:
+            return False
         with self._store.writing() as connection:
             # The clock again: it may have taken long to get here, and a lease shall not be over when it begins.
-            held = queue.claim(connection, self._name, self._kinds, now=self._terms.now())
+            held = queue.claim(connection, self._name, self._kinds, now=self._terms.now(), dead=dead)
         if held is None:
             return False
         self._held = held
@@ -162,6 +169,15 @@ class Worker:
         finally:
             self._held = None
         return True
+
+    def _dead(self, late: Mapping[str, int], now: int) -> list[str]:
+        """Return the jobs that have been late for a while.
+
+        When somebody keeps the store for long, all workers are late, and at its end they need a moment to say that
+        they are alive.
+        """
+        self._late = {job: self._late.get(job, now) for job in late}
+        return [job for job, since in self._late.items() if late[job] == 0 or now - since >= _LAST_MOMENT_US]
 
     def _work(self, held: Claim) -> None:
         """Do a job; whatever happens, it ends, waits, or belongs to somebody else afterwards."""
@@ -345,7 +361,7 @@ class Worker:
 
 
 def _visit(connection: Connection, watched: Watched, now: int) -> None:
-    share = f"source {watched.name}"
+    share = hashlib.sha256(f"source {watched.name}".encode()).hexdigest()
     if queue.active(connection, share) is None:
         queue.submit(connection, "source", {"source": watched.name}, now=now, share=share)
 

@@ -20,7 +20,7 @@ from storepulse import __version__, reports
 from storepulse.errors import InputError, StorepulseError
 from storepulse.ingest.sources import Limits
 from storepulse.jobs import Terms, Worker
-from storepulse.settings import CONFIG, Settings, environment
+from storepulse.settings import CONFIG, PREFIX, Settings, environment
 from storepulse.store import Store, connect, keys
 from storepulse.store import jobs as queue
 from storepulse.store.jobs import KINDS, Kind
@@ -58,14 +58,15 @@ def serve(settings: Settings) -> None:
         _check_key(store, settings)
     with server.bound(settings) as taken:
         workers = Workers(store, settings)
-        # uvicorn raises the signal that ended it again, when there is still something to do.
+        stop = threading.Event()
+        # Until uvicorn listens to signals, and when it raises the one that ended it again: there is more to do.
         for number in (signal.SIGTERM, signal.SIGINT):
-            signal.signal(number, lambda *_: None)
+            signal.signal(number, lambda *_: stop.set())
         workers.start()
         try:
             host, port = taken.getsockname()[:2]
             log.info("serving", url=_url(host, port), store=str(store.path), workers=settings.workers, keys=needs_key)
-            server.run(create_app(settings, needs_key=needs_key), taken)
+            server.run(create_app(settings, needs_key=needs_key), taken, stop)
         finally:
             workers.stop()
     log.info("stopped")
@@ -84,10 +85,10 @@ def _check_key(store: Store, settings: Settings) -> None:
     with store.reading() as connection:
         if any(key.revoked_at is None for key in keys.list_keys(connection)):
             return
-    raise InputError(
-        f"others could reach {settings.host}, and there is no API key; `storepulse keys create NAME --scope admin` "
-        "makes one, --insecure serves without"
-    )
+    makes = "and there is no API key; `storepulse keys create NAME --scope admin` makes one"
+    if settings.require_key:
+        raise InputError(f"the setting require_key asks for API keys, {makes}")
+    raise InputError(f"others could reach {settings.host}, {makes}, --insecure serves without")
 
 
 @dataclass
@@ -95,6 +96,7 @@ class _Child:
     kinds: Sequence[Kind]
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
+    start_at: float = 0.0
     pause: float = field(default=_SHORTEST_PAUSE_S)
 
 
@@ -139,7 +141,7 @@ class Workers:
         words = [sys.executable, "-m", "storepulse", "worker", "--supervised"]
         for kind in child.kinds:
             words += ["--kind", kind]
-        inherited = {name: value for name, value in os.environ.items() if name != CONFIG and not name.endswith("_FILE")}
+        inherited = {name: value for name, value in os.environ.items() if not _names_file(name)}
         child.started_at = time.monotonic()
         child.process = subprocess.Popen(
             words,
@@ -151,17 +153,19 @@ class Workers:
     def _watch(self) -> None:
         while not self._stopping.wait(_LOOK_S):
             for child in self._children:
-                if child.process is not None and child.process.poll() is not None:
-                    self._replace(child, child.process)
+                if child.process is None:
+                    if time.monotonic() >= child.start_at:
+                        self._spawn(child)
+                elif child.process.poll() is not None:
+                    self._bury(child, child.process)
 
-    def _replace(self, child: _Child, died: subprocess.Popen[bytes]) -> None:
-        """Start another worker; ever later if they die at once."""
+    def _bury(self, child: _Child, died: subprocess.Popen[bytes]) -> None:
+        """Let others take over what a worker did, and start another one; ever later if they die at once."""
         log.warning("a worker died", pid=died.pid, code=died.returncode)
         self._release(died)
         quickly = time.monotonic() - child.started_at < _LONGEST_PAUSE_S
         child.pause = min(child.pause * 2, _LONGEST_PAUSE_S) if quickly else _SHORTEST_PAUSE_S
-        if not self._stopping.wait(child.pause):
-            self._spawn(child)
+        child.process, child.start_at = None, time.monotonic() + child.pause
 
     def _release(self, died: subprocess.Popen[bytes]) -> None:
         if died.stdin is not None:
@@ -171,6 +175,11 @@ class Workers:
                 queue.release(connection, _name(died.pid))
         except StorepulseError as error:
             log.warning("jobs of a dead worker wait for the end of their lease", error=str(error))
+
+
+def _names_file(name: str) -> bool:
+    """Say whether a variable leads to settings elsewhere, whose values a worker is given instead."""
+    return name == CONFIG or (name.startswith(PREFIX) and name.endswith("_FILE"))
 
 
 def _name(pid: int) -> str:
@@ -211,7 +220,9 @@ def work(settings: Settings, kinds: Sequence[Kind], *, supervised: bool) -> None
 
 
 def _until_left_alone(stop: Any) -> None:
-    sys.stdin.buffer.read()
+    # Not sys.stdin: a thread that holds it would be the end of the interpreter when that ends in good order.
+    while os.read(0, 1024):
+        pass
     stop()
 
 

@@ -85,8 +85,8 @@ def test_a_job_is_not_claimed_before_it_is_due(store: Store) -> None:
     submit(store, now=NOW + 1)
     assert claim(store, now=NOW) is None
     with store.reading() as connection:
-        assert not queue.any_claimable(connection, KINDS, NOW)
-        assert queue.any_claimable(connection, KINDS, NOW + 1)
+        assert not queue.any_queued(connection, KINDS, NOW)
+        assert queue.any_queued(connection, KINDS, NOW + 1)
 
 
 def test_a_worker_claims_jobs_of_its_kinds_alone(store: Store) -> None:

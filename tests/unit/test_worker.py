@@ -98,16 +98,52 @@ def busy() -> None:
     raise StoreUnavailableError("the store is busy")
 
 
+def take_over(store: Store, clock: Clock) -> None:
+    """Let another worker take over what is being done: it waits for the end of the lease, and a moment longer."""
+    other = worker(Store(store.path), clock, "other")
+    clock.now += LEASE_US + 1
+    assert not other.work_once()
+    clock.now += SECOND_US - 1
+    assert not other.work_once()
+    clock.now += 1
+    assert other.work_once()
+
+
 def thrown(store: Waylaid, name: str, clock: Clock) -> Callable[[], None]:
     """Return what makes the worker look dead for a moment in which another one does the job."""
 
     def act() -> None:
         store.before_snapshot = lambda: None
-        clock.now += LEASE_US + 1
-        assert worker(Store(store.path), clock, "other").work_once()
+        take_over(store, clock)
         assert job(store, name).state == "complete"
 
     return act
+
+
+def test_a_job_of_a_worker_that_is_known_to_be_dead_is_taken_over_at_once(store: Waylaid, clock: Clock) -> None:
+    name = ask(store)
+    with store.writing() as connection:
+        assert queue.claim(connection, "gone", KINDS, now=clock()) is not None
+    other = worker(store, clock, "other")
+    assert not other.work_once()
+    with store.writing() as connection:
+        queue.release(connection, "gone")
+    assert other.work_once()
+    assert job(store, name).state == "complete"
+
+
+def test_a_worker_that_was_late_with_everybody_else_keeps_its_job(store: Waylaid, clock: Clock) -> None:
+    ask(store)
+    with store.writing() as connection:
+        held = queue.claim(connection, "w", KINDS, now=clock())
+    assert held is not None
+    other = worker(store, clock, "other")
+    clock.now += 3 * LEASE_US  # somebody kept the store for so long
+    assert not other.work_once()
+    with store.writing() as connection:
+        queue.beat(connection, held, now=clock(), done=0, total=None)
+    clock.now += SECOND_US
+    assert not other.work_once()
 
 
 # --- reports ---------------------------------------------------------------------------------------------
@@ -415,8 +451,7 @@ def test_a_load_that_was_taken_over_is_written_once(store: Waylaid, clock: Clock
         nonlocal writes
         writes += 1
         if writes == 2:  # the first takes the job, the second would write the load
-            clock.now += LEASE_US + 1
-            assert worker(Store(store.path), clock, "other").work_once()
+            take_over(store, clock)
 
     store.before_writing = at_the_second
     assert worker(store, clock).work_once()

@@ -13,7 +13,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, or_, select, update
 
 from storepulse.errors import LeaseLostError, QueueFullError
 from storepulse.schema import MINUTE_US, SECOND_US
@@ -144,15 +144,27 @@ def active(connection: Connection, share: str) -> str | None:
     return connection.execute(query).scalar()
 
 
-def any_claimable(connection: Connection, kinds: Collection[Kind], now: int) -> bool:
-    """Say whether there is anything to claim; a look that needs no lock."""
-    return connection.execute(select(jobs.c.job).where(_claimable(kinds, now)).limit(1)).first() is not None
+def any_queued(connection: Connection, kinds: Collection[Kind], now: int) -> bool:
+    """Say whether a job is waiting; a look that needs no lock."""
+    return connection.execute(select(jobs.c.job).where(_queued(kinds, now)).limit(1)).first() is not None
 
 
-def claim(connection: Connection, worker: str, kinds: Collection[Kind], *, now: int) -> Claim | None:
-    """Take the job that has waited longest, or one whose worker is thought dead."""
-    _give_up(connection, now)
-    query = select(jobs).where(_claimable(kinds, now)).order_by(jobs.c.due_at, jobs.c.job).limit(1)
+def late(connection: Connection, kinds: Collection[Kind], now: int) -> dict[str, int]:
+    """Return the jobs whose lease is over, and since when; 0 where the worker is known to be dead."""
+    rows = connection.execute(select(jobs.c.job, jobs.c.lease_until).where(_late(kinds, now)))
+    return dict(map(tuple, rows))
+
+
+def claim(
+    connection: Connection, worker: str, kinds: Collection[Kind], *, now: int, dead: Collection[str] | None = None
+) -> Claim | None:
+    """Take the job that has waited longest, or one whose worker is dead.
+
+    ``dead``: the jobs that may be taken over if their lease is still over; unless given, all of them.
+    """
+    abandoned = _late(kinds, now) if dead is None else and_(_late(kinds, now), jobs.c.job.in_(dead))
+    _give_up(connection, abandoned, now)
+    query = select(jobs).where(or_(_queued(kinds, now), abandoned)).order_by(jobs.c.due_at, jobs.c.job).limit(1)
     row = connection.execute(query).mappings().first()
     if row is None:
         return None
@@ -173,22 +185,20 @@ def claim(connection: Connection, worker: str, kinds: Collection[Kind], *, now: 
     return made
 
 
-def _give_up(connection: Connection, now: int) -> None:
+def _give_up(connection: Connection, abandoned: ColumnElement[bool], now: int) -> None:
     """End the jobs whose workers have died too often."""
-    hopeless = (jobs.c.state == "running", jobs.c.lease_until < now, jobs.c.attempts >= MAX_ATTEMPTS)
+    hopeless = (abandoned, jobs.c.attempts >= MAX_ATTEMPTS)
     connection.execute(delete(uploads).where(uploads.c.job.in_(select(jobs.c.job).where(*hopeless))))
     reason = f"given up: the process that worked on it died {MAX_ATTEMPTS} times"
     connection.execute(update(jobs).where(*hopeless).values(state="failed", finished_at=now, reason=reason))
 
 
-def _claimable(kinds: Collection[Kind], now: int) -> Any:
-    return and_(
-        jobs.c.kind.in_(kinds),
-        or_(
-            and_(jobs.c.state == "queued", jobs.c.due_at <= now),
-            and_(jobs.c.state == "running", jobs.c.lease_until < now),
-        ),
-    )
+def _queued(kinds: Collection[Kind], now: int) -> ColumnElement[bool]:
+    return and_(jobs.c.kind.in_(kinds), jobs.c.state == "queued", jobs.c.due_at <= now)
+
+
+def _late(kinds: Collection[Kind], now: int) -> ColumnElement[bool]:
+    return and_(jobs.c.kind.in_(kinds), jobs.c.state == "running", jobs.c.lease_until < now)
 
 
 def beat(connection: Connection, held: Claim, *, now: int, done: int, total: int | None) -> None:
