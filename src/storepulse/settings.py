@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
 from pydantic import BaseModel, BeforeValidator, Field, PlainSerializer, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_settings import (
     BaseSettings,
     EnvSettingsSource,
@@ -74,7 +75,10 @@ class Settings(BaseSettings):
     queue_limit: int = Field(default=100, ge=1, description="Jobs that may wait; beyond that requests get 429.")
     keep_reports: Duration = Field(default=30 * DAY_US, description="How long reports are kept.")
     wait_seconds: float = Field(
-        default=60, ge=0, description="How long a request waits for its load before it is told where to look."
+        default=60,
+        ge=0,
+        allow_inf_nan=False,
+        description="How long a request waits for its load before it is told where to look.",
     )
     data_folder: Path | None = Field(default=None, description="The folder that `/store_csv_data` loads.")
     sources: tuple[SourceSettings, ...] = Field(default=(), description="Places that are watched.")
@@ -84,9 +88,17 @@ class Settings(BaseSettings):
         default=4096 * _MIB, ge=1024, description="The most that a file of a load may decompress to."
     )
     max_rows: int = Field(default=50_000_000, ge=1, description="The most rows of a load.")
-    upload_seconds: float = Field(default=600, gt=0, description="How long a request may take to send its body.")
+    headers_seconds: float = Field(
+        default=20,
+        gt=0,
+        allow_inf_nan=False,
+        description="How long a client may take to send the headers of a request.",
+    )
+    upload_seconds: float = Field(
+        default=600, gt=0, allow_inf_nan=False, description="How long a request may take to send its body."
+    )
     rate_per_second: float = Field(
-        default=200, gt=0, description="Requests a second that one API key may go on making."
+        default=200, gt=0, allow_inf_nan=False, description="Requests a second that one API key may go on making."
     )
     rate_burst: int = Field(default=1000, ge=1, description="Requests that it may make at once.")
     log_format: Literal["auto", "json", "console"] = Field(
@@ -127,10 +139,17 @@ class _FromNamedFiles(EnvSettingsSource):
 
     def __call__(self) -> dict[str, Any]:
         return {
-            name: self._read(path)
-            for name in self.settings_cls.model_fields
+            name: self._value(name, field, path)
+            for name, field in self.settings_cls.model_fields.items()
             if (path := os.environ.get(f"{PREFIX}{name.upper()}_FILE"))
         }
+
+    def _value(self, name: str, field: FieldInfo, path: str) -> Any:
+        text = self._read(path)
+        try:
+            return self.prepare_field_value(name, field, text, value_is_complex=False)
+        except ValueError as error:
+            raise SettingsError(f"cannot read the setting {name} in {path}") from error
 
     @staticmethod
     def _read(path: str) -> str:
@@ -138,6 +157,8 @@ class _FromNamedFiles(EnvSettingsSource):
             return Path(path).read_text(encoding="utf-8").strip()
         except OSError as error:
             raise InputError(f"cannot read {path}, which a setting names: {error.strerror}") from error
+        except UnicodeDecodeError as error:
+            raise InputError(f"cannot read {path}, which a setting names, as text: {error}") from error
 
 
 def _configured() -> dict[str, Any]:

@@ -626,3 +626,10 @@ def test_a_load_without_bad_rows_has_an_empty_quarantine(sending: httpx.Client, 
     path = sending.post("/v1/observations", json=poll(store_id)).json()["quarantine"]
     assert sending.get(path).json() == {"rows": [], "next_cursor": None}
     assert sending.get(path, params={"format": "csv"}).status_code == 404
+
+
+def test_a_gzip_body_of_several_members_is_read_to_its_end(sending: httpx.Client, store_id: str) -> None:
+    halves = json.dumps([poll(store_id, "active"), poll(f"{store_id}-2", "active")]).encode()
+    content = gzip.compress(halves[:20]) + gzip.compress(halves[20:])
+    headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
+    assert sending.post("/v1/observations", content=content, headers=headers).json()["accepted"] == 2

@@ -11,6 +11,7 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from storepulse import __version__
+from storepulse.errors import InputError
 from storepulse.ingest import places
 from storepulse.jobs import Watched
 from storepulse.kernel.hours import tzdata_version
@@ -26,6 +27,7 @@ from storepulse.web.metrics import Metrics
 from storepulse.web.models import Problem
 from storepulse.web.results import Results
 from storepulse.web.service import Service
+from storepulse.web.shortcut import Application
 
 _DESCRIPTION: Final = """How long was every store really up while it was supposed to be open?
 
@@ -49,11 +51,21 @@ def now_us() -> int:
 
 
 def watched(settings: Settings) -> list[Watched]:
-    """Return the places that the settings tell to watch."""
-    return [
+    """Return the places that the settings tell to watch.
+
+    Raises
+    ------
+    InputError
+        Two of them have the same name, under which the store would take them for one.
+    """
+    found = [
         Watched(source.name or places.described(source.place)[:200], source.place, source.every)
         for source in settings.sources
     ]
+    names = [one.name for one in found]
+    if repeated := sorted({name for name in names if names.count(name) > 1}):
+        raise InputError(f"two sources are called {repeated[0]!r}; the setting sources can name each")
+    return found
 
 
 def create_app(settings: Settings, *, needs_key: bool | None = None) -> FastAPI:
@@ -62,7 +74,9 @@ def create_app(settings: Settings, *, needs_key: bool | None = None) -> FastAPI:
     ``needs_key``: whether to ask for an API key; unless given, where the address is not this machine's own.
     """
     service = _service(settings, settings.require_key if needs_key is None else needs_key)
-    app = FastAPI(
+    app = Application(
+        settings=settings,
+        metrics=service.metrics,
         title="storepulse",
         version=__version__,
         description=_DESCRIPTION,

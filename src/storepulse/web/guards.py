@@ -29,7 +29,8 @@ log = structlog.get_logger("storepulse.http")
 #: The largest body where no rows are sent.
 _SMALL_BODY: Final = 1 << 20
 _TAKES_ROWS: Final = ("/v1/observations", "/v1/business-hours", "/v1/timezones", "/v1/loads")
-_QUIET: Final = ("/healthz", "/readyz", "/metrics")
+#: Asked so often that only failures are worth a line; of observations, each commit has one.
+_QUIET: Final = ("/healthz", "/readyz", "/metrics", "/v1/observations")
 _REQUEST_ID: Final = re.compile(r"[A-Za-z0-9._-]{1,64}")
 _LOOPBACK_NAMES: Final = ("localhost", "127.0.0.1", "::1")
 _CLIENT_LEFT: Final = 499
@@ -109,7 +110,7 @@ class Guards:
         if self._hosts is not None and host not in self._hosts:
             # A page elsewhere may have its own name lead to this machine (DNS rebinding).
             return 421, "this service does not answer to that host name; the setting allowed_hosts names the valid ones"
-        if headers.get("sec-fetch-site") == "cross-site" and not self._welcome(scope, headers):
+        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not self._welcome(scope, headers):
             return 403, "pages of other sites may not use this service; the setting cors_origins names those that may"
         length = headers.get("content-length", "0")
         largest = self._largest(scope["path"])
@@ -129,7 +130,7 @@ class Guards:
     def _note(self, scope: MutableMapping[str, Any], status: int, seconds: float) -> None:
         route = getattr(scope.get("route"), "path", "none")
         self._metrics.request(scope["method"], route, status, seconds)
-        note = log.debug if route in _QUIET else log.info
+        note = log.debug if route in _QUIET and status < 400 else log.info
         note(
             "request",
             method=scope["method"],

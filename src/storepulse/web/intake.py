@@ -137,6 +137,7 @@ class GroupCommit:
             for actor in sorted({sent.actor for sent in together}):
                 details = {"rows": sum(len(sent.rows) for sent in together if sent.actor == actor)}
                 audit.record(connection, at=now, actor=actor, action="load", subject=str(made.load), details=details)
+        log.info("observations committed", load=made.load, requests=len(sizes), rows=len(rows), bad=len(bad))
         starts = np.cumsum([0, *sizes]).tolist()
         return [
             Outcome(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -87,9 +88,22 @@ def _of_http(_request: Request, error: Exception) -> JSONResponse:
     return problem(error.status_code, str(error.detail), headers=dict(error.headers or {}))
 
 
+#: The first that fits.
+_ANSWERS: Final[dict[type[Exception], Callable[[Request, Exception], JSONResponse]]] = {
+    AccessError: _of_access,
+    StorepulseError: _of_ours,
+    RequestValidationError: _of_validation,
+    HTTPException: _of_http,
+}
+
+
+def answer_to(request: Request, error: Exception) -> JSONResponse:
+    """Return a failure as a problem."""
+    answer = next(answer for kind, answer in _ANSWERS.items() if isinstance(error, kind))
+    return answer(request, error)
+
+
 def install(app: FastAPI) -> None:
     """Make every failure of the application a problem; defects become one in `guards`."""
-    app.add_exception_handler(AccessError, _of_access)
-    app.add_exception_handler(StorepulseError, _of_ours)
-    app.add_exception_handler(RequestValidationError, _of_validation)
-    app.add_exception_handler(HTTPException, _of_http)
+    for kind in _ANSWERS:
+        app.add_exception_handler(kind, answer_to)

@@ -42,6 +42,8 @@ from storepulse.web.models import (
 )
 from storepulse.web.service import Service, Serving
 
+OBSERVATIONS: Final = "/v1/observations"
+
 router = APIRouter(prefix="/v1", tags=["loads"])
 
 #: A JSON body up to this size is committed together with others, a larger one becomes a job.
@@ -102,11 +104,7 @@ def _body(row: dict[str, Any]) -> dict[str, Any]:
 
 
 class _Lean(APIRoute):
-    """A route whose endpoint gets the request alone.
-
-    Thousands of small requests a second come in here: what FastAPI does for the parameters of an endpoint would take
-    as long as all the rest of them.
-    """
+    """A route whose endpoint gets the request alone; see `storepulse.web.shortcut`."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
@@ -132,7 +130,7 @@ def add_observations(app: FastAPI) -> None:
     """Add the route of observations, before all others."""
     prefer = {"name": "prefer", "in": "header", "schema": {"type": "string", "maxLength": 100}, "description": _PREFER}
     app.router.add_api_route(
-        "/v1/observations",
+        OBSERVATIONS,
         post_observations,
         methods=["POST"],
         response_model=LoadOutcome,
@@ -267,15 +265,18 @@ async def _small_json(request: Request) -> list[Any] | None:
 
 
 def _unzipped(content: bytes) -> bytes:
-    unzip = zlib.decompressobj(wbits=31)
-    try:
-        plain = unzip.decompress(content, _SMALL)
-    except zlib.error as error:
-        raise HTTPException(400, f"the body is not gzip: {error}") from None
-    if unzip.unconsumed_tail:
-        raise HTTPException(413, f"the body decompresses to more than {_SMALL} bytes; send more as NDJSON or CSV")
-    if not unzip.eof:
-        raise HTTPException(400, "the body is cut short")
+    plain = b""
+    while content:  # a gzip file may have several members
+        unzip = zlib.decompressobj(wbits=31)
+        try:
+            plain += unzip.decompress(content, _SMALL - len(plain) + 1)
+        except zlib.error as error:
+            raise HTTPException(400, f"the body is not gzip: {error}") from None
+        if len(plain) > _SMALL:
+            raise HTTPException(413, f"the body decompresses to more than {_SMALL} bytes; send more as NDJSON or CSV")
+        if not unzip.eof:
+            raise HTTPException(400, "the body is cut short")
+        content = unzip.unused_data
     return plain
 
 

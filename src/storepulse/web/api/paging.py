@@ -42,4 +42,9 @@ def key(text: str | None, types: Sequence[type[int] | type[str]]) -> tuple[int |
 
 
 def _fits(values: Sequence[int | str]) -> bool:
-    return all(isinstance(value, str) or abs(value) < 2**63 for value in values)
+    return all(_is_text(value) if isinstance(value, str) else abs(value) < 2**63 for value in values)
+
+
+def _is_text(value: str) -> bool:
+    """Refuse lone surrogates, which JSON can spell and no database can hold."""
+    return value == value.encode(errors="replace").decode()

@@ -1,0 +1,146 @@
+"""Who may do what, decided without HTTP around it."""
+
+from __future__ import annotations
+
+import asyncio
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from storepulse.store import Store, connect, keys
+from storepulse.web import access
+from storepulse.web.access import Access, Buckets, Caller, Scope, needs, scope_of
+from storepulse.web.problems import AccessError
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = connect(f"sqlite:///{tmp_path / 'storepulse.db'}")
+    made.migrate()
+    return made
+
+
+def token_of(store: Store, *scopes: str) -> str:
+    with store.writing() as connection:
+        return keys.create(connection, name="test", scopes=scopes, now=0, actor="test")[1]
+
+
+def asked(store: Store, token: str | None, scope: Scope, *, needs_key: bool = True, burst: int = 100) -> Caller:
+    made = Access(store, needs_key=needs_key, rate_per_second=1, rate_burst=burst)
+    return asyncio.run(made.caller(token, scope))
+
+
+def status(store: Store, token: str | None, scope: Scope, *, needs_key: bool = True) -> int:
+    with pytest.raises(AccessError) as caught:
+        asked(store, token, scope, needs_key=needs_key)
+    return caught.value.status
+
+
+def test_an_endpoint_that_declares_nothing_has_no_scope() -> None:
+    with pytest.raises(AttributeError):
+        scope_of(lambda: None)
+
+
+def test_an_endpoint_has_the_scope_that_it_declares() -> None:
+    @needs("ingest")
+    def endpoint() -> None: ...
+
+    assert scope_of(endpoint) == "ingest"
+
+
+def test_an_open_route_asks_for_nothing(store: Store) -> None:
+    assert asked(store, None, "open").key_id == ""
+    assert asked(store, "no token at all", "open").key_id == ""
+
+
+def test_without_a_key_nobody_comes_in_where_one_is_needed(store: Store) -> None:
+    assert status(store, None, "read") == 401
+
+
+def test_without_a_key_everything_may_be_done_where_none_is_needed(store: Store) -> None:
+    caller = asked(store, None, "admin", needs_key=False)
+    assert caller.actor == "no key"
+    assert caller.may("admin")
+    assert caller.may("ingest")
+
+
+def test_a_wrong_key_is_refused_also_where_none_is_needed(store: Store) -> None:
+    assert status(store, "sp_wrong", "read", needs_key=False) == 401
+
+
+def test_a_key_with_a_smaller_scope_does_less_also_where_none_is_needed(store: Store) -> None:
+    assert status(store, token_of(store, "read"), "admin", needs_key=False) == 403
+
+
+@pytest.mark.parametrize(
+    ("scopes", "scope", "enough"),
+    [
+        (["read"], "read", True), (["read"], "ingest", False), (["read"], "admin", False),
+        (["ingest"], "read", False), (["ingest"], "ingest", True), (["ingest"], "admin", False),
+        (["read", "ingest"], "read", True), (["read", "ingest"], "ingest", True), (["read", "ingest"], "admin", False),
+        (["admin"], "read", True), (["admin"], "ingest", True), (["admin"], "admin", True),
+    ],
+)  # fmt: skip
+def test_a_key_may_do_what_its_scopes_say_and_admin_everything(
+    store: Store, scopes: list[str], scope: Scope, enough: bool
+) -> None:
+    token = token_of(store, *scopes)
+    if enough:
+        assert asked(store, token, scope).actor == f"key:{token.split('_')[1]}"
+    else:
+        assert status(store, token, scope) == 403
+
+
+def test_a_caller_takes_as_many_as_may_come_at_once_and_then_waits() -> None:
+    buckets = Buckets(per_second=2, burst=3)
+    assert [buckets.take("a", 10.0) for _ in range(5)] == [0, 0, 0, 0.5, 0.5]
+
+
+def test_whoever_waited_as_long_as_told_gets_one_more() -> None:
+    buckets = Buckets(per_second=2, burst=1)
+    assert buckets.take("a", 0.0) == 0
+    wait = buckets.take("a", 0.0)
+    assert buckets.take("a", wait) == 0
+    assert buckets.take("a", wait) == 0.5
+
+
+def test_whoever_pauses_for_long_has_no_more_than_the_burst() -> None:
+    buckets = Buckets(per_second=1000, burst=2)
+    buckets.take("a", 0.0)
+    assert [buckets.take("a", 1e6) == 0 for _ in range(3)] == [True, True, False]
+
+
+def test_one_caller_takes_nothing_from_another() -> None:
+    buckets = Buckets(per_second=1, burst=1)
+    assert buckets.take("a", 0.0) == 0
+    assert buckets.take("a", 0.0) == 1
+    assert buckets.take("b", 0.0) == 0
+
+
+def test_those_that_came_last_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(access, "_MOST_BUCKETS", 2)
+    buckets = Buckets(per_second=1, burst=1)
+    for caller in "abac":
+        buckets.take(caller, 0.0)
+    assert buckets.take("a", 0.0) == 1, "it came after b"
+    assert buckets.take("b", 0.0) == 0, "it was forgotten"
+
+
+@given(
+    per_second=st.floats(0.01, 1000),
+    burst=st.integers(1, 50),
+    pauses=st.lists(st.floats(0, 10), max_size=200),
+)
+def test_nobody_takes_more_than_the_burst_and_what_the_time_brings(
+    per_second: float, burst: int, pauses: list[float]
+) -> None:
+    buckets = Buckets(per_second, burst)
+    now, taken = 0.0, 0
+    for pause in pauses:
+        now += pause
+        wait = buckets.take("a", now)
+        taken += wait == 0
+        assert wait >= 0
+        assert taken <= burst + now * per_second + 1e-6
