@@ -208,9 +208,12 @@ def _store_numbers(connection: Connection, store_ids: Sequence[str]) -> Codes:
 
 
 def _known_numbers(connection: Connection, store_ids: Sequence[str]) -> dict[str, int]:
-    query = select(stores.c.store_id, stores.c.store)
-    rows = (row for part in _parts(store_ids) for row in connection.execute(query.where(stores.c.store_id.in_(part))))
-    return dict(map(tuple, rows))
+    numbers: dict[str, int] = {}
+    for part in _parts(store_ids):
+        # As text: to build the same query each time takes longer than to run it.
+        sql = f"SELECT store_id, store FROM stores WHERE store_id IN ({', '.join('?' * len(part))})"
+        numbers |= dict(map(tuple, connection.exec_driver_sql(sql, tuple(part))))
+    return numbers
 
 
 def _replace_hours(connection: Connection, numbers: Codes, hours: npt.NDArray[np.int64]) -> None:

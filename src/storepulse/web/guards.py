@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, MutableMapping
 from typing import Any, Final, TypeAlias
 
 import structlog
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import Headers
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from structlog.contextvars import bind_contextvars, clear_contextvars
@@ -51,6 +51,7 @@ HEADERS: Final = {
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
     "cache-control": "no-store",
 }
+_RAW_HEADERS: Final = [(name.encode(), value.encode()) for name, value in HEADERS.items()]
 
 
 class Guards:
@@ -161,11 +162,10 @@ class _Answer:
     async def __call__(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.status = message["status"]
-            headers = MutableHeaders(raw=message.setdefault("headers", []))
-            headers["x-request-id"] = self._request_id
-            for name, value in HEADERS.items():
-                headers.setdefault(name, value)
-            message["headers"] = headers.raw
+            own = [(name, value) for name, value in message.get("headers", ()) if name != b"x-request-id"]
+            names = {name for name, _ in own}
+            missing = [header for header in _RAW_HEADERS if header[0] not in names]
+            message["headers"] = [*own, (b"x-request-id", self._request_id.encode()), *missing]
         await self._send(message)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from functools import lru_cache
 from typing import Final
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
@@ -46,9 +47,14 @@ class Metrics:
 
     def request(self, method: str, route: str, status: int, seconds: float) -> None:
         """Count a request."""
+        counter, histogram = self._of(method, route, status)
+        counter.inc()
+        histogram.observe(seconds)
+
+    @lru_cache(maxsize=4096)  # noqa: B019  # there is one of these as long as the process lives
+    def _of(self, method: str, route: str, status: int) -> tuple[Counter, Histogram]:
         known = method if method in ("GET", "HEAD", "POST", "PUT", "DELETE", "OPTIONS") else "other"
-        self._requests.labels(known, route, str(status)).inc()
-        self._seconds.labels(known, route).observe(seconds)
+        return self._requests.labels(known, route, str(status)), self._seconds.labels(known, route)
 
     def commit(self, requests: int) -> None:
         """Count a commit of observations."""
