@@ -178,9 +178,7 @@ def bench_report(path: Path, polls: int) -> list[Comparison]:
         return [compared(f"trigger to CSV of {polls:,} polls, against in process", over_http, in_process, 1.3)]
 
 
-def compared(
-    name: str, ours: Callable[[int], object], yardstick: Callable[[int], object], target: float
-) -> Comparison:
+def compared(name: str, ours: Callable[[int], object], yardstick: Callable[[int], object], target: float) -> Comparison:
     ours(100), yardstick(100)
     pairs = [(seconds(lambda: ours(place)), seconds(lambda: yardstick(place))) for place in range(1, PAIRS + 1)]  # noqa: B023
     mine, other = zip(*pairs, strict=True)
