@@ -196,5 +196,5 @@ def test_durations_are_written_in_units_that_can_be_read_again() -> None:
 
 def test_two_sources_of_one_name_are_a_mistake() -> None:
     places = [{"place": "https://example.com/polls.csv?token=a"}, {"place": "https://example.com/polls.csv?token=b"}]
-    with pytest.raises(InputError, match="two sources are called 'https://example.com/polls.csv'"):
+    with pytest.raises(InputError, match=r"two sources are called 'https://example\.com/polls\.csv'"):
         watched(settings(sources=places))
