@@ -23,6 +23,8 @@ from tests.fixtures import tables
 from tests.fixtures.commands import start
 from tests.fixtures.services import Service, in_time, service
 
+pytestmark = pytest.mark.slow
+
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/docs"), ("GET", "/openapi.json")}
 ADMIN = {("GET", "/v1/audit")}
 INGEST = {

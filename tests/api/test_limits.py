@@ -29,6 +29,8 @@ from tests.fixtures.services import (
     status_of,
 )
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 LARGEST = 24 * MIB
 NDJSON = {"Content-Type": "application/x-ndjson"}

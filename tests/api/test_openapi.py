@@ -28,6 +28,8 @@ from storepulse.web.app import create_app
 from tests.api.conftest import load_small_fleet
 from tests.fixtures.services import Service, finished, service
 
+pytestmark = pytest.mark.slow
+
 CHECKS = [
     not_a_server_error,
     status_code_conformance,

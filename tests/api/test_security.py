@@ -24,6 +24,8 @@ from storepulse.web.guards import HEADERS
 from tests.fixtures import tables
 from tests.fixtures.services import Service, in_time, logged, said, service, status_of
 
+pytestmark = pytest.mark.slow
+
 ELSEWHERE = "https://evil.example"
 FRIEND = "https://dashboard.example"
 

@@ -35,6 +35,8 @@ from tests.fixtures.services import (
     status_of,
 )
 
+pytestmark = pytest.mark.slow
+
 NDJSON = {"Content-Type": "application/x-ndjson"}
 ROW = b'{"store_id": "1", "status": "active", "timestamp_utc": "2023-01-25T12:00:00Z"}\n'
 SOON = 10
