@@ -57,6 +57,13 @@ def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
+@pytest.fixture(scope="module")
+def client(wide: Service) -> Iterator[httpx.Client]:
+    """A client of a service of this file alone: odd rows that are good change a fleet."""
+    with wide.client() as made:
+        yield made
+
+
 def head(method: str, path: str, *lines: str) -> bytes:
     return "\r\n".join([f"{method} {path} HTTP/1.1", "Host: localhost", *lines, "", ""]).encode()
 
