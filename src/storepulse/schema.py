@@ -210,6 +210,11 @@ def instant_iso(us: int) -> str:
     return instant_text(us).replace(" UTC", "Z").replace(" ", "T")
 
 
+def iso_or_none(us: int | None) -> str | None:
+    """Write an instant that may not be there in ISO 8601."""
+    return None if us is None else instant_iso(us)
+
+
 def duration_us(value: str | timedelta) -> int:
     """Read a duration: ``90m``, ``1.5h``, ``2d``, or a timedelta.
 

@@ -13,7 +13,7 @@ import polars as pl
 from storepulse.kernel.availability import Availability
 from storepulse.kernel.policy import Policy
 from storepulse.kernel.windows import Windows
-from storepulse.schema import instant_text
+from storepulse.schema import instant_iso
 
 Figures: TypeAlias = dict[str, npt.NDArray[Any]]
 
@@ -51,7 +51,7 @@ class Report:
     def facts(self) -> dict[str, Any]:
         """Return what the report was made with, as plain values."""
         return {
-            "as_of": iso(self.as_of),
+            "as_of": instant_iso(self.as_of),
             "as_of_us": self.as_of,
             "policy": self.policy.facts(),
             "version": self.version,
@@ -97,11 +97,6 @@ class Report:
             ]
         )
         return table.with_columns(pl.col("availability", "coverage").fill_nan(None))
-
-
-def iso(us: int) -> str:
-    """Write an instant as ISO 8601 text: ``2023-01-25T18:13:22.479220Z``."""
-    return instant_text(us).replace(" UTC", "Z").replace(" ", "T")
 
 
 def _ratio(parts: npt.NDArray[np.int64], wholes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

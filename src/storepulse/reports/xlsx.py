@@ -12,8 +12,8 @@ import polars as pl
 
 from storepulse.errors import InputError
 from storepulse.reports.layouts import STORE_ID, Column, cells
-from storepulse.reports.report import Report, iso
-from storepulse.schema import SECOND_US
+from storepulse.reports.report import Report
+from storepulse.schema import SECOND_US, instant_iso
 
 _MOST_ROWS: Final = 1_048_576
 _MOST_COLUMNS: Final = 16_384
@@ -81,7 +81,10 @@ def _tables(report: Report, columns: Sequence[Column]) -> Iterator[list[Sequence
     yield [["policy"], *((name, "no limit" if fact is None else str(fact)) for name, fact in facts["policy"].items())]
     yield [
         ["window", "from", "to (not included)"],
-        *((name, *("of each store's own" if us is None else iso(us) for us in bounds)) for name, bounds in windows),
+        *(
+            (name, *("of each store's own" if us is None else instant_iso(us) for us in bounds))
+            for name, bounds in windows
+        ),
     ]
     yield [["column", "unit"], *((column.title, column.unit) for column in columns)]
 

@@ -101,10 +101,10 @@ class GroupCommit:
 
     def _gather(self) -> None:
         """Wait as long as more requests come in: a commit costs about the same for one as for many."""
-        waiting = -1
+        before = -1
         deadline = time.monotonic() + _LONGEST_GATHER_S
-        while (now_waiting := self._sent.qsize()) > waiting and time.monotonic() < deadline:
-            waiting = now_waiting
+        while (now := self._sent.qsize()) > before and time.monotonic() < deadline:
+            before = now
             time.sleep(_GATHER_S)
 
     def _waiting(self, rows: int) -> list[_Sent]:

@@ -20,7 +20,7 @@ from storepulse.errors import InputError, NotFoundError
 from storepulse.ingest import quarantine
 from storepulse.ingest.sources import Kind
 from storepulse.jobs import DEFECT
-from storepulse.schema import instant_iso
+from storepulse.schema import instant_iso, iso_or_none
 from storepulse.store import jobs as queue
 from storepulse.store import loads as load_table
 from storepulse.store.loads import Load
@@ -294,15 +294,20 @@ def _rows(content: bytes) -> list[Any]:
 
 def _outcome(made: Outcome) -> dict[str, Any]:
     """Describe what became of the rows of one request, in the shape of a `LoadOutcome`."""
+    reasons = [{"file": None, "line": line, "reason": reason} for line, reason in made.quarantine[:_REASONS]]
+    return _outcome_facts(made, len(made.quarantine), reasons)
+
+
+def _outcome_facts(made: Outcome | Load, quarantined: int, reasons: Sequence[object]) -> dict[str, Any]:
     return {
         "load": made.load,
         "rows_read": made.rows_read,
         "accepted": made.accepted,
         "repeated": made.repeated,
         "conflicting": made.conflicting,
-        "quarantined": len(made.quarantine),
-        "reasons": [{"file": None, "line": line, "reason": reason} for line, reason in made.quarantine[:_REASONS]],
-        "reasons_left_out": max(0, len(made.quarantine) - _REASONS),
+        "quarantined": quarantined,
+        "reasons": reasons,
+        "reasons_left_out": quarantined - len(reasons),
         "quarantine": f"/v1/loads/{made.load}/quarantine",
     }
 
@@ -311,17 +316,8 @@ def _outcome_of(serving: Service, load: int) -> LoadOutcome:
     with serving.store.reading() as connection:
         made = load_table.find_load(connection, load)
         rows = load_table.list_quarantine(connection, load, limit=_REASONS)
-    return LoadOutcome(
-        load=load,
-        rows_read=made.rows_read,
-        accepted=made.accepted,
-        repeated=made.repeated,
-        conflicting=made.conflicting,
-        quarantined=made.quarantined,
-        reasons=[Reason(file=row["file"], line=row["line"], reason=row["reason"]) for row in rows],
-        reasons_left_out=made.quarantined - len(rows),
-        quarantine=f"/v1/loads/{load}/quarantine",
-    )
+    reasons = [Reason(file=row["file"], line=row["line"], reason=row["reason"]) for row in rows]
+    return LoadOutcome(**_outcome_facts(made, made.quarantined, reasons))
 
 
 @router.get(
@@ -343,17 +339,13 @@ def _job_facts(serving: Service, job: queue.Job) -> dict[str, Any]:
         "kind": job.kind,
         "state": job.state,
         "created_at": instant_iso(job.created_at),
-        "started_at": _iso(job.started_at),
-        "finished_at": _iso(job.finished_at),
+        "started_at": iso_or_none(job.started_at),
+        "finished_at": iso_or_none(job.finished_at),
         "progress": Progress(done=job.done, total=job.total),
         "reason": job.reason,
         "load": job.load,
         "outcome": None if job.load is None else _outcome_of(serving, job.load),
     }
-
-
-def _iso(us: int | None) -> str | None:
-    return None if us is None else instant_iso(us)
 
 
 LoadNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
@@ -382,8 +374,8 @@ def show_load(serving: Serving, caller: Calling, load: LoadNumber) -> LoadModel:
 def _load_model(made: Load) -> LoadModel:
     facts = made.facts() | {
         "started_at": instant_iso(made.started_at),
-        "first_observed_at": _iso(made.first_observed_at),
-        "last_observed_at": _iso(made.last_observed_at),
+        "first_observed_at": iso_or_none(made.first_observed_at),
+        "last_observed_at": iso_or_none(made.last_observed_at),
         "files": [LoadFileModel(file=place, **asdict(file)) for place, file in enumerate(made.files)],
     }
     return LoadModel(**facts)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Path, Query, Request, Response
 
 from storepulse.errors import ConflictError, InputError, NotFoundError
 from storepulse.reports import MEDIA_TYPES, ReportOptions
-from storepulse.schema import instant_iso
+from storepulse.schema import instant_iso, iso_or_none
 from storepulse.store import audit
 from storepulse.store import reports as report_table
 from storepulse.store.reports import Requested
@@ -100,19 +100,15 @@ def state_of(found: Requested) -> ReportState:
         id=found.report,
         state=found.state,
         created_at=instant_iso(found.created_at),
-        started_at=_iso(job.started_at),
-        finished_at=_iso(job.finished_at),
+        started_at=iso_or_none(job.started_at),
+        finished_at=iso_or_none(job.finished_at),
         progress=Progress(done=job.done, total=job.total),
-        as_of=_iso(as_of),
+        as_of=iso_or_none(as_of),
         loads_seen=job.loads_seen,
         options=job.request,
         reason=job.reason,
         result=f"{here}/result" if found.state == "complete" else None,
     )
-
-
-def _iso(us: int | None) -> str | None:
-    return None if us is None else instant_iso(us)
 
 
 @router.get("", response_model=ReportList)

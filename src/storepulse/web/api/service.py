@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 
 from storepulse.errors import NotFoundError, StoreError, StoreUnavailableError
 from storepulse.ingest import places
-from storepulse.schema import instant_iso
+from storepulse.schema import instant_iso, iso_or_none
 from storepulse.store import audit
 from storepulse.store import sources as source_table
 from storepulse.store.sources import SourceState
@@ -73,18 +73,14 @@ def _source(name: str, place: str, every_us: int, state: SourceState) -> SourceM
         place=places.described(place),
         every_us=every_us,
         state=how,
-        checked_at=_iso(state.checked_at),
-        succeeded_at=_iso(state.succeeded_at),
-        brought_at=_iso(state.brought_at),
+        checked_at=iso_or_none(state.checked_at),
+        succeeded_at=iso_or_none(state.succeeded_at),
+        brought_at=iso_or_none(state.brought_at),
         files_read=state.files_read,
         failures=state.failures,
-        retry_at=_iso(state.retry_at),
+        retry_at=iso_or_none(state.retry_at),
         error=state.error,
     )
-
-
-def _iso(us: int | None) -> str | None:
-    return None if us is None else instant_iso(us)
 
 
 @router.get("/v1/audit", response_model=AuditList)
