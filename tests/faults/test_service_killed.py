@@ -31,6 +31,7 @@ KILLS = 10
 REPORTS = 30
 INGESTS = 30
 TAKEN_OVER_S = 15.0
+PATIENCE_S = 120.0
 #: Every answer that means "try again".
 AGAIN = (429, 503)
 
@@ -43,6 +44,7 @@ class Site:
     running: Service
     logs: list[Path] = field(default_factory=list)
     gone: bool = False
+    kills_ended_at: float | None = None
 
     def restart(self) -> None:
         """Start it again."""
@@ -50,9 +52,12 @@ class Site:
         self.logs.append(self.running.log)
 
     def ask(self, client: httpx.Client, verb: str, path: str, **more: Any) -> httpx.Response:
-        """Ask until there is an answer, as a client does that must not lose anything."""
-        deadline = time.monotonic() + 120
-        while time.monotonic() < deadline and not self.gone:
+        """Ask until there is an answer, as a client does that must not lose anything.
+
+        How often the service is there while it is being killed depends on how fast this machine starts processes:
+        patience is counted from the last kill on.
+        """
+        while not self.gone and (self.kills_ended_at is None or time.monotonic() < self.kills_ended_at + PATIENCE_S):
             try:
                 answer = client.request(verb, self.running.url + path, **more)
             except httpx.TransportError:

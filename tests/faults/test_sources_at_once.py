@@ -24,7 +24,7 @@ pytestmark = pytest.mark.slow
 
 FILES = 12
 ROWS = 200
-PATIENCE_S = 60.0
+PATIENCE_S = 180.0
 
 
 def polls(name: str, *, later: int = 0) -> bytes:
@@ -73,7 +73,7 @@ def loaded(store: Path) -> list[tuple[str, str]]:
 
 def kill_workers(services: list[Service], ends: threading.Event) -> int:
     chance, kills = random.Random(3), 0
-    while not ends.wait(chance.uniform(0.5, 1.5)):
+    while not ends.wait(chance.uniform(1, 4)):
         workers = chance.choice(services).workers()
         if workers:
             chance.choice(workers).kill()
