@@ -133,12 +133,11 @@ class Worker:
             ticker.start()
         while not self._stopping.is_set():
             try:
-                worked = self.work_once()
+                pause = 0.0 if self.work_once() else _LOOK_S
             except StoreUnavailableError as error:
                 log.warning("the store cannot be used", error=str(error))
-                worked = False
-            if not worked:
-                self._stopping.wait(_LOOK_S)
+                pause = _TICK_S
+            self._stopping.wait(pause)
 
     def stop(self) -> None:
         """Take no new job; the one that is being done goes on."""
@@ -278,9 +277,9 @@ class Worker:
             progress=lambda _name, done, total: heart.progress(done, total),
         )
         with self._store.writing() as connection:
+            made = load_table.write(connection, loaded)
             now = self._terms.now()
             queue.hold(connection, held, now=now)
-            made = load_table.write(connection, loaded)
             details = {"job": held.job, "rows": made.rows_read, "files": [file.name for file in made.files]}
             audit.record(connection, at=now, actor=actor, action="load", subject=str(made.load), details=details)
             also(connection, made, now)

@@ -65,7 +65,7 @@ def serve(settings: Settings) -> None:
         workers.start()
         try:
             host, port = taken.getsockname()[:2]
-            log.info("serving", url=_url(host, port), store=str(store.path), workers=settings.workers, keys=needs_key)
+            log.info("serving", url=_url(host, port), store=store.described, workers=settings.workers, keys=needs_key)
             server.run(create_app(settings, needs_key=needs_key), taken, stop)
         finally:
             workers.stop()

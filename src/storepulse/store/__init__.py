@@ -1,6 +1,6 @@
 """The store: observations, business hours, time zones, and the record of what was loaded.
 
-``connect(url)`` opens one. What differs between database engines has one file an engine.
+``connect(url)`` opens one. What differs between database engines has one file an engine, in `storepulse.store.engines`.
 """
 
 from __future__ import annotations
@@ -8,26 +8,23 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
-from functools import cached_property
-from importlib import resources
-from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
 
-from storepulse.errors import NotFoundError, SchemaVersionError, StoreError
+from storepulse.errors import InputError, NotFoundError, StoreError
 from storepulse.kernel.observations import sort_each
-from storepulse.schema import DEFAULT_TIMEZONE, Codes, Observations, WeeklyHours
-from storepulse.store import sqlite
+from storepulse.schema import DEFAULT_TIMEZONE, Codes, Observations, WeeklyHours, instant_text
+from storepulse.store import engines
+from storepulse.store.engines import Engine, Grouped, Reader
 
 if TYPE_CHECKING:
-    from sqlalchemy import Connection, Engine
+    from sqlalchemy import Connection
 
     from storepulse.store.loads import Load, Loaded
 
 _LARGEST: Final = np.iinfo(np.int32).max
-_OBSERVATIONS_SQL: Final = resources.files(__name__).joinpath("observations.sql").read_text(encoding="utf-8")
 
 
 def connect(url: str, *, keep_open: bool = False) -> Store:
@@ -38,18 +35,22 @@ def connect(url: str, *, keep_open: bool = False) -> Store:
     Raises
     ------
     InputError
-        The URL is not of a database that storepulse can use.
+        The URL is not of a database that storepulse can use, or its driver is not installed.
     """
-    return Store(sqlite.path_of(url), keep_open=keep_open)
+    return Store(engines.engine_of(url, keep_open=keep_open))
 
 
 class Store:
-    """The embedded store in one SQLite file."""
+    """A store in a database."""
 
-    def __init__(self, path: Path, *, keep_open: bool = False) -> None:
-        self.path = path
-        self._keep_open = keep_open
+    def __init__(self, engine: Engine) -> None:
+        self.engine = engine
         self._migrated = False
+
+    @property
+    def described(self) -> str:
+        """What people call it: its file or URL, without a password."""
+        return self.engine.described
 
     @contextmanager
     def snapshot(self, store_ids: Sequence[str] | None = None) -> Iterator[Snapshot]:
@@ -58,17 +59,19 @@ class Store:
         Raises
         ------
         NotFoundError
-            There is no such store, or no file.
+            There is no such store, or no database.
         SchemaVersionError
-            The file is of a newer version.
+            The store is of a newer version.
         """
-        self._check_there()
-        with sqlite.snapshot(self.path) as reader:
-            if not reader.rows("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"):
-                raise StoreError(f"{self.path} is a database, but no store of storepulse")
-            [(version,)] = reader.rows("SELECT version_num FROM alembic_version")
-            _check_version(version)
-            yield Snapshot(reader, store_ids)
+        self.engine.check_there()
+        with self.engine.snapshot() as reader:
+            outdated = self._check(reader.rows("SELECT version_num FROM alembic_version"))
+            if not outdated:
+                yield Snapshot(reader, store_ids)
+                return
+        self.migrate()
+        with self.snapshot(store_ids) as fleet:
+            yield fleet
 
     def write(self, loaded: Loaded) -> Load:
         """Write a load, all of it or nothing; return its record. Makes the store if it is not there."""
@@ -84,44 +87,53 @@ class Store:
         Raises
         ------
         StoreUnavailableError
-            Another writer kept the store for over a minute, or the disk is full.
+            Another writer kept the store for over a minute, the disk is full, or the server does not answer.
         SchemaVersionError
-            The file is of a newer version.
+            The store is of a newer version.
         """
         if not self._migrated:
             self.migrate()
-        with sqlite.writing(self._engine) as connection:
-            _check_version(_version(connection))
+        with self.engine.writing() as connection:
+            self._check(connection.exec_driver_sql("SELECT version_num FROM alembic_version").all())
             yield connection
 
-    def migrate(self) -> None:
-        """Make the store if it is not there, and bring its tables to this program's version."""
-        from storepulse.store import migrations
+    def migrate(self) -> bool:
+        """Make the store if it is not there, and bring its tables to this program's version; say whether it was done.
 
-        with sqlite.writing(self._engine) as connection:
-            migrations.upgrade(connection)
+        However many processes do it at the same time, one does.
+        """
+        from storepulse.store import migrations, properties
+
+        with self.engine.migrating() as connection:
+            changed = migrations.upgrade(connection)
+            source = properties.get(connection, "copying_from")
+        if source is not None:
+            raise StoreError(
+                f"{self.described} is a copy of {source} that has not ended; `storepulse copy` again goes on with it"
+            )
         self._migrated = True
+        return changed
 
     def look_over(self, seconds: float) -> bool:
-        """Look for damage, for some seconds at most; return whether all of it was looked at.
+        """Look for damage, for some seconds at most; return whether all was looked at that can be.
 
         Raises
         ------
         StoreError
             It is damaged.
         """
-        return sqlite.look_over(self.path, seconds)
+        return self.engine.look_over(seconds)
 
     def close(self) -> None:
         """Close the connections that were kept open."""
-        self._engine.dispose()
+        self.engine.close()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
         """Open a transaction for the small things: lists of stores, loads and quarantined rows."""
-        self._check_there()
-        with sqlite.driver_errors(self.path), self._engine.connect() as connection:
-            outdated = _check_version(_version(connection))
+        self.engine.check_there()
+        with self.engine.reading() as connection:
+            outdated = self._check(connection.exec_driver_sql("SELECT version_num FROM alembic_version").all())
             if not outdated:
                 yield connection
                 return
@@ -129,32 +141,19 @@ class Store:
         with self.reading() as connection:
             yield connection
 
-    @cached_property
-    def _engine(self) -> Engine:
-        return sqlite.engine(self.path, keep_open=self._keep_open)
+    def _check(self, versions: Sequence[Sequence[str]]) -> bool:
+        """Refuse a store of a newer version; say whether it is of an older one."""
+        from storepulse.store import migrations
 
-    def _check_there(self) -> None:
-        if not self.path.exists():
-            raise NotFoundError("store", str(self.path), "`storepulse load` makes one, --db names another")
-
-
-def _version(connection: Connection) -> str:
-    return str(connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one())
-
-
-def _check_version(found: str) -> bool:
-    """Refuse a store of a newer version; say whether it is of an older one."""
-    from storepulse.store.migrations import SCHEMA_VERSION
-
-    if found > SCHEMA_VERSION:
-        raise SchemaVersionError(found, SCHEMA_VERSION)
-    return found < SCHEMA_VERSION
+        if not versions:  # its tables are just being made
+            raise NotFoundError("store", self.described, "`storepulse load` makes one, --db names another")
+        return migrations.check(versions[0][0])
 
 
 class Snapshot:
     """A fleet as a store has it at one moment (see `storepulse.schema.Fleet`)."""
 
-    def __init__(self, reader: sqlite.Reader, store_ids: Sequence[str] | None) -> None:
+    def __init__(self, reader: Reader, store_ids: Sequence[str] | None) -> None:
         self._reader = reader
         stores = self._all_stores() if store_ids is None else self._named_stores(store_ids)
         self.store_ids = [store_id for _, store_id in stores]
@@ -170,16 +169,23 @@ class Snapshot:
 
     def latest_load(self) -> int:
         """Return the number of the last load that this snapshot holds; 0 before the first."""
-        latest: list[tuple[int]] = self._reader.rows("SELECT coalesce(max(load), 0) FROM loads")
+        latest: list[tuple[int]] = self._reader.rows("SELECT coalesce(max(loads.load), 0) FROM loads")
         return latest[0][0]
 
     def observations(self, start: int, end: int, as_of: int) -> Observations:
-        """Return what a timeline over ``[start, end)`` needs, nothing of it after ``as_of``."""
-        found = self._grouped(_OBSERVATIONS_SQL, start=start, end=end, as_of=as_of)
+        """Return what a timeline over ``[start, end)`` needs, nothing of it after ``as_of``.
+
+        Raises
+        ------
+        InputError
+            Observations of that time were pruned.
+        """
+        self._check_kept(start, min(end, as_of))
+        found = self._grouped("observations", start=start, end=end, as_of=as_of)
         counts = np.zeros(len(self.store_ids), dtype=np.int64)
         counts[self._positions(found.stores)] = found.counts
         offsets = np.concatenate([[0], np.cumsum(counts)])
-        sort_each(offsets, found.values)  # they are in order, but SQLite does not promise it
+        sort_each(offsets, found.values)  # they are in order, but no engine promises it
         return Observations(offsets, found.values >> 1, (found.values & 1).astype(np.uint8))
 
     def _all_stores(self) -> list[tuple[int, str]]:
@@ -198,10 +204,7 @@ class Snapshot:
         return sorted(stores)
 
     def _hours(self) -> WeeklyHours:
-        found = self._grouped(
-            "SELECT store, group_concat(day || ',' || start_local_us || ',' || end_local_us)"
-            " FROM business_hours WHERE store BETWEEN :first AND :last GROUP BY store"
-        )
+        found = self._grouped("business_hours")
         days, starts, ends = found.values.reshape(-1, 3).T
         zones = [
             row
@@ -217,15 +220,21 @@ class Snapshot:
         rows_of = np.repeat(self._positions(found.stores), found.counts // 3)
         return WeeklyHours(rows_of, days, starts, ends, zone_of, tuple(names))
 
-    def _grouped(self, sql: str, **parameters: int) -> sqlite.Grouped:
+    def _check_kept(self, start: int, end: int) -> None:
+        pruned: list[tuple[str]] = self._reader.rows("SELECT value FROM properties WHERE name = 'pruned_before'")
+        if pruned and start < end and start < int(pruned[0][0]):
+            raise InputError(
+                f"observations before {instant_text(int(pruned[0][0]))} were pruned, all but the last one of each "
+                f"store; this begins at {instant_text(start)}, valid are windows that begin later"
+            )
+
+    def _grouped(self, name: str, **parameters: int) -> Grouped:
         """Run a query for each range of stores, and put the results together."""
-        parts = [self._reader.grouped(sql, first=first, last=last, **parameters) for first, last in self._ranges]
+        parts = [self._reader.grouped(name, first=first, last=last, **parameters) for first, last in self._ranges]
         if not parts:
             nothing = np.empty(0, dtype=np.int64)
-            return sqlite.Grouped(nothing.astype(np.int32), nothing, nothing)
-        return sqlite.Grouped(
-            *(np.concatenate(column) for column in zip(*(astuple(part) for part in parts), strict=True))
-        )
+            return Grouped(nothing.astype(np.int32), nothing, nothing)
+        return Grouped(*(np.concatenate(column) for column in zip(*(astuple(part) for part in parts), strict=True)))
 
     def _positions(self, numbers: npt.ArrayLike) -> Codes:
         """Turn the numbers that the store gives its stores into positions in ``store_ids``."""

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, or_, select, update
 
 from storepulse.errors import LeaseLostError, QueueFullError
-from storepulse.schema import MINUTE_US, SECOND_US
+from storepulse.schema import MILLISECOND_US, MINUTE_US, SECOND_US
 from storepulse.store.tables import jobs, uploads
 
 Kind = Literal["report", "load", "source"]
@@ -82,8 +82,12 @@ def submit(
     limit: int | None = None,
     share: str | None = None,
     state: State = "queued",
+    size: int = 0,
 ) -> str:
     """Put a job into the queue and return its name.
+
+    Jobs take turns as they come, but a large one lets those go first that come a little later and are smaller: a
+    millisecond for each store of its ``size``, a minute at most, so that none waits for ever.
 
     Raises
     ------
@@ -102,6 +106,7 @@ def submit(
             state=state,
             created_at=now,
             due_at=now,
+            turn_at=now + min(size * MILLISECOND_US, MINUTE_US),
             attempts=0,
             fence=0,
             done=0,
@@ -132,7 +137,7 @@ def received(connection: Connection, job: str, request: Mapping[str, Any], *, no
     LeaseLostError
         It was cancelled, or has expired.
     """
-    values = {"state": "queued", "request": canonical(request), "due_at": now}
+    values = {"state": "queued", "request": canonical(request), "due_at": now, "turn_at": now}
     waits = (jobs.c.job == job, jobs.c.state == "receiving")
     if not connection.execute(update(jobs).where(*waits).values(values)).rowcount:
         raise LeaseLostError("the upload took so long that it was given up; send it again")
@@ -158,14 +163,14 @@ def late(connection: Connection, kinds: Collection[Kind], now: int) -> dict[str,
 def claim(
     connection: Connection, worker: str, kinds: Collection[Kind], *, now: int, dead: Collection[str] | None = None
 ) -> Claim | None:
-    """Take the job that has waited longest, or one whose worker is dead.
+    """Take the job whose turn it is, or one whose worker is dead; none that somebody else is taking just now.
 
     ``dead``: the jobs that may be taken over if their lease is still over; unless given, all of them.
     """
     abandoned = _late(kinds, now) if dead is None else and_(_late(kinds, now), jobs.c.job.in_(dead))
     _give_up(connection, abandoned, now)
-    query = select(jobs).where(or_(_queued(kinds, now), abandoned)).order_by(jobs.c.due_at, jobs.c.job).limit(1)
-    row = connection.execute(query).mappings().first()
+    query = select(jobs).where(or_(_queued(kinds, now), abandoned)).order_by(jobs.c.turn_at, jobs.c.job).limit(1)
+    row = connection.execute(query.with_for_update(skip_locked=True)).mappings().first()
     if row is None:
         return None
     made = Claim(row["job"], row["kind"], json.loads(row["request"]), row["attempts"] + 1, row["fence"] + 1)
@@ -187,10 +192,13 @@ def claim(
 
 def _give_up(connection: Connection, abandoned: ColumnElement[bool], now: int) -> None:
     """End the jobs whose workers have died too often."""
-    hopeless = (abandoned, jobs.c.attempts >= MAX_ATTEMPTS)
-    connection.execute(delete(uploads).where(uploads.c.job.in_(select(jobs.c.job).where(*hopeless))))
-    reason = f"given up: the process that worked on it died {MAX_ATTEMPTS} times"
-    connection.execute(update(jobs).where(*hopeless).values(state="failed", finished_at=now, reason=reason))
+    hopeless = select(jobs.c.job).where(abandoned, jobs.c.attempts >= MAX_ATTEMPTS).with_for_update(skip_locked=True)
+    names = connection.execute(hopeless).scalars().all()
+    if names:
+        connection.execute(delete(uploads).where(uploads.c.job.in_(names)))
+        reason = f"given up: the process that worked on it died {MAX_ATTEMPTS} times"
+        ended = {"state": "failed", "finished_at": now, "reason": reason}
+        connection.execute(update(jobs).where(jobs.c.job.in_(names)).values(ended))
 
 
 def _queued(kinds: Collection[Kind], now: int) -> ColumnElement[bool]:
@@ -213,7 +221,9 @@ def beat(connection: Connection, held: Claim, *, now: int, done: int, total: int
 
 
 def hold(connection: Connection, held: Claim, *, now: int) -> None:
-    """Make sure, at the beginning of a transaction that writes, that the job is still this worker's.
+    """Make sure, in a transaction that writes, that the job is still this worker's, and will be until its end.
+
+    Nobody else can change the job until then, not even its heartbeat: as late as possible.
 
     Raises
     ------

@@ -13,7 +13,8 @@ from sqlalchemy import Connection, ScalarSelect, Select, Table, and_, delete, fu
 from storepulse.errors import NotFoundError
 from storepulse.kernel.observations import distinct
 from storepulse.schema import ACTIVE, INACTIVE, Codes, Instants, Statuses
-from storepulse.store import sqlite
+from storepulse.store import engines, locks
+from storepulse.store.engines import Engine
 from storepulse.store.tables import (
     business_hours,
     load_files,
@@ -103,16 +104,17 @@ class Load:
 
 def write(connection: Connection, loaded: Loaded) -> Load:
     """Write all that a load brings, and its record."""
+    engine = _begin(connection, loaded)
     numbers = _store_numbers(connection, loaded.store_ids)
     order = np.argsort(numbers)  # in the order of their numbers the rows of stores lie as the table has them
     places = np.empty(len(order), dtype=np.int32)
     places[order] = np.arange(len(order))
     found = distinct(places[loaded.stores], loaded.times, loaded.statuses, len(order))
     polls = found.observations
-    added, replaced = sqlite.insert_observations(
+    added, replaced = engine.insert_observations(
         connection, np.repeat(numbers[order], np.diff(polls.offsets)), polls.times, polls.statuses
     )
-    _replace_hours(connection, numbers, loaded.hours)
+    _replace_hours(engine, connection, numbers, loaded.hours)
     _replace_timezones(connection, numbers, loaded.timezones)
     known_already = len(polls.times) - added - replaced
     return _record(
@@ -131,9 +133,12 @@ def write_each(
     ``requests``: the request of each observation, ascending. Returns the record, and how many observations of each
     request were repeated and conflicting. Made for some hundred observations.
     """
+    engine = _begin(connection, loaded)
     numbers = _store_numbers(connection, loaded.store_ids)
     keys = list(zip(numbers[loaded.stores].tolist(), loaded.times.tolist(), strict=True))
-    status_of = _known_statuses(connection, keys)
+    status_of: dict[tuple[int, int], int] = {}
+    for part in _parts(keys):
+        status_of |= engine.known_statuses(connection, part)
     before = dict(status_of)
     # What each request says of each instant of a store: how many rows, and how many of them are inactive.
     said: dict[tuple[int, tuple[int, int]], list[int]] = {}
@@ -151,25 +156,17 @@ def write_each(
         status_of[key] = status
     changed = sorted((*key, status) for key, status in status_of.items() if before.get(key) != status)
     stores, times, statuses = np.array(changed, dtype=np.int64).reshape(-1, 3).T
-    sqlite.insert_observations(connection, stores.astype(np.int32), times, statuses.astype(np.uint8))
+    engine.insert_observations(connection, stores.astype(np.int32), times, statuses.astype(np.uint8))
     record = _record(connection, loaded, repeated=int(repeated.sum()), conflicting=int(conflicting.sum()))
     return record, repeated, conflicting
 
 
-def _known_statuses(connection: Connection, keys: Sequence[tuple[int, int]]) -> dict[tuple[int, int], int]:
-    """Return the statuses of those of the observations that are there, by store and instant."""
-    found = {}
-    for part in _parts(keys):
-        rows = ", ".join(["(?, ?)"] * len(part))
-        # A list of pairs after IN would make SQLite read the whole table.
-        sql = (
-            f"WITH wanted(store, observed_at) AS (VALUES {rows}) "
-            "SELECT o.store, o.observed_at, o.status FROM wanted AS w CROSS JOIN observations AS o "
-            "ON o.store = w.store AND o.observed_at = w.observed_at"
-        )
-        parameters = tuple(value for key in part for value in key)
-        found.update({(store, at): status for store, at, status in connection.exec_driver_sql(sql, parameters)})
-    return found
+def _begin(connection: Connection, loaded: Loaded) -> Engine:
+    """Wait for the loads that are being written, and make room for this one."""
+    locks.take(connection, "loads")
+    engine = engines.of(connection)
+    engine.prepare(connection, loaded.times)
+    return engine
 
 
 def _record(connection: Connection, loaded: Loaded, *, repeated: int, conflicting: int) -> Load:
@@ -202,25 +199,29 @@ def _store_numbers(connection: Connection, store_ids: Sequence[str]) -> Codes:
     """Return the number of each store, giving new stores the next ones in order of id."""
     numbers = _known_numbers(connection, store_ids)
     if new := sorted(set(store_ids) - numbers.keys()):
-        connection.execute(insert(stores), [{"store_id": store_id} for store_id in new])
-        numbers |= _known_numbers(connection, new)
+        last = connection.execute(select(func.coalesce(func.max(stores.c.store), 0))).scalar_one()
+        added = {store_id: number for number, store_id in enumerate(new, last + 1)}
+        rows = [{"store": number, "store_id": store_id} for store_id, number in added.items()]
+        connection.execute(insert(stores), rows)
+        numbers |= added
     return np.array([numbers[store_id] for store_id in store_ids], dtype=np.int32)
 
 
 def _known_numbers(connection: Connection, store_ids: Sequence[str]) -> dict[str, int]:
     numbers: dict[str, int] = {}
+    mark = engines.of(connection).mark
     for part in _parts(store_ids):
         # As text: to build the same query each time takes longer than to run it.
-        sql = f"SELECT store_id, store FROM stores WHERE store_id IN ({', '.join('?' * len(part))})"
+        sql = f"SELECT store_id, store FROM stores WHERE store_id IN ({', '.join([mark] * len(part))})"
         numbers |= dict(map(tuple, connection.exec_driver_sql(sql, tuple(part))))
     return numbers
 
 
-def _replace_hours(connection: Connection, numbers: Codes, hours: npt.NDArray[np.int64]) -> None:
+def _replace_hours(engine: Engine, connection: Connection, numbers: Codes, hours: npt.NDArray[np.int64]) -> None:
     rows = np.column_stack([numbers[hours[:, 0]], hours[:, 1:]])
     rows = rows[np.argsort(rows[:, 0], kind="stable")]
     _delete(connection, business_hours, np.unique(rows[:, 0]).tolist())
-    sqlite.insert(connection, business_hours.name, rows)
+    engine.insert_rows(connection, business_hours.name, rows)
 
 
 def _replace_timezones(connection: Connection, numbers: Codes, names: Mapping[int, str]) -> None:

@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-from sqlalchemy import Connection, RowMapping, and_, delete, func, insert, or_, select, update
+from sqlalchemy import Column, Connection, RowMapping, and_, delete, func, insert, or_, select, update
 
 from storepulse.errors import ConflictError, NotFoundError
 from storepulse.store import jobs as queue
+from storepulse.store import locks, uploads
 from storepulse.store.jobs import Job, State
-from storepulse.store.tables import jobs, loads, report_results, reports, uploads
+from storepulse.store.tables import jobs, loads, reports, results, stores
+from storepulse.store.tables import uploads as upload_table
 
+_PARAMETERS: Final = 500
 _HINT: Final = "reports are kept for some weeks; trigger a new one"
 
 
@@ -61,6 +64,7 @@ def request(
     ConflictError
         The idempotency key was used for another request.
     """
+    locks.take(connection, "queue")
     if idempotency_key is not None:
         before = _by_idempotency_key(connection, requested_by, idempotency_key)
         if before is not None:
@@ -70,7 +74,7 @@ def request(
     latest_load = connection.execute(select(func.coalesce(func.max(loads.c.load), 0))).scalar_one()
     share = hashlib.sha256(f"{queue.canonical(options)} {made_with} {latest_load}".encode()).hexdigest()
     job = queue.active(connection, share) or queue.submit(
-        connection, "report", options, now=now, limit=limit, share=share
+        connection, "report", options, now=now, limit=limit, share=share, size=_size(connection, options)
     )
     report = queue.new_id()
     connection.execute(
@@ -79,6 +83,14 @@ def request(
         )
     )
     return find(connection, report)
+
+
+def _size(connection: Connection, options: Mapping[str, Any]) -> int:
+    """Return of how many stores a report is."""
+    if (chosen := options.get("stores")) is not None:
+        return len(chosen)
+    known: int = connection.execute(select(func.coalesce(func.max(stores.c.store), 0))).scalar_one()
+    return known
 
 
 def _by_idempotency_key(connection: Connection, requested_by: str, key: str) -> Requested | None:
@@ -142,6 +154,7 @@ def cancel(connection: Connection, report: str, *, now: int) -> Requested:
     ConflictError
         It has ended already.
     """
+    locks.take(connection, "queue")
     found = find(connection, report)
     if found.state == "cancelled":
         return found
@@ -156,15 +169,14 @@ def cancel(connection: Connection, report: str, *, now: int) -> Requested:
 
 def keep(connection: Connection, job: str, content: bytes) -> None:
     """Keep the result of a job, in the transaction that ends it."""
-    connection.execute(insert(report_results).values(job=job, content=content))
+    parts = [content[start : start + uploads.PART] for start in range(0, len(content), uploads.PART)]
+    connection.execute(insert(results), [{"job": job, "part": at, "content": part} for at, part in enumerate(parts)])
 
 
 def result(connection: Connection, job: str) -> bytes:
     """Return the result of a job that is complete."""
-    content: bytes = connection.execute(
-        select(report_results.c.content).where(report_results.c.job == job)
-    ).scalar_one()
-    return content
+    query = select(results.c.content).where(results.c.job == job).order_by(results.c.part)
+    return b"".join(connection.execute(query).scalars())
 
 
 def expire(connection: Connection, *, before: int, broken_off_before: int) -> int:
@@ -174,12 +186,18 @@ def expire(connection: Connection, *, before: int, broken_off_before: int) -> in
     reports were forgotten.
     """
     ended = jobs.c.finished_at.is_not(None)
+    # The names are read first: MySQL changes no table that the same statement reads.
     old = select(reports.c.report).join(jobs, reports.c.job == jobs.c.job).where(reports.c.created_at < before, ended)
-    forgotten = connection.execute(delete(reports).where(reports.c.report.in_(old))).rowcount
+    forgotten = _forget(connection, reports.c.report, connection.execute(old).scalars().all())
     nobody_waits = ~select(reports.c.report).where(reports.c.job == jobs.c.job).exists()
-    left_over = select(jobs.c.job).where(ended, jobs.c.finished_at < before, nobody_waits)
-    broken_off = select(jobs.c.job).where(jobs.c.state == "receiving", jobs.c.created_at < broken_off_before)
-    for table in (report_results, uploads):
-        connection.execute(delete(table).where(table.c.job.in_(left_over) | table.c.job.in_(broken_off)))
-    connection.execute(delete(jobs).where(jobs.c.job.in_(left_over) | jobs.c.job.in_(broken_off)))
+    left_over = and_(ended, jobs.c.finished_at < before, nobody_waits)
+    broken_off = and_(jobs.c.state == "receiving", jobs.c.created_at < broken_off_before)
+    gone = connection.execute(select(jobs.c.job).where(or_(left_over, broken_off))).scalars().all()
+    for column in (results.c.job, upload_table.c.job, jobs.c.job):
+        _forget(connection, column, gone)
     return forgotten
+
+
+def _forget(connection: Connection, column: Column[Any], names: Sequence[str]) -> int:
+    parts = (names[start : start + _PARAMETERS] for start in range(0, len(names), _PARAMETERS))
+    return sum(connection.execute(delete(column.table).where(column.in_(part))).rowcount for part in parts)

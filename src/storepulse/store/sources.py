@@ -87,6 +87,7 @@ def tick(connection: Connection, schedule: str, due_at: int) -> bool:
 
 def forget_ticks(connection: Connection, *, before: int) -> None:
     """Forget times that nobody will come for again; the last one of a schedule may go on until its next."""
-    later = ticks.alias()
-    last = select(func.max(later.c.due_at)).where(later.c.schedule == ticks.c.schedule).scalar_subquery()
-    connection.execute(delete(ticks).where(ticks.c.due_at < before, ticks.c.due_at < last))
+    last = connection.execute(select(ticks.c.schedule, func.max(ticks.c.due_at)).group_by(ticks.c.schedule)).all()
+    for schedule, due_at in last:
+        old = (ticks.c.schedule == schedule, ticks.c.due_at < before, ticks.c.due_at < due_at)
+        connection.execute(delete(ticks).where(*old))

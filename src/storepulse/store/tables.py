@@ -12,16 +12,14 @@ from sqlalchemy import (
     ForeignKey,
     Index,
     Integer,
-    LargeBinary,
     MetaData,
     SmallInteger,
-    String,
     Table,
-    Text,
     UniqueConstraint,
 )
 
 from storepulse.schema import STORE_ID_MAX_LENGTH
+from storepulse.store.types import LONG_BYTES, LONG_TEXT, PARTITIONS, text
 
 metadata = MetaData(
     naming_convention={
@@ -35,8 +33,8 @@ metadata = MetaData(
 stores = Table(
     "stores",
     metadata,
-    Column("store", Integer, primary_key=True),
-    Column("store_id", String(STORE_ID_MAX_LENGTH), nullable=False, unique=True),
+    Column("store", Integer, primary_key=True, autoincrement=False),
+    Column("store_id", text(STORE_ID_MAX_LENGTH), nullable=False, unique=True),
 )
 
 # By store, then time: all of a store's polls lie together, so that its last one before a window, however
@@ -48,7 +46,10 @@ observations = Table(
     Column("observed_at", BigInteger, primary_key=True, autoincrement=False),
     Column("status", SmallInteger, nullable=False),
     sqlite_with_rowid=False,
+    **PARTITIONS,
 )
+# Rows come in the order of time, so that this tiny index finds a recent window.
+Index(None, observations.c.observed_at, postgresql_using="brin").ddl_if(dialect="postgresql")
 
 business_hours = Table(
     "business_hours",
@@ -64,15 +65,15 @@ timezones = Table(
     "timezones",
     metadata,
     Column("store", Integer, primary_key=True, autoincrement=False),
-    Column("timezone", String(64), nullable=False),
+    Column("timezone", text(64), nullable=False),
 )
 
 loads = Table(
     "loads",
     metadata,
-    Column("load", Integer, primary_key=True),
+    Column("load", Integer, primary_key=True, autoincrement=False),
     Column("started_at", BigInteger, nullable=False),
-    Column("version", String(32), nullable=False),
+    Column("version", text(32), nullable=False),
     Column("rows_read", BigInteger, nullable=False),
     Column("accepted", BigInteger, nullable=False),
     Column("repeated", BigInteger, nullable=False),
@@ -88,14 +89,14 @@ load_files = Table(
     metadata,
     Column("load", ForeignKey(loads.c.load), primary_key=True),
     Column("file", Integer, primary_key=True, autoincrement=False),
-    Column("kind", String(16), nullable=False),
-    Column("name", Text, nullable=False),
-    Column("sha256", String(64), nullable=False),
+    Column("kind", text(16), nullable=False),
+    Column("name", LONG_TEXT, nullable=False),
+    Column("sha256", text(64), nullable=False),
     Column("bytes", BigInteger, nullable=False),
     Column("rows_read", BigInteger, nullable=False),
     Column("accepted", BigInteger, nullable=False),
     Column("quarantined", BigInteger, nullable=False),
-    Column("header", Text),  # of a CSV file: with it quarantined lines become a file again
+    Column("header", LONG_TEXT),  # of a CSV file: with it quarantined lines become a file again
 )
 
 quarantine = Table(
@@ -104,30 +105,31 @@ quarantine = Table(
     Column("load", ForeignKey(loads.c.load), primary_key=True),
     Column("file", Integer, primary_key=True, autoincrement=False),
     Column("line", BigInteger, primary_key=True, autoincrement=False),
-    Column("raw", LargeBinary, nullable=False),
-    Column("reason", Text, nullable=False),
+    Column("raw", LONG_BYTES, nullable=False),
+    Column("reason", LONG_TEXT, nullable=False),
 )
 
 # Durable work: whoever holds the lease with the newest fence may finish a job, nobody else.
 jobs = Table(
     "jobs",
     metadata,
-    Column("job", String(32), primary_key=True),
-    Column("kind", String(16), nullable=False),
-    Column("request", Text, nullable=False),
-    Column("share", String(64)),
-    Column("state", String(16), nullable=False),
+    Column("job", text(32), primary_key=True),
+    Column("kind", text(16), nullable=False),
+    Column("request", LONG_TEXT, nullable=False),
+    Column("share", text(64)),
+    Column("state", text(16), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("due_at", BigInteger, nullable=False),
+    Column("turn_at", BigInteger, nullable=False, server_default="0"),
     Column("started_at", BigInteger),
     Column("finished_at", BigInteger),
     Column("attempts", Integer, nullable=False),
-    Column("worker", String(128)),
+    Column("worker", text(128)),
     Column("fence", Integer, nullable=False),
     Column("lease_until", BigInteger),
     Column("done", BigInteger, nullable=False),
     Column("total", BigInteger),
-    Column("reason", Text),
+    Column("reason", LONG_TEXT),
     Column("as_of", BigInteger),
     Column("loads_seen", Integer),
     Column("load", Integer),
@@ -139,20 +141,22 @@ Index(None, jobs.c.share)
 reports = Table(
     "reports",
     metadata,
-    Column("report", String(32), primary_key=True),
+    Column("report", text(32), primary_key=True),
     Column("job", ForeignKey(jobs.c.job), nullable=False, index=True),
-    Column("requested_by", String(32), nullable=False),
+    Column("requested_by", text(32), nullable=False),
     Column("created_at", BigInteger, nullable=False, index=True),
     Column("cancelled_at", BigInteger),
-    Column("idempotency_key", String(255)),
+    Column("idempotency_key", text(255)),
     UniqueConstraint("requested_by", "idempotency_key"),
 )
 
-report_results = Table(
-    "report_results",
+# What reports came to. In parts, as with uploads: a statement of a database server has a largest size.
+results = Table(
+    "results",
     metadata,
     Column("job", ForeignKey(jobs.c.job), primary_key=True),
-    Column("content", LargeBinary, nullable=False),
+    Column("part", Integer, primary_key=True, autoincrement=False),
+    Column("content", LONG_BYTES, nullable=False),
 )
 
 # Files that were sent and wait for their job, in parts.
@@ -162,37 +166,37 @@ uploads = Table(
     Column("job", ForeignKey(jobs.c.job), primary_key=True),
     Column("file", Integer, primary_key=True, autoincrement=False),
     Column("part", Integer, primary_key=True, autoincrement=False),
-    Column("content", LargeBinary, nullable=False),
+    Column("content", LONG_BYTES, nullable=False),
 )
 
 # A schedule fires once at a time: whoever inserts the row.
 ticks = Table(
     "ticks",
     metadata,
-    Column("schedule", String(255), primary_key=True),
+    Column("schedule", text(255), primary_key=True),
     Column("due_at", BigInteger, primary_key=True, autoincrement=False),
 )
 
 sources = Table(
     "sources",
     metadata,
-    Column("source", String(255), primary_key=True),
+    Column("source", text(255), primary_key=True),
     Column("checked_at", BigInteger),
     Column("succeeded_at", BigInteger),
     Column("brought_at", BigInteger),
     Column("files_read", BigInteger, nullable=False),
     Column("failures", Integer, nullable=False),
     Column("retry_at", BigInteger),
-    Column("error", Text),
+    Column("error", LONG_TEXT),
 )
 
 # Files of sources that were read; the fingerprint is made of name and version.
 source_files = Table(
     "source_files",
     metadata,
-    Column("source", String(255), primary_key=True),
-    Column("fingerprint", String(64), primary_key=True),
-    Column("name", Text, nullable=False),
+    Column("source", text(255), primary_key=True),
+    Column("fingerprint", text(64), primary_key=True),
+    Column("name", LONG_TEXT, nullable=False),
     Column("load", ForeignKey(loads.c.load), nullable=False),
     Column("read_at", BigInteger, nullable=False),
 )
@@ -200,10 +204,10 @@ source_files = Table(
 api_keys = Table(
     "api_keys",
     metadata,
-    Column("key_id", String(16), primary_key=True),
-    Column("name", String(255), nullable=False),
-    Column("scopes", String(64), nullable=False),
-    Column("hash", String(64), nullable=False),
+    Column("key_id", text(16), primary_key=True),
+    Column("name", text(255), nullable=False),
+    Column("scopes", text(64), nullable=False),
+    Column("hash", text(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
 )
@@ -213,8 +217,19 @@ audit = Table(
     metadata,
     Column("entry", Integer, primary_key=True),
     Column("at", BigInteger, nullable=False),
-    Column("actor", String(64), nullable=False),
-    Column("action", String(32), nullable=False),
-    Column("subject", String(255), nullable=False),
-    Column("details", Text, nullable=False),
+    Column("actor", text(64), nullable=False),
+    Column("action", text(32), nullable=False),
+    Column("subject", text(255), nullable=False),
+    Column("details", LONG_TEXT, nullable=False),
+)
+
+# Whoever does what only one process may do at a time has the row of that name locked; see `storepulse.store.locks`.
+locks = Table("locks", metadata, Column("name", text(32), primary_key=True))
+
+# What is true of the whole store, by name; see `storepulse.store.properties`.
+properties = Table(
+    "properties",
+    metadata,
+    Column("name", text(32), primary_key=True),
+    Column("value", LONG_TEXT, nullable=False),
 )

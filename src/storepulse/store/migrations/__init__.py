@@ -7,29 +7,65 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from sqlalchemy import Connection
 
-from storepulse.errors import SchemaVersionError
+from storepulse.errors import SchemaVersionError, StoreError
 
 #: The last step.
-SCHEMA_VERSION: Final = "0002"
+SCHEMA_VERSION: Final = "0003"
+#: The first version that was ever on a server.
+_FIRST_ON_SERVERS: Final = "0003"
 
 
-def upgrade(connection: Connection) -> None:
-    """Take the steps that the store has not seen, inside the caller's transaction.
+def upgrade(connection: Connection) -> bool:
+    """Take the steps that the store has not seen, inside the caller's transaction; say whether there were any.
 
     Raises
     ------
     SchemaVersionError
         The store has seen steps that this program does not know.
+    StoreError
+        The database has tables of another program.
     """
     from sqlalchemy import inspect
 
+    from storepulse.store.tables import metadata
+
+    names = set(inspect(connection).get_table_names())
+    ours = names & metadata.tables.keys()
     found = None
-    if inspect(connection).has_table("alembic_version"):
+    if "alembic_version" in names:
         found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
-    if found is not None and found > SCHEMA_VERSION:
+    elif ours:
+        raise StoreError(f"the database has a table {min(ours)!r} of another program; give storepulse one of its own")
+    check(found)
+    if connection.dialect.name == "mysql" and "alembic_version" in names and (found or "") < _FIRST_ON_SERVERS:
+        # Each change of a table is a transaction of its own there. This store was being made when its maker was
+        # killed: nothing is in it yet.
+        metadata.drop_all(connection)
+        connection.exec_driver_sql("DROP TABLE alembic_version")
+        found = None
+    if found == SCHEMA_VERSION:
+        return False
+    _run_alembic(connection)
+    return True
+
+
+def check(found: str | None) -> bool:
+    """Refuse a store of a newer version; say whether it is of an older one, or not made yet.
+
+    Raises
+    ------
+    SchemaVersionError
+        It is newer.
+    StoreError
+        What stands there is no version of ours.
+    """
+    if found is None or found == SCHEMA_VERSION:
+        return found is None
+    if not (len(found) == len(SCHEMA_VERSION) and found.isdecimal()):
+        raise StoreError(f"the database belongs to another program (its tables are at {found!r})")
+    if found > SCHEMA_VERSION:
         raise SchemaVersionError(found, SCHEMA_VERSION)
-    if found != SCHEMA_VERSION:
-        _run_alembic(connection)
+    return True
 
 
 def _run_alembic(connection: Connection) -> None:

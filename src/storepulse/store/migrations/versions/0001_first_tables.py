@@ -3,6 +3,8 @@
 import sqlalchemy as sa
 from alembic import op
 
+from storepulse.store.types import LONG_BYTES, LONG_TEXT, PARTITIONS, text
+
 revision = "0001"
 down_revision = None
 
@@ -11,8 +13,8 @@ def upgrade() -> None:
     """Create the tables."""
     op.create_table(
         "stores",
-        sa.Column("store", sa.Integer(), nullable=False),
-        sa.Column("store_id", sa.String(255), nullable=False),
+        sa.Column("store", sa.Integer(), autoincrement=False, nullable=False),
+        sa.Column("store_id", text(255), nullable=False),
         sa.PrimaryKeyConstraint("store", name="pk_stores"),
         sa.UniqueConstraint("store_id", name="uq_stores_store_id"),
     )
@@ -23,7 +25,10 @@ def upgrade() -> None:
         sa.Column("status", sa.SmallInteger(), nullable=False),
         sa.PrimaryKeyConstraint("store", "observed_at", name="pk_observations"),
         sqlite_with_rowid=False,
+        **PARTITIONS,
     )
+    if op.get_context().dialect.name == "postgresql":
+        op.create_index("ix_observations_observed_at", "observations", ["observed_at"], postgresql_using="brin")
     op.create_table(
         "business_hours",
         sa.Column("store", sa.Integer(), autoincrement=False, nullable=False),
@@ -36,14 +41,14 @@ def upgrade() -> None:
     op.create_table(
         "timezones",
         sa.Column("store", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("timezone", sa.String(64), nullable=False),
+        sa.Column("timezone", text(64), nullable=False),
         sa.PrimaryKeyConstraint("store", name="pk_timezones"),
     )
     op.create_table(
         "loads",
-        sa.Column("load", sa.Integer(), nullable=False),
+        sa.Column("load", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("started_at", sa.BigInteger(), nullable=False),
-        sa.Column("version", sa.String(32), nullable=False),
+        sa.Column("version", text(32), nullable=False),
         sa.Column("rows_read", sa.BigInteger(), nullable=False),
         sa.Column("accepted", sa.BigInteger(), nullable=False),
         sa.Column("repeated", sa.BigInteger(), nullable=False),
@@ -58,9 +63,9 @@ def upgrade() -> None:
         "load_files",
         sa.Column("load", sa.Integer(), nullable=False),
         sa.Column("file", sa.Integer(), autoincrement=False, nullable=False),
-        sa.Column("kind", sa.String(16), nullable=False),
-        sa.Column("name", sa.Text(), nullable=False),
-        sa.Column("sha256", sa.String(64), nullable=False),
+        sa.Column("kind", text(16), nullable=False),
+        sa.Column("name", LONG_TEXT, nullable=False),
+        sa.Column("sha256", text(64), nullable=False),
         sa.Column("bytes", sa.BigInteger(), nullable=False),
         sa.Column("rows_read", sa.BigInteger(), nullable=False),
         sa.Column("accepted", sa.BigInteger(), nullable=False),
@@ -73,8 +78,8 @@ def upgrade() -> None:
         sa.Column("load", sa.Integer(), nullable=False),
         sa.Column("file", sa.Integer(), autoincrement=False, nullable=False),
         sa.Column("line", sa.BigInteger(), autoincrement=False, nullable=False),
-        sa.Column("raw", sa.LargeBinary(), nullable=False),
-        sa.Column("reason", sa.Text(), nullable=False),
+        sa.Column("raw", LONG_BYTES, nullable=False),
+        sa.Column("reason", LONG_TEXT, nullable=False),
         sa.PrimaryKeyConstraint("load", "file", "line", name="pk_quarantine"),
         sa.ForeignKeyConstraint(["load"], ["loads.load"], name="fk_quarantine_load"),
     )

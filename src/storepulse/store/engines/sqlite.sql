@@ -1,3 +1,4 @@
+-- name: observations
 -- The observations that a timeline over [:start, :end) needs of the stores numbered :first to :last: those inside,
 -- the last one at or before :start however old, and the first one at or after :end; none after :as_of.
 -- MATERIALIZED: otherwise SQLite looks the bounds of a store up again for each of its rows.
@@ -29,3 +30,7 @@ SELECT
         WHERE o.store = n.store AND o.observed_at BETWEEN n.since AND n.until
     )
 FROM needed AS n
+
+-- name: business_hours
+SELECT store, group_concat(day || ',' || start_local_us || ',' || end_local_us)
+FROM business_hours WHERE store BETWEEN :first AND :last GROUP BY store

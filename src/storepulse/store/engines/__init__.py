@@ -1,0 +1,193 @@
+"""The database engines that can hold a store: what they share, and how a URL names one.
+
+What differs has one file an engine: bulk in, bulk out, replacing rows, locks, partitions, limits.
+"""
+
+from __future__ import annotations
+
+import re
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from importlib import resources
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from urllib.parse import urlsplit
+
+import numpy as np
+import numpy.typing as npt
+
+from storepulse.errors import InputError
+from storepulse.schema import Codes, Instants, Statuses
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+_VALID: Final = (
+    "sqlite:///FILE, such as sqlite:///storepulse.db, postgresql://USER:PASSWORD@HOST/DATABASE "
+    "and mysql://USER:PASSWORD@HOST/DATABASE"
+)
+
+
+@dataclass(frozen=True)
+class Grouped:
+    """Integers of some stores: the number of each store, how many values it has, and all values."""
+
+    stores: Codes
+    counts: npt.NDArray[np.int64]
+    values: npt.NDArray[np.int64]
+
+
+class Reader(Protocol):
+    """Queries on a store as it was at one moment."""
+
+    def rows(self, sql: str, **parameters: str | int) -> list[tuple[Any, ...]]:
+        """Return all rows of a query with parameters such as ``:name``."""
+
+    def grouped(self, name: str, **parameters: int) -> Grouped:
+        """Return the integers of the engine's query of this name, a text of integers for each store."""
+
+
+class Engine(ABC):
+    """A database that holds a store.
+
+    Attributes
+    ----------
+    described
+        What people call it: its URL or file, without a password.
+    """
+
+    #: The engine as a URL names it.
+    name: ClassVar[str]
+    #: How a parameter is written in SQL that goes to the driver as it is.
+    mark: ClassVar[str]
+    described: str
+
+    @abstractmethod
+    def check_there(self) -> None:
+        """Refuse to read where there is nothing.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such database.
+        """
+
+    @abstractmethod
+    def reading(self) -> AbstractContextManager[Connection]:
+        """Open a transaction for the small things; what it reads may be newer from one statement to the next."""
+
+    @abstractmethod
+    def writing(self) -> AbstractContextManager[Connection]:
+        """Open a transaction that writes: all of it or nothing, and synced to disk at its end."""
+
+    @abstractmethod
+    def migrating(self) -> AbstractContextManager[Connection]:
+        """Open a transaction that changes tables, as the only process that does."""
+
+    @abstractmethod
+    def snapshot(self) -> AbstractContextManager[Reader]:
+        """Read the store as it is at this moment, without keeping a writer waiting."""
+
+    @abstractmethod
+    def look_over(self, seconds: float) -> bool:
+        """Look for damage, for some seconds at most; return whether all was looked at that storepulse can look at."""
+
+    @abstractmethod
+    def close(self) -> None:
+        """Close the connections that were kept open."""
+
+    @abstractmethod
+    def prepare(self, connection: Connection, times: Instants) -> None:
+        """Make room for observations of these instants, before anything else of the transaction touches them."""
+
+    @abstractmethod
+    def insert_observations(
+        self, connection: Connection, stores: Codes, times: Instants, statuses: Statuses
+    ) -> tuple[int, int]:
+        """Insert observations, each instant of a store once, in order; return how many were new and how many replaced.
+
+        An observation that is there already is replaced if its status differs.
+        """
+
+    @abstractmethod
+    def insert_rows(self, connection: Connection, table: str, rows: npt.NDArray[np.int64]) -> None:
+        """Insert whole rows of integers that are not there yet, fastest in the order of the table's key."""
+
+    @abstractmethod
+    def known_statuses(self, connection: Connection, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
+        """Return the statuses of those of the observations that are there, by store and instant."""
+
+
+def engine_of(url: str, *, keep_open: bool) -> Engine:
+    """Return the engine that a URL names; nothing is opened before it is used.
+
+    Raises
+    ------
+    InputError
+        The URL is not of a database that storepulse can use, or its driver is not installed.
+    """
+    scheme = urlsplit(url).scheme if "://" in url else ""
+    match scheme:
+        case "sqlite":
+            from storepulse.store.engines.sqlite import SQLite
+
+            return SQLite(url, keep_open=keep_open)
+        case "postgresql" | "postgres":
+            _check_driver("psycopg", "postgresql")
+            from storepulse.store.engines.postgresql import PostgreSQL
+
+            return PostgreSQL(url, keep_open=keep_open)
+        case "mysql" | "mariadb":
+            _check_driver("pymysql", "mysql")
+            from storepulse.store.engines.mysql import MySQL
+
+            return MySQL(url, keep_open=keep_open)
+    raise InputError(f"{without_password(url)!r} names no store; valid are {_VALID}")
+
+
+def _check_driver(module: str, extra: str) -> None:
+    if find_spec(module) is None:
+        raise InputError(f"{extra}://… needs the driver {module}; `pip install 'storepulse[{extra}]'` brings it")
+
+
+def without_password(url: str) -> str:
+    """Return a URL as it may be shown."""
+    return re.sub(r"(//[^:/?#@]*):[^/?#]*@", r"\1:***@", url)
+
+
+def of(connection: Connection) -> Engine:
+    """Return the engine that a connection leads to."""
+    made = connection.get_execution_options()[OPTION]
+    assert isinstance(made, Engine)
+    return made
+
+
+#: The execution option by which a connection leads to its engine.
+OPTION: Final = "storepulse_engine"
+
+
+def queries(name: str) -> Mapping[str, str]:
+    """Return the named queries of an engine: each begins with a line ``-- name: …``."""
+    text = resources.files(__name__).joinpath(f"{name}.sql").read_text(encoding="utf-8")
+    parts = re.split(r"^-- name: (\w+)\n", text, flags=re.MULTILINE)[1:]
+    return dict(zip(parts[::2], parts[1::2], strict=True))
+
+
+def grouped(rows: Iterable[tuple[int, str | None]]) -> Grouped:
+    """Put integers together that come as ``(store, comma-separated text)``, one row a store or several.
+
+    One text a store instead of one Python object a value: as fast as a driver made for bulk reads.
+    """
+    found = sorted((store, text) for store, text in rows if text)
+    stores = np.array([store for store, _ in found], dtype=np.int32)
+    counts = np.array([text.count(",") + 1 for _, text in found], dtype=np.int64)
+    values = np.fromstring(",".join(text for _, text in found), dtype=np.int64, sep=",")
+    firsts = np.flatnonzero(np.diff(stores, prepend=-1))
+    return Grouped(stores[firsts], np.add.reduceat(counts, firsts) if len(firsts) else counts, values)
+
+
+def parts(rows: npt.NDArray[np.int64], size: int) -> Iterable[npt.NDArray[np.int64]]:
+    """Cut rows into parts for one statement each."""
+    return (rows[start : start + size] for start in range(0, len(rows), size))

@@ -1,0 +1,146 @@
+"""What is particular to MySQL (8 and later) and MariaDB (10.6 and later): statements of many rows, partitions, locks.
+
+There is no ``LOAD DATA LOCAL``: a client that allows it sends any file that the server asks for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+import pymysql
+from pymysql.constants import ER
+from sqlalchemy import URL, Connection
+
+from storepulse.errors import StoreError, StoreUnavailableError
+from storepulse.schema import Codes, Instants, Statuses
+from storepulse.store.engines import partitions, parts
+from storepulse.store.engines.servers import CONNECT_TIMEOUT_S, LOCK_TIMEOUT_S, Server
+
+_OLDEST: Final = (8, 0)
+_OLDEST_MARIADB: Final = (10, 6)
+#: How long a connection waits for an answer: a statement of ours never takes so long.
+_ANSWER_TIMEOUT_S: Final = 3600
+_MIGRATION_LOCK: Final = "storepulse tables"
+_ROWS_PER_STATEMENT: Final = 10_000
+#: Errors that go away, beside those that the driver has for connections: full, read-only, being changed, stopped.
+_PASSING: Final = frozenset(
+    {ER.DISK_FULL, ER.RECORD_FILE_FULL, ER.OPTION_PREVENTS_STATEMENT, ER.TABLE_DEF_CHANGED, 1053}
+)
+
+
+class MySQL(Server):
+    """A store in a MySQL or MariaDB database."""
+
+    name: ClassVar[str] = "mysql"
+    driver: ClassVar[str] = "mysql+pymysql"
+
+    def connect_options(self, url: URL) -> Mapping[str, Any]:
+        return {
+            "charset": "utf8mb4",
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "read_timeout": _ANSWER_TIMEOUT_S,
+            "write_timeout": _ANSWER_TIMEOUT_S,
+        }
+
+    def session_settings(self) -> list[str]:
+        return [
+            f"SET SESSION innodb_lock_wait_timeout = {LOCK_TIMEOUT_S}",
+            f"SET SESSION lock_wait_timeout = {LOCK_TIMEOUT_S}",
+            # Without it a text that is too long would be cut off instead of refused.
+            "SET SESSION sql_mode = 'STRICT_ALL_TABLES,ERROR_FOR_DIVISION_BY_ZERO,NO_ENGINE_SUBSTITUTION'",
+            "SET SESSION group_concat_max_len = 1073741824",
+        ]
+
+    def check_version(self, connection: Connection) -> None:
+        found = connection.dialect.server_version_info or (0,)
+        is_mariadb = bool(getattr(connection.dialect, "is_mariadb", False))
+        if found < (_OLDEST_MARIADB if is_mariadb else _OLDEST):
+            valid = "valid are MySQL 8.0 and MariaDB 10.6, and later"
+            raise StoreError(f"the server of {self.described} is too old; {valid}")
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        # Each change of a table commits what was before it, so the lock is one of the connection.
+        with self.writing() as connection:
+            self.check_version(connection)
+            name = f"{_MIGRATION_LOCK} {self._url.database}"[:64]
+            taken = connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (name, LOCK_TIMEOUT_S)).scalar()
+            if taken != 1:
+                raise StoreUnavailableError(f"the tables of {self.described} are being changed by another process")
+            try:
+                yield connection
+            finally:
+                connection.exec_driver_sql("SELECT RELEASE_LOCK(%s)", (name,))
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
+        connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
+        # From here on nobody can replace a partition: the table is in use.
+        connection.exec_driver_sql("SELECT 1 FROM observations LIMIT 1")
+
+    def is_missing_table(self, error: BaseException) -> bool:
+        return isinstance(error, pymysql.ProgrammingError) and error.args[0] == ER.NO_SUCH_TABLE
+
+    def is_passing(self, error: BaseException) -> bool:
+        code = error.args[0] if error.args else 0
+        return isinstance(error, (pymysql.OperationalError, pymysql.InterfaceError)) or code in _PASSING
+
+    def message(self, error: BaseException) -> str:
+        return super().message(Exception(error.args[-1]) if error.args else error)
+
+    def prepare(self, connection: Connection, times: Instants) -> None:
+        missing = partitions.missing(bounds(connection), times)
+        if not missing:
+            return
+        # In a connection of its own, as it would commit what this transaction has done.
+        new = ", ".join(f"PARTITION {partitions.name(bound)} VALUES LESS THAN ({bound})" for bound in missing)
+        with self.writing() as other:
+            other.exec_driver_sql(f"ALTER TABLE observations ADD PARTITION ({new})")
+
+    def insert_observations(
+        self, connection: Connection, stores: Codes, times: Instants, statuses: Statuses
+    ) -> tuple[int, int]:
+        rows = np.column_stack([stores.astype(np.int64), times, statuses])
+        added = _insert(connection, "observations", rows, ignore="IGNORE")
+        if added == len(rows):
+            return added, 0
+        # Some were there: only now is it worth asking which of them differ. The server counts a row that was there
+        # as one where it stays as it is, and as two where it is changed.
+        counted = _insert(connection, "observations", rows, then="ON DUPLICATE KEY UPDATE status = VALUES(status)")
+        return added, counted - len(rows)
+
+    def insert_rows(self, connection: Connection, table: str, rows: npt.NDArray[np.int64]) -> None:
+        _insert(connection, table, rows)
+
+    def known_statuses(self, connection: Connection, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
+        wanted = " UNION ALL SELECT ".join(f"{store}, {at}" for store, at in keys)
+        sql = (
+            f"WITH wanted(store, observed_at) AS (SELECT {wanted}) SELECT o.store, o.observed_at, o.status "
+            "FROM wanted AS w STRAIGHT_JOIN observations AS o ON o.store = w.store AND o.observed_at = w.observed_at"
+        )
+        return {(store, at): status for store, at, status in connection.exec_driver_sql(sql)}
+
+
+def bounds(connection: Connection) -> list[int]:
+    """Return the bounds of the partitions that are there, ascending."""
+    sql = (
+        "SELECT partition_name FROM information_schema.partitions "
+        "WHERE table_schema = database() AND table_name = 'observations'"
+    )
+    found = sorted(partitions.bound_of(name) for name in connection.exec_driver_sql(sql).scalars())
+    return found[1:]  # the first one is there because there must be one: it ends where time begins
+
+
+def _insert(
+    connection: Connection, table: str, rows: npt.NDArray[np.int64], *, ignore: str = "", then: str = ""
+) -> int:
+    """Insert whole rows of integers; return how many rows changed, as the server counts them."""
+    changed = 0
+    for part in parts(rows, _ROWS_PER_STATEMENT):
+        values = "),(".join(",".join(map(str, row)) for row in part.tolist())
+        changed += connection.exec_driver_sql(f"INSERT {ignore} INTO {table} VALUES ({values}) {then}").rowcount
+    return changed

@@ -1,0 +1,173 @@
+"""What is particular to PostgreSQL, 13 and later: COPY, partitions by time, advisory locks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any, ClassVar, Final
+
+import numpy as np
+import numpy.typing as npt
+import psycopg
+from sqlalchemy import URL, Connection
+
+from storepulse.errors import StoreError
+from storepulse.schema import Codes, Instants, Statuses
+from storepulse.store.engines import partitions, parts
+from storepulse.store.engines.servers import CONNECT_TIMEOUT_S, LOCK_TIMEOUT_S, Server
+
+_OLDEST: Final = 13
+#: Any number, the same in every version: whoever changes tables holds the advisory lock of this number.
+_MIGRATION_LOCK: Final = 7_310_593_858_020_254_331
+_ROWS_PER_STATEMENT: Final = 20_000
+_BYTES_AT_ONCE: Final = 1 << 20
+#: After so many rows the planner is told at once what the table looks like now.
+_WORTH_ANALYZING: Final = 100_000
+
+
+class PostgreSQL(Server):
+    """A store in a PostgreSQL database."""
+
+    name: ClassVar[str] = "postgresql"
+    driver: ClassVar[str] = "postgresql+psycopg"
+
+    def connect_options(self, url: URL) -> Mapping[str, Any]:
+        # A server that is gone without a word is noticed after a minute, not after two hours.
+        defaults = {
+            "connect_timeout": CONNECT_TIMEOUT_S,
+            "keepalives_idle": 30,
+            "keepalives_interval": 10,
+            "keepalives_count": 3,
+            "application_name": "storepulse",
+        }
+        return {name: value for name, value in defaults.items() if name not in url.query}
+
+    def session_settings(self) -> list[str]:
+        return [f"SET lock_timeout = '{LOCK_TIMEOUT_S}s'", "SET synchronous_commit = on"]
+
+    def check_version(self, connection: Connection) -> None:
+        found = int(connection.exec_driver_sql("SHOW server_version_num").scalar_one())
+        if found // 10_000 < _OLDEST:
+            raise StoreError(f"the server of {self.described} is too old; valid is PostgreSQL {_OLDEST} and later")
+
+    @contextmanager
+    def migrating(self) -> Iterator[Connection]:
+        with self.writing() as connection:
+            self.check_version(connection)
+            connection.exec_driver_sql("SELECT pg_advisory_xact_lock(%s)", (_MIGRATION_LOCK,))
+            yield connection
+
+    def begin_snapshot(self, connection: Connection) -> None:
+        connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        # Before the snapshot is taken: a partition that somebody replaces after it would look empty to it.
+        connection.exec_driver_sql("LOCK TABLE observations IN ACCESS SHARE MODE")
+
+    def is_missing_table(self, error: BaseException) -> bool:
+        return isinstance(error, psycopg.errors.UndefinedTable)
+
+    def is_passing(self, error: BaseException) -> bool:
+        return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+
+    def prepare(self, connection: Connection, times: Instants) -> None:
+        found = bounds(connection)
+        lower = str(found[-1]) if found else "MINVALUE"
+        for bound in partitions.missing(found, times):
+            # To attach a table keeps nobody waiting; to create it as a partition would.
+            part = partitions.name(bound)
+            connection.exec_driver_sql(f"CREATE TABLE {part} (LIKE observations INCLUDING ALL)")
+            connection.exec_driver_sql(
+                f"ALTER TABLE observations ATTACH PARTITION {part} FOR VALUES FROM ({lower}) TO ({bound})"
+            )
+            lower = str(bound)
+
+    def insert_observations(
+        self, connection: Connection, stores: Codes, times: Instants, statuses: Statuses
+    ) -> tuple[int, int]:
+        rows = np.column_stack([stores.astype(np.int64), times, statuses])
+        if not len(rows):
+            return 0, 0
+        if _nothing_there(connection, times):
+            _copy(connection, "observations", rows, ("int4", "int8", "int2"))
+            added, replaced = len(rows), 0
+        else:
+            added = _insert(connection, rows, "DO NOTHING")
+            # Some were there: only now is it worth asking which of them differ.
+            replace = "DO UPDATE SET status = excluded.status WHERE observations.status <> excluded.status"
+            replaced = 0 if added == len(rows) else _insert(connection, rows, replace)
+        if added >= _WORTH_ANALYZING:
+            connection.exec_driver_sql("ANALYZE observations")
+        return added, replaced
+
+    def insert_rows(self, connection: Connection, table: str, rows: npt.NDArray[np.int64]) -> None:
+        _copy(connection, table, rows, _types(connection, table))
+
+    def known_statuses(self, connection: Connection, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
+        sql = (
+            "SELECT o.store, o.observed_at, o.status FROM unnest(%s::int[], %s::bigint[]) AS w(store, observed_at) "
+            "JOIN observations AS o ON o.store = w.store AND o.observed_at = w.observed_at"
+        )
+        stores, times = zip(*keys, strict=True)
+        found = connection.exec_driver_sql(sql, (list(stores), list(times)))
+        return {(store, at): status for store, at, status in found}
+
+
+def bounds(connection: Connection) -> list[int]:
+    """Return the bounds of the partitions that are there, ascending."""
+    sql = (
+        "SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
+        "WHERE i.inhparent = 'observations'::regclass"
+    )
+    return sorted(partitions.bound_of(name) for name in connection.exec_driver_sql(sql).scalars())
+
+
+def _nothing_there(connection: Connection, times: Instants) -> bool:
+    """Say whether the store has no observation of the time from the first to the last of these."""
+    sql = "SELECT 1 FROM observations WHERE observed_at BETWEEN %s AND %s LIMIT 1"
+    return connection.exec_driver_sql(sql, (int(times.min()), int(times.max()))).first() is None
+
+
+def _insert(connection: Connection, rows: npt.NDArray[np.int64], on_conflict: str) -> int:
+    """Insert observations of which some may be there; return how many rows changed."""
+    sql = (
+        "INSERT INTO observations SELECT * FROM unnest(%s::int[], %s::bigint[], %s::smallint[]) "
+        f"ON CONFLICT (store, observed_at) {on_conflict}"
+    )
+    return sum(
+        connection.exec_driver_sql(sql, tuple(column.tolist() for column in part.T)).rowcount
+        for part in parts(rows, _ROWS_PER_STATEMENT)
+    )
+
+
+#: The binary format of COPY, as the manual describes it: a header, for each row the number of its fields and for
+#: each field its length and its value, and an end.
+_HEADER: Final = b"PGCOPY\n\xff\r\n\0" + bytes(8)
+_END: Final = b"\xff\xff"
+_WIDTHS: Final = {"int2": 2, "int4": 4, "int8": 8}
+
+
+def _copy(connection: Connection, table: str, rows: npt.NDArray[np.int64], types: Sequence[str]) -> None:
+    fields = [(f"{part}{place}", form) for place, name in enumerate(types) for part, form in _field(name)]
+    made = np.empty(len(rows), dtype=[("fields", ">i2"), *fields])
+    made["fields"] = len(types)
+    for place, name in enumerate(types):
+        made[f"length{place}"] = _WIDTHS[name]
+        made[f"value{place}"] = rows[:, place]
+    content = memoryview(made.tobytes())
+    cursor = connection.connection.cursor()
+    with cursor.copy(f"COPY {table} FROM STDIN (FORMAT binary)") as copy:
+        copy.write(_HEADER)
+        for start in range(0, len(content), _BYTES_AT_ONCE):
+            copy.write(content[start : start + _BYTES_AT_ONCE])
+        copy.write(_END)
+
+
+def _field(type_name: str) -> tuple[tuple[str, str], tuple[str, str]]:
+    return ("length", ">i4"), ("value", f">i{_WIDTHS[type_name]}")
+
+
+def _types(connection: Connection, table: str) -> list[str]:
+    sql = (
+        "SELECT t.typname FROM pg_attribute AS a JOIN pg_type AS t ON t.oid = a.atttypid "
+        "WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
+    )
+    return list(connection.exec_driver_sql(sql, (table,)).scalars())

@@ -1,0 +1,210 @@
+"""What the engines with a server of their own share: connections, transactions, errors."""
+
+from __future__ import annotations
+
+import re
+from abc import abstractmethod
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from typing import Any, ClassVar, Final
+
+from sqlalchemy import URL, Connection, NullPool, QueuePool, create_engine, event, make_url
+from sqlalchemy import Engine as Database
+from sqlalchemy.exc import ArgumentError, DBAPIError
+from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+
+from storepulse.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
+from storepulse.store import engines
+from storepulse.store.engines import Grouped
+
+#: How long a statement waits for somebody else's lock, and a connection for a server that does not answer.
+LOCK_TIMEOUT_S: Final = 60
+CONNECT_TIMEOUT_S: Final = 10
+_POOL_SIZE: Final = 5
+#: A server has some hundred connections for everybody: a process with many threads lets them wait for one another.
+_POOL_OVERFLOW: Final = 10
+#: A connection that was idle for longer may have been dropped by something in between, without a word.
+_RECYCLE_S: Final = 1800
+
+
+class Server(engines.Engine):
+    """A store in a database of a server."""
+
+    mark: ClassVar[str] = "%s"
+    #: The driver as SQLAlchemy names it.
+    driver: ClassVar[str]
+
+    def __init__(self, url: str, *, keep_open: bool = False) -> None:
+        self._url = self._parsed(url)
+        self.described = self._url.set(drivername=self.name).render_as_string(hide_password=True)
+        self._keep_open = keep_open
+
+    def _parsed(self, url: str) -> URL:
+        shown = engines.without_password(url)
+        try:
+            parsed = make_url(url)
+        except (ArgumentError, ValueError):
+            parsed = None
+        if parsed is None or not parsed.database:
+            raise InputError(f"{shown!r} names no database; valid is {self.name}://USER:PASSWORD@HOST:PORT/DATABASE")
+        return parsed.set(drivername=self.driver)
+
+    def check_there(self) -> None:
+        """Leave it to the server to say whether there is such a database."""
+
+    @cached_property
+    def database(self) -> Database:
+        """The database as SQLAlchemy sees it."""
+        pool: dict[str, Any] = {"poolclass": NullPool}
+        if self._keep_open:
+            # Asked before each use whether it still answers: a server may have been started again.
+            pool = {
+                "poolclass": QueuePool,
+                "pool_size": _POOL_SIZE,
+                "max_overflow": _POOL_OVERFLOW,
+                "pool_timeout": LOCK_TIMEOUT_S,
+                "pool_recycle": _RECYCLE_S,
+                "pool_pre_ping": True,
+            }
+        made = create_engine(
+            self._url,
+            connect_args=self.connect_options(self._url),
+            isolation_level="READ COMMITTED",
+            execution_options={engines.OPTION: self},
+            **pool,
+        )
+        event.listen(made, "connect", self._on_connect)
+        return made
+
+    @abstractmethod
+    def connect_options(self, url: URL) -> Mapping[str, Any]:
+        """Return what the driver is told, beside what the URL says."""
+
+    @abstractmethod
+    def session_settings(self) -> list[str]:
+        """Return the statements that a new connection begins with."""
+
+    @abstractmethod
+    def begin_snapshot(self, connection: Connection) -> None:
+        """Begin a transaction that only reads, and sees the store as it is at this moment until it ends."""
+
+    @abstractmethod
+    def check_version(self, connection: Connection) -> None:
+        """Refuse a server that is too old.
+
+        Raises
+        ------
+        StoreError
+            It is.
+        """
+
+    def _on_connect(self, connection: Any, _record: object) -> None:
+        with connection.cursor() as cursor:
+            for statement in self.session_settings():
+                cursor.execute(statement)
+        connection.commit()
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """Open a transaction for the small things.
+
+        Raises
+        ------
+        StoreUnavailableError
+            The server does not answer, or is busy.
+        StoreError
+            It refuses.
+        """
+        with self.driver_errors(), self.database.connect() as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self) -> Iterator[Connection]:
+        """Open a transaction that writes.
+
+        Raises
+        ------
+        StoreUnavailableError, StoreError
+            As with `reading`.
+        """
+        with self.driver_errors(), self.database.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def snapshot(self) -> Iterator[_Reader]:
+        """Read the store as it is at this moment.
+
+        Raises
+        ------
+        StoreUnavailableError, StoreError
+            As with `reading`.
+        NotFoundError
+            There is no store.
+        """
+        with self.driver_errors(), self.database.connect() as connection:
+            self.begin_snapshot(connection)
+            yield _Reader(connection, engines.queries(self.name))
+
+    def look_over(self, seconds: float) -> bool:
+        """Leave it to the server to look after its files."""
+        return True
+
+    def close(self) -> None:
+        self.database.dispose()
+
+    @contextmanager
+    def driver_errors(self) -> Iterator[None]:
+        """Turn what the driver raises into the errors of the store."""
+        try:
+            yield
+        except PoolTimeoutError as error:
+            raise StoreUnavailableError(f"the store {self.described} is busy: no connection came free") from error
+        except DBAPIError as error:
+            original = error.orig if error.orig is not None else error
+            if self.is_missing_table(original):
+                hint = "`storepulse load` or `storepulse migrate` makes one, --db names another"
+                raise NotFoundError("store", self.described, hint) from error
+            passing = error.connection_invalidated or self.is_passing(original)
+            kind = StoreUnavailableError if passing else StoreError
+            raise kind(f"the store {self.described} failed: {self.message(original)}") from error
+
+    @abstractmethod
+    def is_missing_table(self, error: BaseException) -> bool:
+        """Say whether the table is not there that tells the version of the store."""
+
+    @abstractmethod
+    def is_passing(self, error: BaseException) -> bool:
+        """Say whether an error is of the kind that goes away: a lock, a full disk, a server that is being started."""
+
+    def message(self, error: BaseException) -> str:
+        """Return what the server said, on one line."""
+        return " ".join(str(error).split())
+
+
+class _Reader:
+    """Queries on the store as it was at one moment."""
+
+    def __init__(self, connection: Connection, named: Mapping[str, str]) -> None:
+        self._connection, self._named = connection, named
+
+    def rows(self, sql: str, **parameters: str | int) -> list[tuple[Any, ...]]:
+        of_driver = re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql)
+        return [tuple(row) for row in self._connection.exec_driver_sql(of_driver, parameters)]
+
+    def grouped(self, name: str, **parameters: int) -> Grouped:
+        return engines.grouped(_whole(self.rows(self._named[name], **parameters)))
+
+
+def _whole(rows: list[tuple[Any, ...]]) -> Iterator[tuple[int, str]]:
+    """Return number and text of each row ``(store, values, text)``, which holds all of its values.
+
+    Raises
+    ------
+    StoreError
+        One does not: a server that cuts a text off at its limit only warns.
+    """
+    for store, values, text in rows:
+        if text is not None and text.count(",") + 1 != values:
+            raise StoreError(f"the server cut a result off: {text.count(',') + 1} of {values} values came")
+        yield store, text
