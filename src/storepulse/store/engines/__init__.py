@@ -116,6 +116,18 @@ class Engine(ABC):
         """Insert whole rows of integers that are not there yet, fastest in the order of the table's key."""
 
     @abstractmethod
+    def drop_parts(self, before: int) -> int:
+        """Take away the parts of the observations that lie before an instant, but the last one before it of each store.
+
+        Return how many observations went; none where observations are not cut into parts.
+
+        Raises
+        ------
+        StoreUnavailableError
+            Reports that are being made kept them in use for long.
+        """
+
+    @abstractmethod
     def known_statuses(self, connection: Connection, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
         """Return the statuses of those of the observations that are there, by store and instant."""
 

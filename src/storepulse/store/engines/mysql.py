@@ -17,8 +17,9 @@ from sqlalchemy import URL, Connection
 
 from storepulse.errors import StoreError, StoreUnavailableError
 from storepulse.schema import Codes, Instants, Statuses
+from storepulse.store import locks
 from storepulse.store.engines import partitions, parts
-from storepulse.store.engines.servers import CONNECT_TIMEOUT_S, LOCK_TIMEOUT_S, Server
+from storepulse.store.engines.servers import CONNECT_TIMEOUT_S, KEPT, LOCK_TIMEOUT_S, Server
 
 _OLDEST: Final = (8, 0)
 _OLDEST_MARIADB: Final = (10, 6)
@@ -76,6 +77,15 @@ class MySQL(Server):
             finally:
                 connection.exec_driver_sql("SELECT RELEASE_LOCK(%s)", (name,))
 
+    @contextmanager
+    def _changing_tables(self) -> Iterator[Connection]:
+        """Open a connection of its own for changes of tables, which would commit what the transaction of another did.
+
+        Each statement is a transaction: in a longer one MariaDB's EXCHANGE PARTITION waits for itself.
+        """
+        with self.driver_errors(), self.database.connect() as connection:
+            yield connection.execution_options(isolation_level="AUTOCOMMIT")
+
     def begin_snapshot(self, connection: Connection) -> None:
         connection.exec_driver_sql("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ")
         connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
@@ -93,12 +103,11 @@ class MySQL(Server):
         return super().message(Exception(error.args[-1]) if error.args else error)
 
     def prepare(self, connection: Connection, times: Instants) -> None:
-        missing = partitions.missing(bounds(connection), times)
+        missing = partitions.missing(self.bounds(connection), times)
         if not missing:
             return
-        # In a connection of its own, as it would commit what this transaction has done.
         new = ", ".join(f"PARTITION {partitions.name(bound)} VALUES LESS THAN ({bound})" for bound in missing)
-        with self.writing() as other:
+        with self._changing_tables() as other:
             other.exec_driver_sql(f"ALTER TABLE observations ADD PARTITION ({new})")
 
     def insert_observations(
@@ -116,6 +125,36 @@ class MySQL(Server):
     def insert_rows(self, connection: Connection, table: str, rows: npt.NDArray[np.int64]) -> None:
         _insert(connection, table, rows)
 
+    def bounds(self, connection: Connection) -> list[int]:
+        sql = (
+            "SELECT partition_name FROM information_schema.partitions "
+            "WHERE table_schema = database() AND table_name = 'observations'"
+        )
+        found = sorted(partitions.bound_of(name) for name in connection.exec_driver_sql(sql).scalars())
+        return found[1:]  # the first one is there because there must be one: it ends where time begins
+
+    def drop_part(self, bound: int, before: int, *, timeout_s: int) -> int:
+        part = partitions.name(bound)
+        source = f"observations PARTITION ({part})"
+        with self.writing() as holder, self._changing_tables() as connection:
+            locks.take(holder, "loads")
+            connection.exec_driver_sql("DROP TABLE IF EXISTS observations_kept")  # of one that was broken off
+            connection.exec_driver_sql("CREATE TABLE observations_kept LIKE observations")
+            connection.exec_driver_sql("ALTER TABLE observations_kept REMOVE PARTITIONING")
+            keep = f"INSERT INTO observations_kept {KEPT.format(part=source, before=before)}"
+            kept = connection.exec_driver_sql(keep).rowcount
+            held: int = connection.exec_driver_sql(f"SELECT count(*) FROM {source}").scalar_one()
+            if kept < held:
+                connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {timeout_s}")
+                try:
+                    connection.exec_driver_sql(
+                        f"ALTER TABLE observations EXCHANGE PARTITION {part} WITH TABLE observations_kept"
+                    )
+                finally:
+                    connection.exec_driver_sql(f"SET SESSION lock_wait_timeout = {LOCK_TIMEOUT_S}")
+            connection.exec_driver_sql("DROP TABLE observations_kept")
+        return held - kept
+
     def known_statuses(self, connection: Connection, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
         wanted = " UNION ALL SELECT ".join(f"{store}, {at}" for store, at in keys)
         sql = (
@@ -123,16 +162,6 @@ class MySQL(Server):
             "FROM wanted AS w STRAIGHT_JOIN observations AS o ON o.store = w.store AND o.observed_at = w.observed_at"
         )
         return {(store, at): status for store, at, status in connection.exec_driver_sql(sql)}
-
-
-def bounds(connection: Connection) -> list[int]:
-    """Return the bounds of the partitions that are there, ascending."""
-    sql = (
-        "SELECT partition_name FROM information_schema.partitions "
-        "WHERE table_schema = database() AND table_name = 'observations'"
-    )
-    found = sorted(partitions.bound_of(name) for name in connection.exec_driver_sql(sql).scalars())
-    return found[1:]  # the first one is there because there must be one: it ends where time begins
 
 
 def _insert(

@@ -13,8 +13,9 @@ from sqlalchemy import URL, Connection
 
 from storepulse.errors import StoreError
 from storepulse.schema import Codes, Instants, Statuses
+from storepulse.store import locks
 from storepulse.store.engines import partitions, parts
-from storepulse.store.engines.servers import CONNECT_TIMEOUT_S, LOCK_TIMEOUT_S, Server
+from storepulse.store.engines.servers import CONNECT_TIMEOUT_S, KEPT, LOCK_TIMEOUT_S, Server
 
 _OLDEST: Final = 13
 #: Any number, the same in every version: whoever changes tables holds the advisory lock of this number.
@@ -69,16 +70,13 @@ class PostgreSQL(Server):
         return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
 
     def prepare(self, connection: Connection, times: Instants) -> None:
-        found = bounds(connection)
-        lower = str(found[-1]) if found else "MINVALUE"
+        found = self.bounds(connection)
+        lower = found[-1] if found else None
         for bound in partitions.missing(found, times):
             # To attach a table keeps nobody waiting; to create it as a partition would.
-            part = partitions.name(bound)
-            connection.exec_driver_sql(f"CREATE TABLE {part} (LIKE observations INCLUDING ALL)")
-            connection.exec_driver_sql(
-                f"ALTER TABLE observations ATTACH PARTITION {part} FOR VALUES FROM ({lower}) TO ({bound})"
-            )
-            lower = str(bound)
+            connection.exec_driver_sql(f"CREATE TABLE {partitions.name(bound)} (LIKE observations INCLUDING ALL)")
+            self._attach(connection, bound, lower)
+            lower = bound
 
     def insert_observations(
         self, connection: Connection, stores: Codes, times: Instants, statuses: Statuses
@@ -101,6 +99,38 @@ class PostgreSQL(Server):
     def insert_rows(self, connection: Connection, table: str, rows: npt.NDArray[np.int64]) -> None:
         _copy(connection, table, rows, _types(connection, table))
 
+    def bounds(self, connection: Connection) -> list[int]:
+        sql = (
+            "SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
+            "WHERE i.inhparent = 'observations'::regclass"
+        )
+        return sorted(partitions.bound_of(name) for name in connection.exec_driver_sql(sql).scalars())
+
+    def drop_part(self, bound: int, before: int, *, timeout_s: int) -> int:
+        part = partitions.name(bound)
+        with self.writing() as connection:
+            locks.take(connection, "loads")
+            lower = max((earlier for earlier in self.bounds(connection) if earlier < bound), default=None)
+            connection.exec_driver_sql(f"CREATE TABLE {part}_kept (LIKE observations INCLUDING ALL)")
+            keep = f"INSERT INTO {part}_kept {KEPT.format(part=part, before=before)}"
+            kept = connection.exec_driver_sql(keep).rowcount
+            held: int = connection.exec_driver_sql(f"SELECT count(*) FROM {part}").scalar_one()
+            if kept == held:
+                connection.exec_driver_sql(f"DROP TABLE {part}_kept")
+                return 0
+            connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{timeout_s}s'")
+            connection.exec_driver_sql(f"ALTER TABLE observations DETACH PARTITION {part}")
+            connection.exec_driver_sql(f"DROP TABLE {part}")
+            connection.exec_driver_sql(f"ALTER TABLE {part}_kept RENAME TO {part}")
+            self._attach(connection, bound, lower)
+        return held - kept
+
+    def _attach(self, connection: Connection, bound: int, lower: int | None) -> None:
+        of = f"FROM ({'MINVALUE' if lower is None else lower}) TO ({bound})"
+        connection.exec_driver_sql(
+            f"ALTER TABLE observations ATTACH PARTITION {partitions.name(bound)} FOR VALUES {of}"
+        )
+
     def known_statuses(self, connection: Connection, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
         sql = (
             "SELECT o.store, o.observed_at, o.status FROM unnest(%s::int[], %s::bigint[]) AS w(store, observed_at) "
@@ -109,15 +139,6 @@ class PostgreSQL(Server):
         stores, times = zip(*keys, strict=True)
         found = connection.exec_driver_sql(sql, (list(stores), list(times)))
         return {(store, at): status for store, at, status in found}
-
-
-def bounds(connection: Connection) -> list[int]:
-    """Return the bounds of the partitions that are there, ascending."""
-    sql = (
-        "SELECT c.relname FROM pg_inherits AS i JOIN pg_class AS c ON c.oid = i.inhrelid "
-        "WHERE i.inhparent = 'observations'::regclass"
-    )
-    return sorted(partitions.bound_of(name) for name in connection.exec_driver_sql(sql).scalars())
 
 
 def _nothing_there(connection: Connection, times: Instants) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import time
 from abc import abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -26,6 +27,10 @@ _POOL_SIZE: Final = 5
 _POOL_OVERFLOW: Final = 10
 #: A connection that was idle for longer may have been dropped by something in between, without a word.
 _RECYCLE_S: Final = 1800
+#: How long everybody waits at most for a part that is being dropped, how often that is tried, and after which pause.
+_DROP_TIMEOUT_S: Final = 2
+_DROP_ATTEMPTS: Final = 30
+_DROP_PAUSE_S: Final = 2.0
 
 
 class Server(engines.Engine):
@@ -153,6 +158,30 @@ class Server(engines.Engine):
     def close(self) -> None:
         self.database.dispose()
 
+    def drop_parts(self, before: int) -> int:
+        with self.reading() as connection:
+            old = [bound for bound in self.bounds(connection) if bound <= before]
+        return sum(self._drop_in_time(bound, before) for bound in old)
+
+    def _drop_in_time(self, bound: int, before: int) -> int:
+        """Drop a part, and try again as long as reports read it: who comes later waits with us, but not for long."""
+        for attempt in range(1, _DROP_ATTEMPTS + 1):
+            try:
+                return self.drop_part(bound, before, timeout_s=_DROP_TIMEOUT_S)
+            except StoreUnavailableError:
+                if attempt == _DROP_ATTEMPTS:
+                    raise
+                time.sleep(_DROP_PAUSE_S)
+        raise AssertionError
+
+    @abstractmethod
+    def bounds(self, connection: Connection) -> list[int]:
+        """Return the bounds of the parts of the observations that are there, ascending."""
+
+    @abstractmethod
+    def drop_part(self, bound: int, before: int, *, timeout_s: int) -> int:
+        """Replace a part by one that has only what must stay of it; return how many observations went."""
+
     @contextmanager
     def driver_errors(self) -> Iterator[None]:
         """Turn what the driver raises into the errors of the store."""
@@ -180,6 +209,19 @@ class Server(engines.Engine):
     def message(self, error: BaseException) -> str:
         """Return what the server said, on one line."""
         return " ".join(str(error).split())
+
+
+#: What must stay of a part: the last observation of each store in it, unless the store has a later one before the
+#: instant. ``{part}`` is what a query calls the part.
+KEPT: Final = """\
+SELECT o.store, o.observed_at, o.status
+FROM {part} AS o
+JOIN (SELECT store, max(observed_at) AS observed_at FROM {part} GROUP BY store) AS l
+    ON l.store = o.store AND l.observed_at = o.observed_at
+WHERE NOT EXISTS (
+    SELECT 1 FROM observations AS n
+    WHERE n.store = o.store AND n.observed_at > o.observed_at AND n.observed_at < {before}
+)"""
 
 
 class _Reader:

@@ -171,6 +171,9 @@ class SQLite(engines.Engine):
     def insert_rows(self, connection: Connection, table: str, rows: npt.NDArray[np.int64]) -> None:
         _insert(connection, table, rows)
 
+    def drop_parts(self, before: int) -> int:
+        return 0
+
     def known_statuses(self, connection: Connection, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
         rows = ", ".join(["(?, ?)"] * len(keys))
         # A list of pairs after IN would make SQLite read the whole table.
