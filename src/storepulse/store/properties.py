@@ -8,7 +8,7 @@ from sqlalchemy import Connection, delete, insert, select
 
 from storepulse.store.tables import properties
 
-Name: TypeAlias = Literal["pruned_before", "copying_from"]
+Name: TypeAlias = Literal["pruned_before", "copying_from", "checked_up"]
 
 
 def get(connection: Connection, name: Name) -> str | None:

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from importlib import resources
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol
 from urllib.parse import urlsplit
 
 import numpy as np
@@ -37,6 +37,15 @@ class Grouped:
     stores: Codes
     counts: npt.NDArray[np.int64]
     values: npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What a look at one thing came to, in a sentence; a warning is something that works, but should be changed."""
+
+    about: str
+    state: Literal["good", "warning", "bad"]
+    says: str
 
 
 class Reader(Protocol):
@@ -126,6 +135,18 @@ class Engine(ABC):
         StoreUnavailableError
             Reports that are being made kept them in use for long.
         """
+
+    @abstractmethod
+    def checkup(self) -> Iterator[Finding]:
+        """Look at what can be wrong with this engine: version, durability, rights, what is slow."""
+
+    @abstractmethod
+    def server_time(self, connection: Connection) -> int | None:
+        """Return the time by the clock of the server, UTC microseconds; None where it is this machine's."""
+
+    @abstractmethod
+    def set_counters(self, connection: Connection) -> None:
+        """Let the numbers that the engine gives to new rows go on after those that are there."""
 
     @abstractmethod
     def known_statuses(self, connection: Connection, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:

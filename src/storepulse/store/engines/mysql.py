@@ -14,12 +14,13 @@ import numpy.typing as npt
 import pymysql
 from pymysql.constants import ER
 from sqlalchemy import URL, Connection
+from sqlalchemy.exc import DBAPIError
 
 from storepulse.errors import StoreError, StoreUnavailableError
 from storepulse.schema import Codes, Instants, Statuses
 from storepulse.store import locks
-from storepulse.store.engines import partitions, parts
-from storepulse.store.engines.servers import CONNECT_TIMEOUT_S, KEPT, LOCK_TIMEOUT_S, Server
+from storepulse.store.engines import Finding, partitions, parts
+from storepulse.store.engines.servers import CONNECT_TIMEOUT_S, KEPT, LOCK_TIMEOUT_S, Server, long_transactions
 
 _OLDEST: Final = (8, 0)
 _OLDEST_MARIADB: Final = (10, 6)
@@ -155,6 +156,60 @@ class MySQL(Server):
             connection.exec_driver_sql("DROP TABLE observations_kept")
         return held - kept
 
+    def checkup(self) -> Iterator[Finding]:
+        with self.reading() as connection:
+            self.check_version(connection)
+            yield Finding("engine", "good", f"{connection.exec_driver_sql('SELECT version()').scalar_one()}")
+            of = dict(map(tuple, connection.exec_driver_sql(f"SHOW VARIABLES WHERE variable_name IN {_SETTINGS}")))
+            if of.get("innodb_flush_log_at_trx_commit") == "1":
+                yield Finding("durability", "good", "each commit is synced to disk")
+            else:
+                says = "innodb_flush_log_at_trx_commit is not 1: what was acknowledged can be lost"
+                yield Finding("durability", "bad", says)
+            if of.get("log_bin") == "ON" and of.get("sync_binlog") != "1":
+                says = "sync_binlog is not 1: replicas and backups can lack what was acknowledged"
+                yield Finding("binary log", "warning", says)
+            buffer = int(of.get("innodb_buffer_pool_size", 0))
+            size = int(connection.exec_driver_sql(_SIZE).scalar_one() or 0)
+            says = f"{size / 1e6:,.0f} MB of tables, innodb_buffer_pool_size is {buffer / 1e6:,.0f} MB"
+            yield Finding("memory", "warning" if size > 4 * buffer else "good", says)
+        yield self._rights()
+        with self.reading() as connection:
+            try:
+                open_for = connection.exec_driver_sql(_LONG_TRANSACTIONS).scalars().all()
+            except DBAPIError:  # the right to see what others do is not everybody's
+                yield Finding("transactions", "good", "the user may not see those of others")
+            else:
+                yield long_transactions(open_for)
+
+    def _rights(self) -> Finding:
+        """Do once all that is ever done with a table."""
+        name = "storepulse_checkup"
+        try:
+            with self._changing_tables() as connection:
+                for statement in (
+                    f"DROP TABLE IF EXISTS {name}",
+                    f"CREATE TABLE {name} (a INT PRIMARY KEY) "
+                    "PARTITION BY RANGE (a) (PARTITION p0 VALUES LESS THAN (1))",
+                    f"ALTER TABLE {name} ADD PARTITION (PARTITION p1 VALUES LESS THAN (2))",
+                    f"INSERT INTO {name} VALUES (1)",
+                    f"UPDATE {name} SET a = 0",
+                    f"DELETE FROM {name}",
+                    f"DROP TABLE {name}",
+                ):
+                    connection.exec_driver_sql(statement)
+        except StoreError as error:
+            return Finding("rights", "bad", str(error))
+        return Finding("rights", "good", "the user may read, write and make partitions")
+
+    def server_time(self, connection: Connection) -> int | None:
+        sql = "SELECT CAST(unix_timestamp(now(6)) * 1000000 AS SIGNED)"
+        found: int = connection.exec_driver_sql(sql).scalar_one()
+        return found
+
+    def set_counters(self, connection: Connection) -> None:
+        pass  # the next number is after the last row anyway
+
     def known_statuses(self, connection: Connection, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
         wanted = " UNION ALL SELECT ".join(f"{store}, {at}" for store, at in keys)
         sql = (
@@ -162,6 +217,14 @@ class MySQL(Server):
             "FROM wanted AS w STRAIGHT_JOIN observations AS o ON o.store = w.store AND o.observed_at = w.observed_at"
         )
         return {(store, at): status for store, at, status in connection.exec_driver_sql(sql)}
+
+
+_SETTINGS: Final = ("innodb_flush_log_at_trx_commit", "log_bin", "sync_binlog", "innodb_buffer_pool_size")
+_SIZE: Final = "SELECT sum(data_length + index_length) FROM information_schema.tables WHERE table_schema = database()"
+_LONG_TRANSACTIONS: Final = (
+    "SELECT timestampdiff(SECOND, trx_started, now()) FROM information_schema.innodb_trx "
+    "WHERE trx_mysql_thread_id <> connection_id() AND trx_mysql_thread_id <> 0"
+)
 
 
 def _insert(

@@ -40,3 +40,7 @@ GROUP BY n.store, o.observed_at DIV 2419200000000
 -- name: business_hours
 SELECT store, 3 * count(*), group_concat(day, ',', start_local_us, ',', end_local_us)
 FROM business_hours WHERE store BETWEEN :first AND :last GROUP BY store
+
+-- name: history
+SELECT store, count(*), group_concat(observed_at * 2 + status)
+FROM observations WHERE store BETWEEN :first AND :last GROUP BY store, observed_at DIV 2419200000000

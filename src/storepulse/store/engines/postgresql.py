@@ -14,8 +14,9 @@ from sqlalchemy import URL, Connection
 from storepulse.errors import StoreError
 from storepulse.schema import Codes, Instants, Statuses
 from storepulse.store import locks
-from storepulse.store.engines import partitions, parts
-from storepulse.store.engines.servers import CONNECT_TIMEOUT_S, KEPT, LOCK_TIMEOUT_S, Server
+from storepulse.store.engines import Finding, partitions, parts
+from storepulse.store.engines.servers import CONNECT_TIMEOUT_S, KEPT, LOCK_TIMEOUT_S, Server, long_transactions
+from storepulse.store.tables import metadata
 
 _OLDEST: Final = 13
 #: Any number, the same in every version: whoever changes tables holds the advisory lock of this number.
@@ -131,6 +132,30 @@ class PostgreSQL(Server):
             f"ALTER TABLE observations ATTACH PARTITION {partitions.name(bound)} FOR VALUES {of}"
         )
 
+    def checkup(self) -> Iterator[Finding]:
+        with self.reading() as connection:
+            self.check_version(connection)
+            version, size = connection.exec_driver_sql(
+                "SELECT split_part(version(), ' on ', 1), pg_size_pretty(pg_database_size(current_database()))"
+            ).one()
+            yield Finding("engine", "good", f"{version}, {size}")
+            off = connection.exec_driver_sql(
+                "SELECT name FROM pg_settings "
+                "WHERE name IN ('fsync', 'full_page_writes', 'autovacuum') AND setting = 'off'"
+            ).scalars()
+            yield from _switched_off(list(off))
+            yield _rights(connection)
+            yield long_transactions(connection.exec_driver_sql(_LONG_TRANSACTIONS).scalars().all())
+
+    def server_time(self, connection: Connection) -> int | None:
+        sql = "SELECT CAST(extract(epoch FROM clock_timestamp()) * 1000000 AS bigint)"
+        found: int = connection.exec_driver_sql(sql).scalar_one()
+        return found
+
+    def set_counters(self, connection: Connection) -> None:
+        last = "(SELECT coalesce(max(entry), 0) + 1 FROM audit)"
+        connection.exec_driver_sql(f"SELECT setval(pg_get_serial_sequence('audit', 'entry'), {last}, false)")
+
     def known_statuses(self, connection: Connection, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
         sql = (
             "SELECT o.store, o.observed_at, o.status FROM unnest(%s::int[], %s::bigint[]) AS w(store, observed_at) "
@@ -139,6 +164,38 @@ class PostgreSQL(Server):
         stores, times = zip(*keys, strict=True)
         found = connection.exec_driver_sql(sql, (list(stores), list(times)))
         return {(store, at): status for store, at, status in found}
+
+
+def _switched_off(names: Sequence[str]) -> Iterator[Finding]:
+    unsafe = [name for name in names if name != "autovacuum"]
+    if unsafe:
+        says = f"{' and '.join(unsafe)} off: what was acknowledged can be lost when the server's machine fails"
+        yield Finding("durability", "bad", says)
+    else:
+        yield Finding("durability", "good", "each commit is synced to disk")
+    if "autovacuum" in names:
+        yield Finding("autovacuum", "warning", "autovacuum is off: queries will grow slow; switch it on")
+
+
+def _rights(connection: Connection) -> Finding:
+    tables = "SELECT oid, relname, relowner FROM pg_class WHERE relkind IN ('r', 'p') AND relname = ANY(%s)"
+    rights = ("SELECT", "INSERT", "UPDATE", "DELETE")
+    lacking = " OR ".join(f"NOT has_table_privilege(oid, '{right}')" for right in rights)
+    sql = f"SELECT relname FROM ({tables}) AS t WHERE {lacking} OR NOT pg_has_role(relowner, 'USAGE') ORDER BY relname"
+    found = connection.exec_driver_sql(sql, (list(metadata.tables),)).scalars().all()
+    may_create = connection.exec_driver_sql("SELECT has_schema_privilege(current_schema(), 'CREATE')").scalar_one()
+    if found:
+        says = f"{', '.join(found)}: the user must own the tables, as partitions are made and dropped"
+        return Finding("rights", "bad", says)
+    if not may_create:
+        return Finding("rights", "bad", "the user may not create tables in the schema, which partitions are")
+    return Finding("rights", "good", "the user may read, write and make partitions")
+
+
+_LONG_TRANSACTIONS: Final = (
+    "SELECT CAST(extract(epoch FROM now() - xact_start) AS bigint) FROM pg_stat_activity "
+    "WHERE datname = current_database() AND pid <> pg_backend_pid() AND xact_start IS NOT NULL"
+)
 
 
 def _nothing_there(connection: Connection, times: Instants) -> bool:

@@ -31,3 +31,7 @@ SELECT store, count(*), string_agg(CAST(observed_at * 2 + status AS text), ',') 
 -- name: business_hours
 SELECT store, 3 * count(*), string_agg(concat_ws(',', day, start_local_us, end_local_us), ',')
 FROM business_hours WHERE store BETWEEN :first AND :last GROUP BY store
+
+-- name: history
+SELECT store, count(*), string_agg(CAST(observed_at * 2 + status AS text), ',')
+FROM observations WHERE store BETWEEN :first AND :last GROUP BY store

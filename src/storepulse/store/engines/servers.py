@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from abc import abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar, Final
@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from storepulse.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
 from storepulse.store import engines
-from storepulse.store.engines import Grouped
+from storepulse.store.engines import Finding, Grouped
 
 #: How long a statement waits for somebody else's lock, and a connection for a server that does not answer.
 LOCK_TIMEOUT_S: Final = 60
@@ -31,6 +31,7 @@ _RECYCLE_S: Final = 1800
 _DROP_TIMEOUT_S: Final = 2
 _DROP_ATTEMPTS: Final = 30
 _DROP_PAUSE_S: Final = 2.0
+_LONG_TRANSACTION_S: Final = 300
 
 
 class Server(engines.Engine):
@@ -222,6 +223,15 @@ WHERE NOT EXISTS (
     SELECT 1 FROM observations AS n
     WHERE n.store = o.store AND n.observed_at > o.observed_at AND n.observed_at < {before}
 )"""
+
+
+def long_transactions(seconds: Sequence[int]) -> Finding:
+    """Say whether somebody keeps a transaction open for so long that it is in the way of others."""
+    longest = max(seconds, default=0)
+    if longest > _LONG_TRANSACTION_S:
+        says = f"one has been open for {longest:,} s: what it has seen cannot be cleaned up, and others may wait for it"
+        return Finding("transactions", "warning", says)
+    return Finding("transactions", "good", f"{len(seconds)} open, the longest for {longest} s")
 
 
 class _Reader:

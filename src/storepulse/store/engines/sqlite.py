@@ -7,6 +7,7 @@ belong to processes: a store can be damaged by that.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,7 +23,7 @@ import numpy.typing as npt
 from storepulse.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
 from storepulse.schema import Codes, Instants, Statuses
 from storepulse.store import engines
-from storepulse.store.engines import Grouped, parts
+from storepulse.store.engines import Finding, Grouped, parts
 
 if TYPE_CHECKING:
     import sqlalchemy as sa
@@ -173,6 +174,26 @@ class SQLite(engines.Engine):
 
     def drop_parts(self, before: int) -> int:
         return 0
+
+    def checkup(self) -> Iterator[Finding]:
+        yield Finding("engine", "good", f"SQLite {sqlite3.sqlite_version}, {self.path.stat().st_size / 1e6:,.1f} MB")
+        with self.reading() as connection:
+            mode = connection.exec_driver_sql("PRAGMA journal_mode").scalar_one()
+        if mode == "wal":
+            yield Finding("durability", "good", "write-ahead log, each commit is synced to disk")
+        else:
+            yield Finding("durability", "bad", f"the journal mode is {mode}: the file system does not allow a WAL")
+        writable = os.access(self.path, os.W_OK) and os.access(self.path.absolute().parent, os.W_OK)
+        if writable:
+            yield Finding("rights", "good", "the file and its folder can be written")
+        else:
+            yield Finding("rights", "bad", "the file, or its folder, which holds the log too, cannot be written")
+
+    def server_time(self, connection: Connection) -> int | None:
+        return None
+
+    def set_counters(self, connection: Connection) -> None:
+        pass  # the next number is after the last row anyway
 
     def known_statuses(self, connection: Connection, keys: Sequence[tuple[int, int]]) -> Mapping[tuple[int, int], int]:
         rows = ", ".join(["(?, ?)"] * len(keys))

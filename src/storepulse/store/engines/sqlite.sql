@@ -34,3 +34,7 @@ FROM needed AS n
 -- name: business_hours
 SELECT store, group_concat(day || ',' || start_local_us || ',' || end_local_us)
 FROM business_hours WHERE store BETWEEN :first AND :last GROUP BY store
+
+-- name: history
+SELECT store, group_concat(observed_at * 2 + status)
+FROM observations WHERE store BETWEEN :first AND :last GROUP BY store
