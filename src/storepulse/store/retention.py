@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Final
 from sqlalchemy import bindparam, delete, func, select
 
 from storepulse.errors import InputError
-from storepulse.schema import instant_text
+from storepulse.schema import duration_us, instant_text, instant_us
 from storepulse.store import audit, locks, properties
 from storepulse.store.tables import loads, observations, stores
 
@@ -88,3 +88,21 @@ def _prune_some(store: Store, first: int, last: int, before: int) -> int:
             {"of": row.store, "kept_at": row.kept_at} for row in connection.execute(kept) if row.first_at < row.kept_at
         ]
         return sum(connection.execute(earlier, one).rowcount for one in found)
+
+
+def instant_before(text: str, *, now: int) -> int:
+    """Read an instant, or how long before ``now`` it was; UTC microseconds.
+
+    Raises
+    ------
+    InputError
+        It is neither.
+    """
+    try:
+        return now - duration_us(text)
+    except InputError:
+        pass
+    try:
+        return instant_us(text)
+    except InputError as error:
+        raise InputError(f"{error}; valid is also how long ago it was, such as 400d") from None
