@@ -1,11 +1,14 @@
-"""What every test run shares: the Hypothesis profiles and the time zone of the process."""
+"""What every test run shares: Hypothesis profiles, the time zone of the process, and the database engines."""
 
 import os
 import time
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from tests.fixtures import databases
 
 # A slow shared machine is no reason to fail, and large examples are wanted: no deadline, no check of sizes.
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
@@ -33,3 +36,63 @@ def process_time_zone() -> Iterator[None]:
         time.tzset()
         yield
     time.tzset()
+
+
+# --- engines ---------------------------------------------------------------------------------------------
+
+#: The tests in these folders run on every engine, unless they are marked with the ones that they are about.
+_FOLDERS = ("store", "api", "golden", "faults")
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption(
+        "--engines", default=",".join(databases.ENGINES), help="run tests of stores on these engines: %(default)s"
+    )
+
+
+def _chosen(config: pytest.Config) -> set[str]:
+    chosen = set(config.getoption("engines").split(","))
+    if unknown := sorted(chosen - set(databases.ENGINES)):
+        raise pytest.UsageError(f"--engines: there is no {unknown[0]!r}; valid are {', '.join(databases.ENGINES)}")
+    return chosen
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
+    if folder in _FOLDERS:
+        marker = metafunc.definition.get_closest_marker("engines")
+        names = databases.ENGINES if marker is None else marker.args
+        metafunc.parametrize("engine", names, indirect=True, scope="session")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    chosen = _chosen(config)
+    parameters = [item.callspec.params if hasattr(item, "callspec") else {} for item in items]
+    left_out = [
+        item for item, given in zip(items, parameters, strict=True) if given.get("engine", "") not in {"", *chosen}
+    ]
+    if left_out:
+        config.hook.pytest_deselected(items=left_out)
+        items[:] = [item for item in items if item not in set(left_out)]
+
+
+@pytest.fixture(autouse=True, scope="session")
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """The engine that the stores of this test are on; fixtures that live longer than a test must ask for it."""
+    name: str = getattr(request, "param", "sqlite")
+    databases.use(name)
+    yield name
+    databases.use("sqlite")
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
+    """Let go of the databases of a test after all that used them has ended."""
+    folder = getattr(item, "funcargs", {}).get("tmp_path")
+    yield
+    if folder is not None:
+        databases.give_back_under(folder)
+
+
+def pytest_sessionfinish() -> None:
+    databases.drop_all()

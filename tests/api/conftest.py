@@ -10,11 +10,12 @@ import pytest
 
 from storepulse.store import connect
 from tests.fixtures import known, tables
+from tests.fixtures.databases import url_in
 from tests.fixtures.services import Service, service
 
 
 @pytest.fixture(scope="session")
-def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def served(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Serve the two stores of `tests.fixtures.tables`."""
     folder = tmp_path_factory.mktemp("served")
     load_small_fleet(folder)
@@ -24,7 +25,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 def load_small_fleet(folder: Path) -> None:
     """Load the two stores into the store of a folder."""
-    store = connect(f"sqlite:///{folder / 'storepulse.db'}")
+    store = connect(url_in(folder))
     tables.load(store, folder, polls=tables.POLLS, hours=tables.HOURS, timezones=tables.TIMEZONES)
 
 
@@ -36,10 +37,10 @@ def client(served: Service) -> Iterator[httpx.Client]:
 
 
 @pytest.fixture(scope="session")
-def unattended(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def unattended(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Serve the fleet of `tests.fixtures.known` without a worker: what is queued waits until a test does it."""
     folder = tmp_path_factory.mktemp("unattended")
-    store = connect(f"sqlite:///{folder / 'storepulse.db'}")
+    store = connect(url_in(folder))
     tables.load(store, folder, polls=known.with_odd_ids(), hours=known.HOURS, timezones=known.TIMEZONES)
     with service(folder, workers="0") as running:
         yield running

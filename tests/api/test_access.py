@@ -21,6 +21,7 @@ from storepulse.web.app import create_app
 from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
 from tests.fixtures.commands import start
+from tests.fixtures.databases import url_in
 from tests.fixtures.services import Service, in_time, service
 
 pytestmark = pytest.mark.slow
@@ -52,7 +53,7 @@ class Guarded:
 
 
 @pytest.fixture(scope="module")
-def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
+def guarded(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     folder = tmp_path_factory.mktemp("guarded")
     load_small_fleet(folder)
     made = start(folder, "keys", "create", "the test", "--scope", "admin")
@@ -69,12 +70,12 @@ def guarded(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
 
 
 def new_key(folder: Path, *scopes: str) -> str:
-    with connect(f"sqlite:///{folder / 'storepulse.db'}").writing() as connection:
+    with connect(url_in(folder)).writing() as connection:
         return keys.create(connection, name="a test", scopes=scopes, now=tables.NOW, actor="test")[1]
 
 
 def revoke(folder: Path, token: str) -> None:
-    with connect(f"sqlite:///{folder / 'storepulse.db'}").writing() as connection:
+    with connect(url_in(folder)).writing() as connection:
         keys.revoke(connection, token.split("_")[1], now=tables.NOW, actor="test")
 
 
@@ -89,9 +90,9 @@ def leaves(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
 
 
 @pytest.fixture(scope="module")
-def routes(tmp_path_factory: pytest.TempPathFactory) -> list[BaseRoute]:
+def routes(engine: str, tmp_path_factory: pytest.TempPathFactory) -> list[BaseRoute]:
     folder = tmp_path_factory.mktemp("routes")
-    app = create_app(settings(database_url=f"sqlite:///{folder / 'storepulse.db'}"))
+    app = create_app(settings(database_url=url_in(folder)))
     return list(leaves(app.routes))
 
 

@@ -16,9 +16,10 @@ from storepulse.client import Client
 from storepulse.errors import ConflictError, InputError, NotFoundError
 from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
+from tests.fixtures.databases import only_sqlite
 from tests.fixtures.services import Service, service
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 
 AS_OF = "2023-01-25T18:13:22Z"
 ROW = {"store_id": "9", "status": "active", "timestamp_utc": "2023-01-25T12:00:00Z"}
@@ -37,7 +38,7 @@ class Recording(httpx.HTTPTransport):
 
 
 @pytest.fixture(scope="module")
-def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def own(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("client")
     load_small_fleet(folder)
     with service(folder) as running:

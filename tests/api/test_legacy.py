@@ -58,7 +58,7 @@ WORDS = (
 
 
 @pytest.fixture(scope="module")
-def earlier(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def earlier(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Serve an empty store without a worker; the three files lie in its data folder."""
     folder = tmp_path_factory.mktemp("earlier")
     files = folder / "data"

@@ -17,6 +17,7 @@ import pytest
 import zstandard
 
 from tests.fixtures import tables
+from tests.fixtures.databases import only_sqlite
 from tests.fixtures.services import (
     Service,
     connected,
@@ -29,7 +30,7 @@ from tests.fixtures.services import (
     status_of,
 )
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 
 MIB = 1 << 20
 LARGEST = 24 * MIB

@@ -28,7 +28,7 @@ _numbers = itertools.count()
 
 
 @pytest.fixture(scope="module")
-def taking(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def taking(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Serve a store that is empty at first; each test uses stores of its own."""
     with service(tmp_path_factory.mktemp("taking"), workers="1") as running:
         yield running

@@ -26,9 +26,10 @@ from storepulse.settings import Settings
 from storepulse.web import docs
 from storepulse.web.app import create_app
 from tests.api.conftest import load_small_fleet
+from tests.fixtures.databases import only_sqlite
 from tests.fixtures.services import Service, finished, service
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 
 CHECKS = [
     not_a_server_error,

@@ -23,9 +23,10 @@ from storepulse.schema import DAY_US, HOUR_US
 from storepulse.store import jobs as queue
 from storepulse.store import keys
 from storepulse.store import reports as report_table
-from storepulse.store.tables import jobs, report_results, reports
+from storepulse.store.tables import jobs, reports, results
 from storepulse.web.app import now_us
 from tests.fixtures import known, tables
+from tests.fixtures.databases import url_in
 from tests.fixtures.services import Service, begin_service, finished, service
 from tests.fixtures.workers import store_in, work_off, worker
 
@@ -123,7 +124,7 @@ def test_a_result_is_byte_for_byte_what_the_command_line_writes(
     path = f"/v1/reports/{report}/result"
     answer = client.get(path, params={"format": form, "detail": detail})
     output = tmp_path / f"report.{form}"
-    words = ["report", "--db", f"sqlite:///{served.folder / 'storepulse.db'}", "--as-of", AS_OF, "--max-age", "3h"]
+    words = ["report", "--db", url_in(served.folder), "--as-of", AS_OF, "--max-age", "3h"]
     words += ["--interpolation", "nearest", "--window", "last_hour", "--window", "last_day", "--format", form]
     cli.app([*words, *(["--detail"] if detail else []), "-o", str(output)], standalone_mode=False)
     assert answer.content == output.read_bytes()
@@ -299,7 +300,7 @@ def job_of(folder: Path, report: str) -> str:
 
 def results_of(folder: Path, job: str) -> int:
     with store_in(folder).reading() as connection:
-        query = select(func.count()).where(report_results.c.job == job)
+        query = select(func.count()).where(results.c.job == job)
         return connection.execute(query).scalar_one()
 
 
@@ -557,7 +558,7 @@ def test_reports_expire_with_their_results_and_younger_ones_stay(tmp_path: Path)
             report_table.find(connection, old)
         found = report_table.find(connection, young)
         assert [row.job for row in connection.execute(select(jobs.c.job))] == [found.job.job]
-        assert [row.job for row in connection.execute(select(report_results.c.job))] == [found.job.job]
+        assert [row.job for row in connection.execute(select(results.c.job))] == [found.job.job]
 
 
 def request(folder: Path, *, now: int, done: bool = True) -> str:

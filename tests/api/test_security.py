@@ -22,9 +22,10 @@ from storepulse.web.access import needs
 from storepulse.web.app import create_app
 from storepulse.web.guards import HEADERS
 from tests.fixtures import tables
+from tests.fixtures.databases import only_sqlite, url_in
 from tests.fixtures.services import Service, in_time, logged, said, service, status_of
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 
 ELSEWHERE = "https://evil.example"
 FRIEND = "https://dashboard.example"
@@ -69,7 +70,7 @@ async def _boom() -> None:
 
 
 def test_a_defect_is_a_problem_with_all_headers_and_without_details(tmp_path: Path) -> None:
-    store = f"sqlite:///{tmp_path / 'storepulse.db'}"
+    store = url_in(tmp_path)
     app = create_app(settings(database_url=store))
     app.add_api_route("/defect", needs("open")(_boom))
 

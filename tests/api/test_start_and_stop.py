@@ -22,6 +22,7 @@ from storepulse.store import connect, keys
 from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
 from tests.fixtures.commands import COMMAND, environment
+from tests.fixtures.databases import only_sqlite, opened, settings_in, url_in
 from tests.fixtures.services import (
     Service,
     begin_service,
@@ -47,14 +48,14 @@ def refused(folder: Path, *words: str, **settings: str) -> tuple[int, str]:
     changes = {f"STOREPULSE_{name.upper()}": value for name, value in settings.items()}
     ended = subprocess.run(
         [*COMMAND, "serve", "--port", "0", *words],
-        cwd=folder, env=environment(**changes), capture_output=True, timeout=120, check=False,
+        cwd=folder, env=environment(**(settings_in(folder) | changes)), capture_output=True, timeout=120, check=False,
     )  # fmt: skip
     assert ended.stdout == b""
     return ended.returncode, ended.stderr.decode()
 
 
 def add_key(folder: Path) -> str:
-    with connect(f"sqlite:///{folder / 'storepulse.db'}").writing() as connection:
+    with connect(url_in(folder)).writing() as connection:
         return keys.create(connection, name="test", scopes=["read"], now=tables.NOW, actor="test")[1]
 
 
@@ -85,7 +86,7 @@ def test_an_address_that_others_reach_is_not_served_without_a_key(
 
 def test_a_revoked_key_is_no_key(tmp_path: Path) -> None:
     token = add_key(tmp_path)
-    with connect(f"sqlite:///{tmp_path / 'storepulse.db'}").writing() as connection:
+    with connect(url_in(tmp_path)).writing() as connection:
         keys.revoke(connection, token.split("_")[1], now=tables.NOW, actor="test")
     assert refused(tmp_path, "--host", "0.0.0.0")[0] == 2
 
@@ -146,14 +147,14 @@ def test_mistakes_in_the_settings_are_told_in_one_line(tmp_path: Path) -> None:
 
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
     load_small_fleet(tmp_path)
-    with tables.database(tmp_path / "storepulse.db") as database:
+    with opened(url_in(tmp_path)) as database:
         database.execute("UPDATE alembic_version SET version_num = '9999'")
     code, message = refused(tmp_path)
     assert (code, len(message.splitlines())) == (3, 1)
     assert "9999" in message
     assert "newer" in message
-    with tables.database(tmp_path / "storepulse.db") as database:
-        assert database.execute("SELECT version_num FROM alembic_version").fetchone() == ("9999",)
+    with opened(url_in(tmp_path)) as database:
+        assert database.execute("SELECT version_num FROM alembic_version") == [("9999",)]
 
 
 def old_store(path: Path) -> None:
@@ -167,6 +168,7 @@ def old_store(path: Path) -> None:
     engine.dispose()
 
 
+@only_sqlite  # there was no other then
 def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
     old_store(tmp_path / "storepulse.db")
     with service(tmp_path, workers="1") as running, running.client() as client:
@@ -176,6 +178,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> N
     assert {one["store_id"] for one in found["stores"]} == {"1", "old"}
 
 
+@only_sqlite
 @pytest.mark.parametrize("damage", ["no store", "torn"])
 def test_a_damaged_store_is_told_in_one_line(tmp_path: Path, damage: str) -> None:
     file = tmp_path / "storepulse.db"
@@ -259,7 +262,8 @@ def test_an_idle_service_stops_when_it_is_told_to(tmp_path: Path, number: signal
 def test_a_service_that_is_still_starting_stops_when_it_is_told_to(tmp_path: Path, seconds: float) -> None:
     log = tmp_path / "log"
     with log.open("wb") as sink, subprocess.Popen(
-        [*COMMAND, "serve", "--port", "0"], cwd=tmp_path, env=environment(), stdout=sink, stderr=sink
+        [*COMMAND, "serve", "--port", "0"],
+        cwd=tmp_path, env=environment(**settings_in(tmp_path)), stdout=sink, stderr=sink,
     ) as process:  # fmt: skip
         assert in_time(lambda: '"serving"' in log.read_text(), 60)
         time.sleep(seconds)
@@ -271,7 +275,7 @@ def test_a_service_that_is_still_starting_stops_when_it_is_told_to(tmp_path: Pat
 @pytest.mark.slow
 def test_a_report_that_is_being_made_is_made_after_the_next_start(tmp_path: Path) -> None:
     rows = (f"{number},active,2023-01-{day} 10:00:00 UTC" for number in range(8_000) for day in (23, 24, 25))
-    tables.load(connect(f"sqlite:///{tmp_path / 'storepulse.db'}"), tmp_path, polls=tables.table("polls", *rows))
+    tables.load(connect(url_in(tmp_path)), tmp_path, polls=tables.table("polls", *rows))
     windows = [
         {"name": f"w{hour}", "start": f"2023-01-24T{hour % 24:02}:00:00Z", "end": f"2023-01-25T{hour % 24:02}:30:00Z"}
         for hour in range(100)

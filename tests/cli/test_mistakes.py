@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from storepulse.store import connect
 from tests.cli.conftest import Ran, Run
 from tests.fixtures import tables
+from tests.fixtures.databases import dump
 
 DB = ["--db", "sqlite:///storepulse.db"]
 #: Words on the command line, and what the message must say.
@@ -76,12 +78,12 @@ def test_a_mistake_is_said_clearly_with_what_is_valid(
     (tmp_path / "folder").mkdir()
     tables.write(tmp_path / "empty.csv", b"")
     tables.write(tmp_path / "broken.gz", b"\x1f\x8b\x08broken")
-    before = tables.dump(tmp_path / "storepulse.db")
+    before = dump(connect(DB[1]))
     present = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("storepulse.db"))
     ran = run(*words, *loaded)
     assert ran.code == 2
     assert_one_clear_message(ran, *message)
-    assert tables.dump(tmp_path / "storepulse.db") == before
+    assert dump(connect(DB[1])) == before
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("storepulse.db")) == present
 
 

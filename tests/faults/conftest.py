@@ -13,6 +13,7 @@ from storepulse.ingest.sources import Kind
 from storepulse.reports import run_report, written
 from storepulse.store import Store, connect
 from tests.fixtures import tables
+from tests.fixtures.databases import opened, url_in, url_of
 
 KINDS: tuple[Kind, ...] = ("polls", "hours", "timezones")
 STORES = 1_600
@@ -21,7 +22,7 @@ STORES = 1_600
 def load(store: Store, folder: Path) -> None:
     """Load the files of a folder, in this process, and keep no connection open."""
     names = {kind: [str(folder / f"{kind}.csv")] for kind in KINDS}
-    writer = Store(store.path)
+    writer = connect(url_of(store))
     ingest.load(writer, names, now=tables.NOW, version=tables.VERSION)
     writer.close()
 
@@ -47,18 +48,18 @@ class Fleet:
 
 
 @pytest.fixture(scope="session")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Fleet:
+def fleet(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Fleet:
     """Make both fleets, and the reports of undisturbed loads."""
     folder, small = tmp_path_factory.mktemp("large"), tmp_path_factory.mktemp("small")
     demo.write_files(folder, pl.Series([f"{store:019}" for store in range(STORES)]))
     demo.write_files(small, pl.Series([f"s{store}" for store in range(20)]), days=3, seed=5)
     stores = tmp_path_factory.mktemp("undisturbed")
-    large, both = connect(f"sqlite:///{stores / 'large.db'}"), connect(f"sqlite:///{stores / 'both.db'}")
+    large, both = connect(url_in(stores, "large.db")), connect(url_in(stores, "both.db"))
     load(large, folder)
     load(both, small)
     only_small = report(both)
     load(both, folder)
-    with tables.database(large.path) as connection:
+    with opened(large) as connection:
         ((polls,),) = connection.execute("SELECT count(*) FROM observations")
     options = [word for kind in KINDS for word in (f"--{kind}", str(folder / f"{kind}.csv"))]
     return Fleet(folder, options, small, STORES, polls, only_small, report(large), report(both))

@@ -14,13 +14,14 @@ from storepulse.store.loads import list_loads
 from tests.faults.conftest import KINDS, Fleet, load, report
 from tests.fixtures import tables
 from tests.fixtures.commands import begin
+from tests.fixtures.databases import only_sqlite, opened, url_in, url_of
 
 pytestmark = pytest.mark.slow
 
 
 @pytest.mark.parametrize("is_new", [True, False], ids=["a new store", "an old store"])
 def test_two_loads_at_once_are_both_there_in_the_end(fleet: Fleet, tmp_path: Path, is_new: bool) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'storepulse.db'}")
+    store = connect(url_in(tmp_path, fresh=True))
     if not is_new:
         load(store, fleet.small)
     small = [word for kind in KINDS for word in (f"--{kind}", str(fleet.small / f"{kind}.csv"))]
@@ -36,7 +37,7 @@ def test_two_loads_at_once_are_both_there_in_the_end(fleet: Fleet, tmp_path: Pat
 
 
 def test_a_report_during_a_load_shows_what_was_before_or_what_is_after(fleet: Fleet, tmp_path: Path) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'storepulse.db'}")
+    store = connect(url_in(tmp_path))
     load(store, fleet.small)
     report(store)
     process = begin(tmp_path, "load", *fleet.options)
@@ -56,7 +57,7 @@ def test_a_report_during_a_load_shows_what_was_before_or_what_is_after(fleet: Fl
 
 
 def test_lists_during_a_load_are_never_refused(fleet: Fleet, tmp_path: Path) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'storepulse.db'}")
+    store = connect(url_in(tmp_path))
     load(store, fleet.small)
     process = begin(tmp_path, "load", *fleet.options)
     seen = set()
@@ -67,16 +68,17 @@ def test_lists_during_a_load_are_never_refused(fleet: Fleet, tmp_path: Path) -> 
     assert seen <= {1, 2}
 
 
+@only_sqlite
 def test_a_writer_that_waits_too_long_says_that_the_store_is_busy(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("storepulse.store.sqlite._BUSY_TIMEOUT_MS", 50)
-    store = connect(f"sqlite:///{tmp_path / 'storepulse.db'}")
+    monkeypatch.setattr("storepulse.store.engines.sqlite._BUSY_TIMEOUT_MS", 50)
+    store = connect(url_in(tmp_path))
     tables.load(store, tmp_path, polls=tables.POLLS)
-    with tables.database(store.path) as connection:
+    with opened(store) as connection:
         connection.execute("BEGIN IMMEDIATE")
         with pytest.raises(StoreUnavailableError, match=r"storepulse\.db"):
-            tables.load(connect(f"sqlite:///{store.path}"), tmp_path, polls=tables.POLLS)
+            tables.load(connect(url_of(store)), tmp_path, polls=tables.POLLS)
         with store.snapshot() as fleet:
             assert fleet.store_ids == ["1", "2"]
     tables.load(store, tmp_path, polls=tables.POLLS)

@@ -11,10 +11,10 @@ import pytest
 
 from storepulse.store import connect
 from tests.faults.conftest import Fleet, load, report
-from tests.fixtures import tables
 from tests.fixtures.commands import start
+from tests.fixtures.databases import only_sqlite, opened, url_in
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, only_sqlite]
 
 MEBIBYTE = 1 << 20
 
@@ -48,7 +48,7 @@ def fill(disk: Path, free: int) -> Path:
 
 @pytest.mark.parametrize("free", [0, 64 << 10, 2 * MEBIBYTE])
 def test_a_load_onto_a_full_disk_changes_nothing_and_can_be_repeated(fleet: Fleet, disk: Path, free: int) -> None:
-    store = connect(f"sqlite:///{disk / 'storepulse.db'}")
+    store = connect(url_in(disk))
     load(store, fleet.small)
     ballast = fill(disk, free)
     ran = start(disk, "load", *fleet.options)
@@ -60,9 +60,9 @@ def test_a_load_onto_a_full_disk_changes_nothing_and_can_be_repeated(fleet: Flee
     assert "Traceback" not in message
     if not free:
         ballast.unlink()  # SQLite needs some room even to read
-    with tables.database(store.path) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        assert connection.execute("SELECT count(*) FROM loads").fetchall() == [(1,)]
+    with opened(store) as connection:
+        assert connection.execute("PRAGMA integrity_check") == [("ok",)]
+        assert connection.execute("SELECT count(*) FROM loads") == [(1,)]
     assert report(store) == fleet.only_small
     ballast.unlink(missing_ok=True)
     assert start(disk, "load", *fleet.options).returncode == 0
@@ -86,7 +86,7 @@ def test_a_report_onto_a_full_disk_leaves_the_old_one_and_nothing_else(fleet: Fl
 
 
 def test_a_report_from_a_store_on_a_full_disk_works_or_says_why(fleet: Fleet, disk: Path) -> None:
-    load(connect(f"sqlite:///{disk / 'storepulse.db'}"), fleet.small)
+    load(connect(url_in(disk)), fleet.small)
     fill(disk, 0)
     ran = start(disk, "report")
     assert ran.returncode in (0, 3)

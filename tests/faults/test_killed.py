@@ -14,8 +14,8 @@ import pytest
 from storepulse.errors import StoreError
 from storepulse.store import Store, connect
 from tests.faults.conftest import Fleet, load, report
-from tests.fixtures import tables
 from tests.fixtures.commands import begin, start
+from tests.fixtures.databases import check_whole, exists, opened, tables_in, url_in
 
 pytestmark = pytest.mark.slow
 
@@ -45,15 +45,15 @@ def kill(folder: Path, moment: float, *words: str) -> None:
 
 
 def counts(store: Store) -> tuple[int, int, int, int] | None:
-    """Return how much a store holds, once SQLite has found it in order; None for a file without tables."""
-    with tables.database(store.path) as connection:
-        assert connection.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
-        if not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+    """Return how much a store holds, once it was found in order; None for a database without tables."""
+    with opened(store) as connection:
+        if not tables_in(connection):
             return None
         found = [
-            connection.execute(f"SELECT count(*) FROM {table}").fetchone()[0]
+            connection.execute(f"SELECT count(*) FROM {table}")[0][0]
             for table in ("loads", "stores", "observations", "load_files")
         ]
+    check_whole(store)
     return found[0], found[1], found[2], found[3]
 
 
@@ -61,7 +61,7 @@ def counts(store: Store) -> tuple[int, int, int, int] | None:
 def test_a_load_that_is_killed_leaves_all_or_nothing(
     fleet: Fleet, moments: list[float], tmp_path: Path, number: int
 ) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'storepulse.db'}")
+    store = connect(url_in(tmp_path, fresh=True))
     had_data = number % 2 == 1
     if had_data:
         load(store, fleet.small)
@@ -69,7 +69,7 @@ def test_a_load_that_is_killed_leaves_all_or_nothing(
     else:
         nothing = (0, 0, 0, 0)
     kill(tmp_path, moments[number], "load", *fleet.options)
-    if store.path.exists():
+    if exists(store):
         found = counts(store)
         if found is None:
             assert not had_data  # killed before the first tables were there
@@ -93,7 +93,7 @@ def test_a_load_that_is_killed_leaves_all_or_nothing(
 
 
 def test_a_report_that_is_killed_leaves_a_whole_file_or_the_old_one(fleet: Fleet, tmp_path: Path) -> None:
-    load(connect(f"sqlite:///{tmp_path / 'storepulse.db'}"), fleet.folder)
+    load(connect(url_in(tmp_path)), fleet.folder)
     words = ["report", "--format", "parquet"]
     began = time.perf_counter()
     whole = start(tmp_path, *words).stdout

@@ -15,8 +15,9 @@ import httpx
 import pytest
 
 from storepulse.schema import HOUR_US, instant_text
-from storepulse.store import connect
+from storepulse.store import Store, connect
 from tests.fixtures import tables
+from tests.fixtures.databases import check_whole, opened, url_in
 from tests.fixtures.services import Service, begin_service, finished
 from tests.fixtures.tables import NOW
 
@@ -65,9 +66,9 @@ def metric(client: httpx.Client, name: str) -> float:
     return float(line.rpartition(" ")[2])
 
 
-def loaded(store: Path) -> list[tuple[str, str]]:
+def loaded(store: Store) -> list[tuple[str, str]]:
     """Return name and checksum of each file of a load."""
-    with tables.database(store) as connection:
+    with opened(store) as connection:
         return [(Path(name).name, digest) for name, digest in connection.execute("SELECT name, sha256 FROM load_files")]
 
 
@@ -96,7 +97,7 @@ def report_on(service: Service, ends: threading.Event) -> int:
 def test_each_version_of_a_file_is_loaded_once_and_a_bad_one_keeps_no_other_back(tmp_path: Path) -> None:
     folder = tmp_path / "incoming"
     folder.mkdir()
-    store = connect(f"sqlite:///{tmp_path / 'storepulse.db'}")
+    store = connect(url_in(tmp_path))
     tables.load(store, tmp_path, polls=tables.POLLS)
     expected: Counter[str] = Counter({"polls.csv": 1})
     services = [begin_service(tmp_path, "--watch", str(folder), "--every", "1s") for _ in range(2)]
@@ -111,10 +112,10 @@ def test_each_version_of_a_file_is_loaded_once_and_a_bad_one_keeps_no_other_back
                     write = rename_into_place if number % 3 else write_in_pieces
                     write(folder / f"{number}.csv", polls(f"s{number}"))
                     expected[f"{number}.csv"] += 1
-                until(lambda: len(loaded(store.path)) == sum(expected.values()), "not every file is loaded")
+                until(lambda: len(loaded(store)) == sum(expected.values()), "not every file is loaded")
                 rename_into_place(folder / "5.csv", polls("s5", later=1))
                 expected["5.csv"] += 1
-                until(lambda: len(loaded(store.path)) == sum(expected.values()), "the newer content is not loaded")
+                until(lambda: len(loaded(store)) == sum(expected.values()), "the newer content is not loaded")
             finally:
                 ends.set()
             assert killing.result(60) > 3
@@ -127,7 +128,7 @@ def test_each_version_of_a_file_is_loaded_once_and_a_bad_one_keeps_no_other_back
 
             rename_into_place(folder / "0-bad.csv", polls("mended"))
             expected["0-bad.csv"] += 1
-            until(lambda: len(loaded(store.path)) == sum(expected.values()), "the mended file is not loaded")
+            until(lambda: len(loaded(store)) == sum(expected.values()), "the mended file is not loaded")
             until(lambda: source(client)["state"] == "ok", "the source does not recover")
             assert (source(client)["error"], source(client)["failures"]) == (None, 0)
             assert metric(client, "storepulse_source_failures") == 0
@@ -136,15 +137,14 @@ def test_each_version_of_a_file_is_loaded_once_and_a_bad_one_keeps_no_other_back
     finally:
         codes = [service.stop() for service in services]
     assert codes == [0, 0]
-    assert Counter(name for name, _ in loaded(store.path)) == expected
-    assert len(set(loaded(store.path))) == sum(expected.values())
-    with tables.database(store.path) as connection:
+    assert Counter(name for name, _ in loaded(store)) == expected
+    assert len(set(loaded(store))) == sum(expected.values())
+    with opened(store) as connection:
         ((observations,),) = connection.execute("SELECT count(*) FROM observations")
         ((files, loads),) = connection.execute("SELECT count(*), count(DISTINCT load) FROM source_files")
-        ((integrity,),) = connection.execute("PRAGMA integrity_check")
     assert observations == 3 + (FILES + 2) * ROWS
     assert files == loads == FILES + 2
-    assert integrity == "ok"
+    check_whole(store)
     for service in services:
         assert "Traceback" not in service.log.read_text()
         assert '"level": "error"' not in service.log.read_text()

@@ -9,12 +9,13 @@ import pytest
 from storepulse.errors import InputError
 from storepulse.store import Store, connect
 from storepulse.store.audit import Entry, list_audit, record
+from tests.fixtures.databases import url_in
 from tests.fixtures.tables import NOW
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return connect(f"sqlite:///{tmp_path / 'store.db'}")
+    return connect(url_in(tmp_path, "store.db"))
 
 
 def write(store: Store, number: int, first: int = 0) -> None:

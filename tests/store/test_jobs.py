@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 from hypothesis import settings
 from hypothesis import strategies as st
-from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
-from sqlalchemy import Connection, create_engine, func, select
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
+from sqlalchemy import Connection, Engine, create_engine, delete, func, select
 
 from storepulse.errors import LeaseLostError, QueueFullError
 from storepulse.schema import SECOND_US
@@ -23,12 +23,13 @@ from storepulse.store import jobs as queue
 from storepulse.store.jobs import KINDS, LEASE_US, MAX_ATTEMPTS, Claim, Job, Kind
 from storepulse.store.tables import jobs, metadata
 from storepulse.store.tables import uploads as upload_table
+from tests.fixtures.databases import url_in, url_of
 from tests.fixtures.tables import NOW
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = connect(f"sqlite:///{tmp_path / 'store.db'}", keep_open=True)
+    made = connect(url_in(tmp_path, "store.db"), keep_open=True)
     made.migrate()
     yield made
     made.close()
@@ -130,7 +131,7 @@ while True:
 
 def test_each_of_many_processes_gets_jobs_of_its_own(store: Store) -> None:
     names = {submit(store) for _ in range(60)}
-    words = [sys.executable, "-c", _CLAIMING, f"sqlite:///{store.path}"]
+    words = [sys.executable, "-c", _CLAIMING, url_of(store)]
     processes = [
         subprocess.Popen([*words, str(number), str(NOW)], stdout=subprocess.PIPE, text=True) for number in range(4)
     ]
@@ -425,13 +426,12 @@ class LeaseTable(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self._engine = create_engine("sqlite://")
-        metadata.create_all(self._engine)
+        self._engine = self.empty()
         self.now = NOW
         self.jobs: dict[str, Modelled] = {}
 
-    def teardown(self) -> None:
-        self._engine.dispose()
+    #: Gives a database without jobs.
+    empty: Callable[[], Engine]
 
     def _held(self, chosen: int) -> tuple[Claim, Modelled]:
         every = [(held, one) for one in self.jobs.values() for held in one.claims]
@@ -536,5 +536,16 @@ class LeaseTable(RuleBasedStateMachine):
         return connection.execute(select(jobs.c.job, jobs.c.state, jobs.c.attempts, jobs.c.fence))
 
 
-LeaseTable.TestCase.settings = settings(stateful_step_count=30)
-test_any_order_of_events_is_as_in_the_model = LeaseTable.TestCase
+def test_any_order_of_events_is_as_in_the_model(engine: str, store: Store) -> None:
+    made: Any = create_engine("sqlite://") if engine == "sqlite" else store.engine
+    database: Engine = made if engine == "sqlite" else made.database
+    metadata.create_all(database)
+
+    def empty() -> Engine:
+        with database.begin() as connection:
+            connection.execute(delete(jobs))
+        return database
+
+    machine = type("OnEngine", (LeaseTable,), {"empty": staticmethod(empty)})
+    fewer = settings(max_examples=10) if engine != "sqlite" else settings()
+    run_state_machine_as_test(machine, settings=settings(fewer, stateful_step_count=30))

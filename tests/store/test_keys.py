@@ -16,6 +16,7 @@ from storepulse.errors import InputError, NotFoundError, StoreError
 from storepulse.store import Store, connect
 from storepulse.store.audit import list_audit
 from storepulse.store.keys import SCOPES, Key, Scope, allows, create, find, list_keys, revoke, verified
+from tests.fixtures.databases import only_sqlite, path_of, url_in
 from tests.fixtures.tables import NOW
 
 LATER = NOW + 1_000_000
@@ -24,7 +25,7 @@ ACTOR = "cli:somebody"
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = connect(f"sqlite:///{tmp_path / 'store.db'}", keep_open=True)
+    made = connect(url_in(tmp_path, "store.db"), keep_open=True)
     yield made
     made.close()
 
@@ -146,12 +147,13 @@ def test_admin_includes_the_other_scopes_and_they_nothing(scopes: tuple[str, ...
 # --- the token is nowhere --------------------------------------------------------------------------------
 
 
+@only_sqlite
 def test_a_token_is_never_in_the_files_of_the_store(store: Store) -> None:
     key, token = make(store)
     shown_to(store, token)
     end(store, key.key_id)
     secret = token.rpartition("_")[2]
-    files = {path.name: path.read_bytes() for path in store.path.parent.iterdir()}
+    files = {path.name: path.read_bytes() for path in path_of(store).parent.iterdir()}
     assert set(files) >= {"store.db", "store.db-wal"}
     assert any(key.key_id.encode() in content for content in files.values())  # this is where it would be
     for content in files.values():
@@ -244,8 +246,8 @@ def test_the_secret_of_one_key_does_not_open_another(store: Store) -> None:
 
 
 @pytest.fixture(scope="module")
-def opened(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
-    store = connect(f"sqlite:///{tmp_path_factory.mktemp('keys') / 'store.db'}")
+def opened(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
+    store = connect(url_in(tmp_path_factory.mktemp("keys"), "store.db"))
     make(store)
     with store.reading() as connection:
         yield connection
@@ -310,9 +312,9 @@ def test_without_its_audit_line_nothing_is_made_or_revoked(store: Store) -> None
             connection.exec_driver_sql("DROP TABLE audit")
             change(connection)
 
-    with pytest.raises(StoreError, match="no such table: audit"):
+    with pytest.raises(StoreError, match="audit"):
         without_audit(lambda connection: create(connection, name="x", scopes=["read"], now=NOW, actor=ACTOR))
-    with pytest.raises(StoreError, match="no such table: audit"):
+    with pytest.raises(StoreError, match="audit"):
         without_audit(lambda connection: revoke(connection, key.key_id, now=LATER, actor=ACTOR))
     assert keys_of(store) == [key]
     assert shown_to(store, token) == key

@@ -10,10 +10,13 @@ import subprocess
 import sys
 from pathlib import Path
 
-from storepulse.store import connect, sqlite
+from storepulse.store import connect
 from storepulse.store.loads import list_loads
 from tests.fixtures import tables
 from tests.fixtures.commands import start
+from tests.fixtures.databases import only_sqlite, path_of, url_in
+
+pytestmark = only_sqlite
 
 WRITE = """\
 import sqlite3, sys
@@ -26,14 +29,14 @@ except sqlite3.OperationalError as error:
 
 
 def test_a_report_in_a_process_that_loads_lets_no_other_writer_in(tmp_path: Path) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'store.db'}")
+    store = connect(url_in(tmp_path, "store.db"))
     tables.load(store, tmp_path, polls=tables.POLLS)
 
     def other_writer() -> str:
-        words = [sys.executable, "-c", WRITE, str(store.path)]
+        words = [sys.executable, "-c", WRITE, str(path_of(store))]
         return subprocess.run(words, capture_output=True, check=False).stderr.decode().strip()
 
-    with sqlite.writing(store._engine) as connection:
+    with store.engine.writing() as connection:
         connection.exec_driver_sql("UPDATE timezones SET timezone = 'UTC'")
         assert other_writer() == "database is locked"
         with store.snapshot() as fleet:
@@ -43,7 +46,7 @@ def test_a_report_in_a_process_that_loads_lets_no_other_writer_in(tmp_path: Path
 
 
 def test_a_process_that_loads_and_reports_goes_on_after_the_load_of_another(tmp_path: Path) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'storepulse.db'}")
+    store = connect(url_in(tmp_path))
     rows = [
         f"{shop},active,2023-01-2{day} {hour:02}:00:00 UTC"
         for shop in range(3_000)

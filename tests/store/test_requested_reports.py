@@ -15,15 +15,16 @@ from storepulse.schema import DAY_US
 from storepulse.store import Store, connect, reports, uploads
 from storepulse.store import jobs as queue
 from storepulse.store.reports import Requested
-from storepulse.store.tables import jobs, report_results
+from storepulse.store.tables import jobs, results
 from storepulse.store.tables import uploads as upload_table
 from tests.fixtures import tables
+from tests.fixtures.databases import url_in
 from tests.fixtures.tables import NOW
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = connect(f"sqlite:///{tmp_path / 'store.db'}", keep_open=True)
+    made = connect(url_in(tmp_path, "store.db"), keep_open=True)
     made.migrate()
     yield made
     made.close()
@@ -240,7 +241,7 @@ def test_old_reports_go_with_their_jobs_and_results(store: Store) -> None:
     with pytest.raises(NotFoundError):
         look(store, old.report)
     assert look(store, new.report).state == "complete"
-    assert (count(store, jobs), count(store, report_results)) == (1, 1)
+    assert (count(store, jobs), count(store, results)) == (1, 1)
 
 
 def test_a_report_that_is_not_finished_is_kept_however_old(store: Store) -> None:

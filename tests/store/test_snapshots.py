@@ -18,9 +18,11 @@ from storepulse.kernel.policy import Policy
 from storepulse.kernel.windows import WINDOW_NAMES, Window
 from storepulse.reports import run_report, written
 from storepulse.schema import DAY_US, HOUR_US, SECOND_US, Fleet, instant_us
-from storepulse.store import _OBSERVATIONS_SQL, Store, connect
+from storepulse.store import Store, connect
+from storepulse.store.engines import queries
 from storepulse.store.loads import Loaded
 from tests.fixtures import tables
+from tests.fixtures.databases import only_sqlite, opened, path_of, url_in
 from tests.fixtures.tables import VERSION, observations_of
 
 AS_OF = demo.AS_OF
@@ -42,8 +44,8 @@ def loaded(tmp_path_factory: pytest.TempPathFactory) -> Loaded:
 
 
 @pytest.fixture(scope="module")
-def store(loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Store:
-    made = connect(f"sqlite:///{tmp_path_factory.mktemp('store') / 'store.db'}")
+def store(engine: str, loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> Store:
+    made = connect(url_in(tmp_path_factory.mktemp("store"), "store.db"))
     made.write(loaded)
     return made
 
@@ -168,7 +170,7 @@ def test_observations_are_the_ones_needed_and_no_others(
 
 
 def test_observations_at_the_very_bounds_are_given(tmp_path: Path) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'store.db'}")
+    store = connect(url_in(tmp_path, "store.db"))
     times = [f"2023-01-24 10:00:{second:02} UTC" for second in range(0, 60, 10)]
     tables.load(store, tmp_path, polls=tables.table("polls", *(f"1,active,{time}" for time in times)))
     zero = instant_us("2023-01-24 10:00:00 UTC")
@@ -204,7 +206,7 @@ def test_the_latest_observation_is_the_one_of_the_whole_fleet(store: Store, load
 
 
 def test_a_snapshot_stays_as_it_was_while_a_load_is_written(tmp_path: Path) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'store.db'}")
+    store = connect(url_in(tmp_path, "store.db"))
     tables.load(store, tmp_path, polls=tables.POLLS, hours=tables.HOURS)
     with store.snapshot() as fleet:
         before = observations_of(fleet, 0, tables.NOW, tables.NOW)
@@ -216,7 +218,7 @@ def test_a_snapshot_stays_as_it_was_while_a_load_is_written(tmp_path: Path) -> N
 
 
 def test_an_empty_store_has_an_empty_fleet(tmp_path: Path) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'store.db'}")
+    store = connect(url_in(tmp_path, "store.db"))
     tables.load(store, tmp_path, polls=tables.table("polls"))
     with store.snapshot() as fleet:
         assert fleet.store_ids == []
@@ -228,15 +230,17 @@ def test_an_empty_store_has_an_empty_fleet(tmp_path: Path) -> None:
 # --- how it is read --------------------------------------------------------------------------------------
 
 
+def asked(first: int, last: int) -> dict[str, int]:
+    return {"start": AS_OF - DAY_US, "end": AS_OF, "as_of": AS_OF, "first": first, "last": last}
+
+
 def plan(store: Store, first: int, last: int) -> list[str]:
-    with tables.database(store.path) as connection:
-        rows = connection.execute(
-            f"EXPLAIN QUERY PLAN {_OBSERVATIONS_SQL}",
-            {"start": AS_OF - DAY_US, "end": AS_OF, "as_of": AS_OF, "first": first, "last": last},
-        )
+    with tables.database(path_of(store)) as connection:
+        rows = connection.execute(f"EXPLAIN QUERY PLAN {queries('sqlite')['observations']}", asked(first, last))
         return [row[3] for row in rows]
 
 
+@only_sqlite
 @pytest.mark.parametrize("last", [1, 2**31 - 1], ids=["one store", "the fleet"])
 @pytest.mark.parametrize("analyzed", [False, True])
 def test_the_history_of_a_store_is_looked_up_by_its_key_and_never_scanned(
@@ -244,7 +248,7 @@ def test_the_history_of_a_store_is_looked_up_by_its_key_and_never_scanned(
 ) -> None:
     copy = tables.copied(store, tmp_path / "copy.db")
     if analyzed:
-        with tables.database(copy.path) as connection:
+        with tables.database(path_of(copy)) as connection:
             connection.execute("ANALYZE")
     steps = plan(copy, 1, last)
     on_observations = [step for step in steps if step.split()[1] == "o"]
@@ -255,7 +259,8 @@ def test_the_history_of_a_store_is_looked_up_by_its_key_and_never_scanned(
     assert not [step for step in steps if "TEMP B-TREE" in step or "AUTOMATIC" in step]
 
 
+@only_sqlite
 def test_the_latest_observation_is_one_step_in_an_index(store: Store) -> None:
-    with tables.database(store.path) as connection:
+    with opened(store) as connection:
         ((*_, step),) = connection.execute("EXPLAIN QUERY PLAN SELECT max(last_observed_at) FROM loads")
     assert step == "SEARCH loads USING COVERING INDEX ix_loads_last_observed_at"

@@ -14,12 +14,13 @@ from storepulse.schema import DAY_US, HOUR_US, SECOND_US
 from storepulse.store import Store, connect, sources
 from storepulse.store.sources import FIRST_RETRY_US, SourceState
 from tests.fixtures import tables
+from tests.fixtures.databases import url_in, url_of
 from tests.fixtures.tables import NOW
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = connect(f"sqlite:///{tmp_path / 'store.db'}", keep_open=True)
+    made = connect(url_in(tmp_path, "store.db"), keep_open=True)
     tables.load(made, tmp_path, polls=tables.POLLS)
     yield made
     made.close()
@@ -141,7 +142,7 @@ for due in range(40):
 
 
 def test_a_tick_fires_once_among_many_processes(store: Store) -> None:
-    words = [sys.executable, "-c", _TICKING, f"sqlite:///{store.path}"]
+    words = [sys.executable, "-c", _TICKING, url_of(store)]
     processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     printed = "".join(process.communicate(timeout=120)[0] for process in processes)
     assert [process.returncode for process in processes] == [0] * 4

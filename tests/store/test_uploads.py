@@ -11,12 +11,13 @@ import pytest
 from storepulse.errors import StoreError
 from storepulse.store import Store, connect, uploads
 from storepulse.store import jobs as queue
+from tests.fixtures.databases import url_in
 from tests.fixtures.tables import NOW
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:
-    made = connect(f"sqlite:///{tmp_path / 'store.db'}", keep_open=True)
+    made = connect(url_in(tmp_path, "store.db"), keep_open=True)
     made.migrate()
     yield made
     made.close()

@@ -17,6 +17,7 @@ from storepulse import ingest
 from storepulse.schema import HOUR_US, instant_text
 from storepulse.store import Store, connect
 from storepulse.store.loads import Load, Loaded, list_quarantine, write, write_each
+from tests.fixtures.databases import given_back, url_in
 from tests.fixtures.tables import NOW, VERSION
 
 #: A row of a request: store, status, instant; few of each, so that many meet.
@@ -63,8 +64,8 @@ def write_alone(store: Store, request: Sequence[object]) -> Load:
 @settings(max_examples=40)
 @given(before=st.lists(_ROWS, max_size=4), requests=_REQUESTS)
 def test_requests_together_leave_what_they_leave_one_after_the_other(before: Request, requests: list[Request]) -> None:
-    with TemporaryDirectory() as folder:
-        together, alone = (connect(f"sqlite:///{Path(folder) / name}", keep_open=True) for name in ("t", "a"))
+    with TemporaryDirectory() as folder, given_back(Path(folder)):
+        together, alone = (connect(url_in(Path(folder), name), keep_open=True) for name in ("t", "a"))
         for store in (together, alone):
             write_alone(store, [value(row) for row in before])
         record, repeated, conflicting = write_together(together, [[value(row) for row in one] for one in requests])
@@ -84,7 +85,7 @@ def test_requests_together_leave_what_they_leave_one_after_the_other(before: Req
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
-    return connect(f"sqlite:///{tmp_path / 'store.db'}")
+    return connect(url_in(tmp_path, "store.db"))
 
 
 def test_a_later_request_replaces_what_an_earlier_one_said(store: Store) -> None:

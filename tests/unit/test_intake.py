@@ -18,6 +18,7 @@ from storepulse.schema import SECOND_US, instant_text
 from storepulse.store import Store, uploads
 from storepulse.store import jobs as queue
 from storepulse.store.audit import list_audit
+from storepulse.store.engines import engine_of
 from storepulse.store.loads import list_loads
 from storepulse.store.tables import uploads as upload_table
 from storepulse.web import intake
@@ -31,7 +32,7 @@ class Gated(Store):
     """A store that lets a test hold back, or refuse, what would be written."""
 
     def __init__(self, path: Path) -> None:
-        super().__init__(path, keep_open=True)
+        super().__init__(engine_of(f"sqlite:///{path}", keep_open=True))
         self.open = threading.Event()
         self.open.set()
         self.error: BaseException | None = None

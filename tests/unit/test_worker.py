@@ -19,9 +19,11 @@ from storepulse.reports import ReportOptions, packed, run_report
 from storepulse.schema import DAY_US, HOUR_US, SECOND_US
 from storepulse.store import Snapshot, Store, reports, sources, uploads
 from storepulse.store import jobs as queue
+from storepulse.store.engines import engine_of
 from storepulse.store.jobs import KINDS, LEASE_US, MAX_ATTEMPTS, Job
 from storepulse.store.loads import list_loads
-from storepulse.store.tables import jobs, report_results
+from storepulse.store.tables import jobs
+from storepulse.store.tables import results as result_table
 from storepulse.store.tables import uploads as upload_table
 from tests.fixtures import tables
 from tests.fixtures.tables import NOW, VERSION
@@ -63,7 +65,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Waylaid]:
-    made = Waylaid(tmp_path / "store.db", keep_open=True)
+    made = Waylaid(engine_of(f"sqlite:///{tmp_path / 'store.db'}", keep_open=True))
     tables.load(made, tmp_path, polls=tables.POLLS, hours=tables.HOURS, timezones=tables.TIMEZONES)
     yield made
     made.close()
@@ -91,7 +93,7 @@ def job(store: Store, name: str) -> Job:
 
 def results(store: Store) -> int:
     with store.reading() as connection:
-        return connection.execute(select(func.count()).select_from(report_results)).scalar_one()
+        return connection.execute(select(func.count()).select_from(result_table)).scalar_one()
 
 
 def busy() -> None:
@@ -100,7 +102,7 @@ def busy() -> None:
 
 def take_over(store: Store, clock: Clock) -> None:
     """Let another worker take over what is being done: it waits for the end of the lease, and a moment longer."""
-    other = worker(Store(store.path), clock, "other")
+    other = worker(Store(store.engine), clock, "other")
     clock.now += LEASE_US + 1
     assert not other.work_once()
     clock.now += SECOND_US - 1
