@@ -40,7 +40,7 @@ class Recording(httpx.HTTPTransport):
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("client")
     load_small_fleet(folder)
-    with service(folder) as running:
+    with service(folder, workers="1") as running:
         yield running
 
 
