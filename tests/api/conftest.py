@@ -19,7 +19,7 @@ def served(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     """Serve the two stores of `tests.fixtures.tables`."""
     folder = tmp_path_factory.mktemp("served")
     load_small_fleet(folder)
-    with service(folder) as running:
+    with service(folder, workers="1") as running:
         yield running
 
 

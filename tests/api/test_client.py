@@ -41,7 +41,7 @@ class Recording(httpx.HTTPTransport):
 def own(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("client")
     load_small_fleet(folder)
-    with service(folder) as running:
+    with service(folder, workers="1") as running:
         yield running
 
 

@@ -202,7 +202,9 @@ def test_a_file_of_too_many_rows_is_refused(narrow: Service) -> None:
         assert client.get("/v1/loads").json()["loads"] == []
 
 
-@pytest.mark.parametrize("content", [gzip.compress(b"x" * 1000)[:-9], b"\x1f\x8b\x08\x00garbage"])
+@pytest.mark.parametrize(
+    "content", [gzip.compress(b"x" * 1000)[:-9], b"\x1f\x8b\x08\x00garbage"], ids=["cut", "garbage"]
+)
 @pytest.mark.parametrize("media_type", ["application/json", "text/csv"])
 def test_damaged_compression_is_the_mistake_of_the_client(narrow: Service, media_type: str, content: bytes) -> None:
     headers = {"Content-Type": media_type, "Content-Encoding": "gzip"}

@@ -82,7 +82,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Serve a fleet that may be spoilt, with a queue that does not fill."""
     folder = tmp_path_factory.mktemp("asked")
     load_small_fleet(folder)
-    with service(folder, "--data-folder", str(folder), queue_limit="100000") as made:
+    with service(folder, "--data-folder", str(folder), workers="1", queue_limit="100000") as made:
         yield made
 
 

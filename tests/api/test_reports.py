@@ -24,7 +24,7 @@ from storepulse.store import jobs as queue
 from storepulse.store import keys
 from storepulse.store import reports as report_table
 from storepulse.store.tables import jobs, reports, results
-from storepulse.web.app import now_us
+from storepulse.web.terms import now_us
 from tests.fixtures import known, tables
 from tests.fixtures.databases import url_in
 from tests.fixtures.services import Service, begin_service, finished, service

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from storepulse import cli
+from storepulse.cli import edge
 from tests.fixtures import tables
 
 
@@ -30,7 +31,7 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.Ca
     monkeypatch.chdir(tmp_path)
     monkeypatch.delenv("STOREPULSE_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
-    monkeypatch.setattr(cli, "_now", lambda: tables.NOW)
+    monkeypatch.setattr(edge, "now", lambda: tables.NOW)
 
     def call(*words: str | Path) -> Ran:
         monkeypatch.setattr("sys.argv", ["storepulse", *map(str, words)])

@@ -8,6 +8,7 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -72,26 +73,33 @@ def loaded(store: Store) -> list[tuple[str, str]]:
         return [(Path(name).name, digest) for name, digest in connection.execute("SELECT name, sha256 FROM load_files")]
 
 
-def kill_workers(services: list[Service], ends: threading.Event) -> int:
-    chance, kills = random.Random(3), 0
-    while not ends.wait(chance.uniform(1, 4)):
-        workers = chance.choice(services).workers()
-        if workers:
-            chance.choice(workers).kill()
-            kills += 1
-    return kills
+class Disturbed:
+    """What goes on while files come in: how many workers were killed, how many reports were made."""
 
+    def __init__(self) -> None:
+        self.ends = threading.Event()
+        self.kills = self.reports = 0
 
-def report_on(service: Service, ends: threading.Event) -> int:
-    """Ask for one report after the other; each must succeed."""
-    made = 0
-    with service.client() as client:
-        while not ends.is_set():
-            asked = client.post("/v1/reports", json={"as_of": instant_text(NOW - made * 1_000_000)})
-            state = finished(client, asked.raise_for_status().json()["id"])
-            assert state["state"] == "complete", state
-            made += 1
-    return made
+    def had(self, number: int) -> bool:
+        """Say whether there were so many of both."""
+        return min(self.kills, self.reports) >= number
+
+    def kill_workers(self, services: list[Service]) -> None:
+        chance = random.Random(3)
+        while not self.ends.wait(chance.uniform(1, 4)):
+            workers = chance.choice(services).workers()
+            if workers:
+                chance.choice(workers).kill()
+                self.kills += 1
+
+    def report_on(self, service: Service) -> None:
+        """Ask for one report after the other; each must succeed."""
+        with service.client() as client:
+            while not self.ends.is_set():
+                asked = client.post("/v1/reports", json={"as_of": instant_text(NOW - self.reports * 1_000_000)})
+                state = finished(client, asked.raise_for_status().json()["id"], PATIENCE_S)
+                assert state["state"] == "complete", state
+                self.reports += 1
 
 
 def test_each_version_of_a_file_is_loaded_once_and_a_bad_one_keeps_no_other_back(tmp_path: Path) -> None:
@@ -101,25 +109,30 @@ def test_each_version_of_a_file_is_loaded_once_and_a_bad_one_keeps_no_other_back
     tables.load(store, tmp_path, polls=tables.POLLS)
     expected: Counter[str] = Counter({"polls.csv": 1})
     services = [begin_service(tmp_path, "--watch", str(folder), "--every", "1s") for _ in range(2)]
-    ends = threading.Event()
+    disturbed = Disturbed()
     try:
         with ThreadPoolExecutor(2) as threads, services[0].client() as client:
-            killing = threads.submit(kill_workers, services, ends)
-            reporting = threads.submit(report_on, services[1], ends)
+            killing = threads.submit(disturbed.kill_workers, services)
+            reporting = threads.submit(disturbed.report_on, services[1])
             try:
                 (folder / "0-bad.csv").write_bytes(b"what,is,this\n1,2,3\n")
                 for number in range(FILES):
                     write = rename_into_place if number % 3 else write_in_pieces
                     write(folder / f"{number}.csv", polls(f"s{number}"))
                     expected[f"{number}.csv"] += 1
+                    # However fast the files are loaded, workers are killed and reports are made in between.
+                    due = (number + 1) // 3
+                    until(partial(disturbed.had, due), "no worker is killed or no report is made")
                 until(lambda: len(loaded(store)) == sum(expected.values()), "not every file is loaded")
                 rename_into_place(folder / "5.csv", polls("s5", later=1))
                 expected["5.csv"] += 1
                 until(lambda: len(loaded(store)) == sum(expected.values()), "the newer content is not loaded")
             finally:
-                ends.set()
-            assert killing.result(60) > 3
-            assert reporting.result(120) > 3
+                disturbed.ends.set()
+            killing.result(PATIENCE_S)
+            reporting.result(PATIENCE_S)
+            assert disturbed.kills > 3
+            assert disturbed.reports > 3
             until(lambda: source(client)["state"] == "failing", "the bad file is not told")
             assert "0-bad.csv" in source(client)["error"]
             assert source(client)["files_read"] == FILES + 1

@@ -103,7 +103,11 @@ def test_a_file_of_several_kinds_is_a_mistake_that_names_them(content: str) -> N
         kind_of(content)
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfea", b"PAR1", b"\x1f\x8b\x08", gzip.compress(b""), b"x" * 3_000_000])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"\xff\xfea", b"PAR1", b"\x1f\x8b\x08", gzip.compress(b"", mtime=0), b"x" * 3_000_000],
+    ids=["nothing", "no UTF-8", "the start of Parquet", "the start of gzip", "nothing in gzip", "no end of a line"],
+)
 def test_a_file_that_cannot_be_read_is_a_mistake_that_names_it(content: bytes) -> None:
     with pytest.raises(InputError, match="rows"):
         kind_of(content)

@@ -99,7 +99,9 @@ def test_a_name_may_be_any_printable_text(store: Store, name: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "name", ["", "x" * 101, "x" * 10_000, "  ", "a\nb", "a\x00b", "\x1b[31m", "a\u202eb", "\udcff"], ids=ascii
+    "name",
+    ["", "x" * 101, "x" * 10_000, "  ", "a\nb", "a\x00b", "\x1b[31m", "a\u202eb", "\udcff"],
+    ids=lambda name: ascii(name)[:20],
 )
 def test_other_names_are_refused(store: Store, name: str) -> None:
     with pytest.raises(InputError, match="valid are 1 to 100 printable characters") as error:

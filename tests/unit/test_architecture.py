@@ -76,6 +76,10 @@ except SystemExit as leaving:
     assert modules_after(program) & HEAVY == set()
 
 
+def test_a_worker_process_loads_nothing_of_the_web() -> None:
+    assert modules_after("import storepulse.processes") & {"fastapi", "httpx", "starlette", "uvicorn"} == set()
+
+
 def test_a_report_on_tables_loads_no_other_frame_library_and_no_command_line() -> None:
     program = """
 import polars, storepulse

@@ -11,7 +11,7 @@ import pytest
 from storepulse.errors import InputError
 from storepulse.schema import HOUR_US, MINUTE_US
 from storepulse.settings import CONFIG, PREFIX, Settings, SourceSettings, environment, settings
-from storepulse.web.app import watched
+from storepulse.web.terms import watched
 
 
 @pytest.fixture(autouse=True)

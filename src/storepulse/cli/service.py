@@ -31,7 +31,6 @@ def serve(
 
     $STOREPULSE_CONFIG names a TOML file with more settings.
     """
-    from storepulse import processes
     from storepulse.settings import settings
 
     chosen = settings(
@@ -40,6 +39,8 @@ def serve(
     if watch:
         added = [{"place": place, "every": every} for place in watch]
         chosen = settings(**dict(chosen) | {"sources": (*chosen.sources, *added)})
+    from storepulse import processes  # once the settings make sense
+
     processes.serve(chosen)
 
 

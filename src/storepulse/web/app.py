@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any, Final
@@ -11,9 +10,6 @@ from fastapi import Depends, FastAPI
 from starlette.middleware.cors import CORSMiddleware
 
 from storepulse import __version__
-from storepulse.errors import InputError
-from storepulse.ingest import places
-from storepulse.jobs import Watched
 from storepulse.kernel.hours import tzdata_version
 from storepulse.settings import Settings
 from storepulse.store import connect
@@ -28,6 +24,7 @@ from storepulse.web.models import Problem
 from storepulse.web.results import Results
 from storepulse.web.service import Service
 from storepulse.web.shortcut import Application
+from storepulse.web.terms import now_us, watched
 
 _DESCRIPTION: Final = """How long was every store really up while it was supposed to be open?
 
@@ -43,29 +40,6 @@ _COMMON: Final[dict[int | str, dict[str, Any]]] = {
     429: {"model": Problem, "description": "Too much is asked for; Retry-After says when to try again."},
     503: {"model": Problem, "description": "The store cannot be used now."},
 }
-
-
-def now_us() -> int:
-    """Return the time, UTC microseconds."""
-    return time.time_ns() // 1000
-
-
-def watched(settings: Settings) -> list[Watched]:
-    """Return the places that the settings tell to watch.
-
-    Raises
-    ------
-    InputError
-        Two of them have the same name, under which the store would take them for one.
-    """
-    found = [
-        Watched(source.name or places.described(source.place)[:200], source.place, source.every)
-        for source in settings.sources
-    ]
-    names = [one.name for one in found]
-    if repeated := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"two sources are called {repeated[0]!r}; the setting sources can name each")
-    return found
 
 
 def create_app(settings: Settings, *, needs_key: bool | None = None) -> FastAPI:
