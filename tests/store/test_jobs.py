@@ -414,6 +414,7 @@ class Modelled:
     """What a job should be."""
 
     due_at: int
+    turn_at: int
     state: str = "queued"
     attempts: int = 0
     fence: int = 0
@@ -447,7 +448,7 @@ class LeaseTable(RuleBasedStateMachine):
     @rule()
     def submit(self) -> None:
         with self._engine.begin() as connection:
-            self.jobs[queue.submit(connection, "load", {}, now=self.now)] = Modelled(self.now)
+            self.jobs[queue.submit(connection, "load", {}, now=self.now)] = Modelled(self.now, self.now)
 
     @rule()
     def claim(self) -> None:
@@ -457,7 +458,7 @@ class LeaseTable(RuleBasedStateMachine):
             if one.state == "running" and one.lease_until < self.now and one.attempts >= MAX_ATTEMPTS:
                 one.state = "failed"
         free = [
-            (one.due_at, name)
+            (one.turn_at, name)
             for name, one in self.jobs.items()
             if (one.state == "queued" and one.due_at <= self.now)
             or (one.state == "running" and one.lease_until < self.now)

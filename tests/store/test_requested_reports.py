@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 from sqlalchemy import func, select
-from sqlalchemy.exc import NoResultFound
 
 from storepulse.errors import ConflictError, NotFoundError, QueueFullError, StoreError
 from storepulse.schema import DAY_US
@@ -179,7 +178,7 @@ def test_a_result_is_kept_once(store: Store) -> None:
 
 def test_a_job_without_a_result_has_none(store: Store) -> None:
     made = ask(store)
-    with pytest.raises(NoResultFound), store.reading() as connection:
+    with pytest.raises(NotFoundError, match="there is no result"), store.reading() as connection:
         reports.result(connection, made.job.job)
 
 

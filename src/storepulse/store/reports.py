@@ -174,9 +174,18 @@ def keep(connection: Connection, job: str, content: bytes) -> None:
 
 
 def result(connection: Connection, job: str) -> bytes:
-    """Return the result of a job that is complete."""
+    """Return the result of a job that is complete.
+
+    Raises
+    ------
+    NotFoundError
+        There is none, or it has just expired.
+    """
     query = select(results.c.content).where(results.c.job == job).order_by(results.c.part)
-    return b"".join(connection.execute(query).scalars())
+    parts = connection.execute(query).scalars().all()
+    if not parts:
+        raise NotFoundError("result of job", job, _HINT)
+    return b"".join(parts)
 
 
 def expire(connection: Connection, *, before: int, broken_off_before: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 import pymysql
-from pymysql.constants import ER
+from pymysql.constants import CR, ER
 from sqlalchemy import URL, Connection
 from sqlalchemy.exc import DBAPIError
 
@@ -28,10 +28,22 @@ _OLDEST_MARIADB: Final = (10, 6)
 _ANSWER_TIMEOUT_S: Final = 3600
 _MIGRATION_LOCK: Final = "storepulse tables"
 _ROWS_PER_STATEMENT: Final = 10_000
-#: Errors that go away, beside those that the driver has for connections: full, read-only, being changed, stopped.
+#: Errors that go away: of connections and their number, of locks, of a server that is full, read-only or stopping.
 _PASSING: Final = frozenset(
-    {ER.DISK_FULL, ER.RECORD_FILE_FULL, ER.OPTION_PREVENTS_STATEMENT, ER.TABLE_DEF_CHANGED, 1053}
-)
+    {
+        ER.CON_COUNT_ERROR, ER.TOO_MANY_USER_CONNECTIONS, ER.USER_LIMIT_REACHED, ER.OUT_OF_RESOURCES, ER.OUTOFMEMORY,
+        ER.SERVER_SHUTDOWN, ER.NORMAL_SHUTDOWN, ER.SHUTDOWN_COMPLETE, ER.FORCING_CLOSE, ER.ABORTING_CONNECTION,
+        ER.NEW_ABORTING_CONNECTION, ER.NET_READ_ERROR, ER.NET_READ_INTERRUPTED, ER.NET_ERROR_ON_WRITE,
+        ER.NET_WRITE_INTERRUPTED, ER.LOCK_WAIT_TIMEOUT, ER.LOCK_DEADLOCK, ER.LOCK_TABLE_FULL, ER.QUERY_INTERRUPTED,
+        ER.DISK_FULL, ER.RECORD_FILE_FULL, ER.OPTION_PREVENTS_STATEMENT, ER.TABLE_DEF_CHANGED,
+        1836,  # read-only for its own reasons
+        1927,  # the connection was killed
+        3024, 1969,  # a statement took longer than the server allows
+        3572,  # somebody has the row locked
+        4031,  # the connection was idle for too long
+        *(getattr(CR, name) for name in dir(CR) if name.startswith("CR_")),  # what the driver says of connections
+    }
+)  # fmt: skip
 
 
 class MySQL(Server):
@@ -93,12 +105,16 @@ class MySQL(Server):
         # From here on nobody can replace a partition: the table is in use.
         connection.exec_driver_sql("SELECT 1 FROM observations LIMIT 1")
 
+    def is_missing_database(self, error: BaseException) -> bool:
+        return isinstance(error, pymysql.OperationalError) and error.args[0] == ER.BAD_DB_ERROR
+
     def is_missing_table(self, error: BaseException) -> bool:
         return isinstance(error, pymysql.ProgrammingError) and error.args[0] == ER.NO_SUCH_TABLE
 
     def is_passing(self, error: BaseException) -> bool:
         code = error.args[0] if error.args else 0
-        return isinstance(error, (pymysql.OperationalError, pymysql.InterfaceError)) or code in _PASSING
+        # An InterfaceError is a connection that was closed.
+        return isinstance(error, pymysql.InterfaceError) or code in _PASSING
 
     def message(self, error: BaseException) -> str:
         return super().message(Exception(error.args[-1]) if error.args else error)

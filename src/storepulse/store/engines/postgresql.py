@@ -9,6 +9,7 @@ from typing import Any, ClassVar, Final
 import numpy as np
 import numpy.typing as npt
 import psycopg
+from psycopg.types.string import StrDumper
 from sqlalchemy import URL, Connection
 
 from storepulse.errors import StoreError
@@ -64,11 +65,20 @@ class PostgreSQL(Server):
         # Before the snapshot is taken: a partition that somebody replaces after it would look empty to it.
         connection.exec_driver_sql("LOCK TABLE observations IN ACCESS SHARE MODE")
 
+    def is_missing_database(self, error: BaseException) -> bool:
+        # The driver has no code for what a connection is refused with.
+        refused = isinstance(error, psycopg.OperationalError) and error.sqlstate in (None, "3D000")
+        return refused and f'database "{self._url.database}" does not exist' in str(error)
+
     def is_missing_table(self, error: BaseException) -> bool:
         return isinstance(error, psycopg.errors.UndefinedTable)
 
     def is_passing(self, error: BaseException) -> bool:
-        return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError))
+        refused = "authentication failed" in str(error) or "no pg_hba.conf entry" in str(error)
+        return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not refused
+
+    def on_connect(self, connection: Any) -> None:
+        connection.adapters.register_dumper(str, _Text)
 
     def prepare(self, connection: Connection, times: Instants) -> None:
         found = self.bounds(connection)
@@ -249,3 +259,10 @@ def _types(connection: Connection, table: str) -> list[str]:
         "WHERE a.attrelid = %s::regclass AND a.attnum > 0 AND NOT a.attisdropped ORDER BY a.attnum"
     )
     return list(connection.exec_driver_sql(sql, (table,)).scalars())
+
+
+class _Text(StrDumper):
+    """Text as PostgreSQL can keep it: a NUL becomes the character that stands for unknown ones."""
+
+    def dump(self, obj: str) -> Any:
+        return super().dump(obj.replace("\0", "\ufffd") if "\0" in obj else obj)

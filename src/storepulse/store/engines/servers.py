@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from functools import cached_property
 from typing import Any, ClassVar, Final
 
-from sqlalchemy import URL, Connection, NullPool, QueuePool, create_engine, event, make_url
+from sqlalchemy import URL, Connection, NullPool, QueuePool, create_engine, event, inspect, make_url
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
@@ -105,7 +105,11 @@ class Server(engines.Engine):
             It is.
         """
 
+    def on_connect(self, connection: Any) -> None:
+        """Prepare a connection of the driver."""
+
     def _on_connect(self, connection: Any, _record: object) -> None:
+        self.on_connect(connection)
         with connection.cursor() as cursor:
             for statement in self.session_settings():
                 cursor.execute(statement)
@@ -192,16 +196,28 @@ class Server(engines.Engine):
             raise StoreUnavailableError(f"the store {self.described} is busy: no connection came free") from error
         except DBAPIError as error:
             original = error.orig if error.orig is not None else error
-            if self.is_missing_table(original):
+            if self.is_missing_database(original) or (self.is_missing_table(original) and not self._has_tables()):
                 hint = "`storepulse load` or `storepulse migrate` makes one, --db names another"
                 raise NotFoundError("store", self.described, hint) from error
             passing = error.connection_invalidated or self.is_passing(original)
             kind = StoreUnavailableError if passing else StoreError
             raise kind(f"the store {self.described} failed: {self.message(original)}") from error
 
+    def _has_tables(self) -> bool:
+        """Say whether tables of a store are there: then one of them being missed is no sign that there is none."""
+        try:
+            with self.database.connect() as connection:
+                return inspect(connection).has_table("alembic_version")
+        except DBAPIError:
+            return True
+
+    @abstractmethod
+    def is_missing_database(self, error: BaseException) -> bool:
+        """Say whether the server has no such database."""
+
     @abstractmethod
     def is_missing_table(self, error: BaseException) -> bool:
-        """Say whether the table is not there that tells the version of the store."""
+        """Say whether a table is not there."""
 
     @abstractmethod
     def is_passing(self, error: BaseException) -> bool:
