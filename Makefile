@@ -37,11 +37,13 @@ fmt: setup ## format the code and repair what can be repaired
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: setup ## style, layers, types, and a lock file that fits pyproject.toml
+lint: setup ## style, layers, types, container files, and a lock file that fits pyproject.toml
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 	$(UV) lock --check --quiet
 
 test: setup ## run the tests, several at once (ARGS="-k outages -x"; ARGS="-n 0" for one after the other)
