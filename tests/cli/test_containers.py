@@ -10,28 +10,25 @@ import subprocess
 import sys
 import tempfile
 import tomllib
-import uuid
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import psycopg
 import pytest
 import yaml
+from sqlalchemy import URL, make_url
 
 import storepulse
 from storepulse.client import Client
 from storepulse.settings import Settings
 from tests.cli.test_waiting import free_port
-from tests.fixtures import tables
+from tests.fixtures import databases, tables
 from tests.fixtures.commands import environment, start
 from tests.fixtures.services import in_ci, in_time
 
 ROOT: Final = Path(__file__).parents[2]
-PASSWORD: Final = "not-in-any-log"
-SERVER: Final = f"postgresql://postgres:{PASSWORD}@127.0.0.1:5432"
 COMPOSE: Final = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 GUIDE: Final = (ROOT / "docs/how-to/run-with-docker.md").read_text(encoding="utf-8")
 OURS: Final = [name for name, service in COMPOSE["services"].items() if service["image"] == "storepulse"]
@@ -71,10 +68,6 @@ def health_check() -> list[str]:
     (check,) = all_of(IMAGE, "HEALTHCHECK")
     words: list[str] = json.loads(check.partition("CMD ")[2])
     return words
-
-
-def unescaped(words: Sequence[str]) -> list[str]:
-    return [word.replace("$$", "$") for word in words]
 
 
 # --- what the files say -------------------------------------------------------------------------------
@@ -137,16 +130,16 @@ class Deployment:
     """The containers of compose.yaml as processes: their commands and environment, on a database and a port of here."""
 
     folder: Path
-    database_url: str
+    database_url: URL
     port: int
 
     def words(self, name: str, *arguments: str) -> list[str]:
         service = COMPOSE["services"][name]
-        return unescaped([*service.get("entrypoint", []), *(arguments or service["command"])])
+        return [*service.get("entrypoint", []), *(arguments or service["command"])]
 
     def environment(self, name: str) -> dict[str, str]:
         secret = self.folder / "database-url"
-        secret.write_text(f"{self.database_url}\n", encoding="utf-8")
+        secret.write_text(self.database_url.render_as_string(hide_password=False) + "\n", encoding="utf-8")
         here = {"STOREPULSE_DATABASE_URL_FILE": str(secret)}
         of_image = {key: value for key, value in variables(IMAGE).items() if key not in OF_THE_IMAGE}
         given = of_image | COMPOSE["services"][name]["environment"] | here | {"STOREPULSE_PORT": str(self.port)}
@@ -187,7 +180,7 @@ class Deployment:
             for process in running:
                 process.kill()
                 process.wait()
-        assert not any(PASSWORD in log.read_text() for log in logs)
+        assert not any(str(self.database_url.password) in log.read_text() for log in logs)
 
     def healthy(self) -> bool:
         return self.run("api", health_check()).returncode == 0
@@ -197,25 +190,19 @@ class Deployment:
 
 
 @pytest.fixture
-def deployment(tmp_path: Path) -> Iterator[Deployment]:
-    """A fresh database and a free port."""
-    name = f"storepulse_{uuid.uuid4().hex}"
-    try:
-        server = psycopg.connect(f"{SERVER}/postgres", autocommit=True, connect_timeout=5)
-    except psycopg.OperationalError as error:
-        message = f"there is no PostgreSQL to use: {error}"
-        if in_ci():
-            pytest.fail(message)
-        pytest.skip(message)
-    with server:
-        server.execute(f"CREATE DATABASE {name}")
-        try:
-            yield Deployment(tmp_path, f"{SERVER}/{name}", free_port())
-        finally:
-            server.execute(f"DROP DATABASE {name} WITH (FORCE)")
+def deployment(engine: str, tmp_path: Path) -> Deployment:
+    """A database without tables and a free port."""
+    url = make_url(databases.url_in(tmp_path, fresh=True))
+    assert url.drivername == engine == "postgresql"
+    # Where the server trusts everybody, any password does.
+    return Deployment(tmp_path, url.set(password=url.password or "not-in-any-log"), free_port())
+
+
+on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True, scope="session")
 
 
 @pytest.mark.slow
+@on_postgresql
 def test_before_there_is_a_key_the_api_does_not_start_and_says_how_to_make_one(deployment: Deployment) -> None:
     ran = deployment.run("api", deployment.words("api"))
     assert ran.returncode == 2
@@ -223,6 +210,7 @@ def test_before_there_is_a_key_the_api_does_not_start_and_says_how_to_make_one(d
 
 
 @pytest.mark.slow
+@on_postgresql
 def test_files_sent_with_the_first_key_become_a_report_that_the_workers_made(deployment: Deployment) -> None:
     folder = deployment.folder
     files = {kind: tables.write(folder / f"{kind}.csv", content) for kind, content in tables.CONTENTS.items()}
@@ -238,6 +226,7 @@ def test_files_sent_with_the_first_key_become_a_report_that_the_workers_made(dep
 
 
 @pytest.mark.slow
+@on_postgresql
 def test_the_health_check_passes_while_the_api_runs_and_fails_when_it_is_stopped(deployment: Deployment) -> None:
     deployment.first_key()
     assert not deployment.healthy()
