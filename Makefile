@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup fmt lint test test-zone bench bench-service demo docs build check lock clean
+.PHONY: help setup fmt lint test test-db test-zone bench bench-service demo docs build check lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -47,10 +47,13 @@ lint: setup ## style, layers, types, container files, and a lock file that fits 
 	$(UV) lock --check --quiet
 
 test: setup ## run the tests, several at once (ARGS="-k outages -x"; ARGS="-n 0" for one after the other)
-	TZ=UTC $(BIN)/pytest $(AT_ONCE) $(ARGS)
+	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines sqlite $(ARGS)
+
+test-db: setup ## run the tests of the store, the service and faults on PostgreSQL and MariaDB
+	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines postgresql,mysql tests/store tests/api tests/golden tests/faults $(ARGS)
 
 test-zone: setup ## run the quick tests on a machine that lives in an odd time zone
-	TZ=Australia/Lord_Howe HYPOTHESIS_PROFILE=again $(BIN)/pytest $(AT_ONCE) -m "not slow" $(ARGS)
+	TZ=Australia/Lord_Howe HYPOTHESIS_PROFILE=again $(BIN)/pytest $(AT_ONCE) --engines sqlite -m "not slow" $(ARGS)
 
 bench: setup ## measure
 	$(BIN)/python bench/run.py $(ARGS)
@@ -67,7 +70,7 @@ docs: setup ## draw the pictures of the documentation
 build: setup ## build the wheel and the source distribution into dist/
 	$(UV) build --quiet
 
-check: lint test test-zone ## everything that CI runs
+check: lint test test-db test-zone ## everything that CI runs
 
 lock: $(TOOLS) ## bring uv.lock in line with pyproject.toml (ARGS=--upgrade for newer versions)
 	env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(UV) lock --default-index https://pypi.org/simple $(ARGS)

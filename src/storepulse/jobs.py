@@ -21,7 +21,7 @@ from storepulse.errors import InputError, LeaseLostError, NotFoundError, Storepu
 from storepulse.ingest import places
 from storepulse.ingest.sources import Kind, Limits, Source, detected
 from storepulse.schema import DAY_US, HOUR_US, SECOND_US
-from storepulse.store import Store, audit, uploads
+from storepulse.store import Store, audit, locks, uploads
 from storepulse.store import jobs as queue
 from storepulse.store import loads as load_table
 from storepulse.store import reports as report_table
@@ -361,6 +361,7 @@ class Worker:
 
 def _visit(connection: Connection, watched: Watched, now: int) -> None:
     share = hashlib.sha256(f"source {watched.name}".encode()).hexdigest()
+    locks.take(connection, "queue")
     if queue.active(connection, share) is None:
         queue.submit(connection, "source", {"source": watched.name}, now=now, share=share)
 

@@ -61,9 +61,12 @@ def write_alone(store: Store, request: Sequence[object]) -> Load:
         return write(connection, read(request))
 
 
-@settings(max_examples=40)
-@given(before=st.lists(_ROWS, max_size=4), requests=_REQUESTS)
-def test_requests_together_leave_what_they_leave_one_after_the_other(before: Request, requests: list[Request]) -> None:
+def test_requests_together_leave_what_they_leave_one_after_the_other(engine: str) -> None:
+    examples = 40 if engine == "sqlite" else 6  # a server takes long to empty a store
+    settings(max_examples=examples)(given(before=st.lists(_ROWS, max_size=4), requests=_REQUESTS)(check_together))()
+
+
+def check_together(before: Request, requests: list[Request]) -> None:
     with TemporaryDirectory() as folder, given_back(Path(folder)):
         together, alone = (connect(url_in(Path(folder), name), keep_open=True) for name in ("t", "a"))
         for store in (together, alone):

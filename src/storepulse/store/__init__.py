@@ -197,7 +197,8 @@ class Snapshot:
             # What is no text (a lone surrogate, from bytes of a command line) cannot be sent to a database.
             is_text = store_id == store_id.encode(errors="replace").decode()
             query = "SELECT store, store_id FROM stores WHERE store_id = :id"
-            found = self._reader.rows(query, id=store_id) if is_text else []
+            # Nor is every text that a database takes for the same one the same: MySQL sees no blanks at an end.
+            found = [row for row in self._reader.rows(query, id=store_id) if row[1] == store_id] if is_text else []
             if not found:
                 raise NotFoundError("store", store_id, "`storepulse stores` lists the ones that are known")
             stores += found

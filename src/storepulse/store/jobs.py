@@ -17,6 +17,7 @@ from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func
 
 from storepulse.errors import LeaseLostError, QueueFullError
 from storepulse.schema import MILLISECOND_US, MINUTE_US, SECOND_US
+from storepulse.store import locks
 from storepulse.store.tables import jobs, uploads
 
 Kind = Literal["report", "load", "source"]
@@ -28,6 +29,8 @@ KINDS: Final[tuple[Kind, ...]] = ("report", "load", "source")
 LEASE_US: Final = 5 * SECOND_US
 #: A job whose worker has died so often is not tried again.
 MAX_ATTEMPTS: Final = 5
+#: So many jobs a worker tries to get, the first ones in turn; others are taking those that it does not get.
+_CANDIDATES: Final = 16
 #: Files that have not all come in after so long no longer count as waiting: the end of a server breaks uploads off.
 RECEIVING_US: Final = 15 * MINUTE_US
 
@@ -125,6 +128,7 @@ def check_room(connection: Connection, limit: int, *, now: int) -> None:
     """
     receiving = and_(jobs.c.state == "receiving", jobs.c.created_at >= now - RECEIVING_US)
     waiting = select(func.count()).where(or_(jobs.c.state == "queued", receiving))
+    locks.take(connection, "queue")
     if (found := connection.execute(waiting).scalar_one()) >= limit:
         raise QueueFullError(found)
 
@@ -169,8 +173,7 @@ def claim(
     """
     abandoned = _late(kinds, now) if dead is None else and_(_late(kinds, now), jobs.c.job.in_(dead))
     _give_up(connection, abandoned, now)
-    query = select(jobs).where(or_(_queued(kinds, now), abandoned)).order_by(jobs.c.turn_at, jobs.c.job).limit(1)
-    row = connection.execute(query.with_for_update(skip_locked=True)).mappings().first()
+    row = _first_free(connection, or_(_queued(kinds, now), abandoned))
     if row is None:
         return None
     made = Claim(row["job"], row["kind"], json.loads(row["request"]), row["attempts"] + 1, row["fence"] + 1)
@@ -190,10 +193,23 @@ def claim(
     return made
 
 
+def _first_free(connection: Connection, wanted: ColumnElement[bool]) -> RowMapping | None:
+    """Lock the job whose turn it is, or the first after it that nobody else has locked."""
+    # Names first, and then one row by its key: a sorted query would lock every row that it looks at on MySQL.
+    in_turn = select(jobs.c.job).where(wanted).order_by(jobs.c.turn_at, jobs.c.job).limit(_CANDIDATES)
+    for job in connection.execute(in_turn).scalars().all():
+        one = select(jobs).where(jobs.c.job == job, wanted).with_for_update(skip_locked=True)
+        if (row := connection.execute(one).mappings().first()) is not None:
+            return row
+    return None
+
+
 def _give_up(connection: Connection, abandoned: ColumnElement[bool], now: int) -> None:
     """End the jobs whose workers have died too often."""
-    hopeless = select(jobs.c.job).where(abandoned, jobs.c.attempts >= MAX_ATTEMPTS).with_for_update(skip_locked=True)
-    names = connection.execute(hopeless).scalars().all()
+    hopeless = select(jobs.c.job).where(abandoned, jobs.c.attempts >= MAX_ATTEMPTS)
+    if connection.execute(hopeless.limit(1)).first() is None:
+        return
+    names = connection.execute(hopeless.with_for_update(skip_locked=True)).scalars().all()
     if names:
         connection.execute(delete(uploads).where(uploads.c.job.in_(names)))
         reason = f"given up: the process that worked on it died {MAX_ATTEMPTS} times"

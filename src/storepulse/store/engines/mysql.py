@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cached_property
 from typing import Any, ClassVar, Final
 
 import numpy as np
 import numpy.typing as npt
 import pymysql
 from pymysql.constants import CR, ER
-from sqlalchemy import URL, Connection
+from sqlalchemy import URL, Connection, event
+from sqlalchemy import Engine as Database
 from sqlalchemy.exc import DBAPIError
 
-from storepulse.errors import StoreError, StoreUnavailableError
+from storepulse.errors import InputError, StoreError, StoreUnavailableError
 from storepulse.schema import Codes, Instants, Statuses
 from storepulse.store import locks
 from storepulse.store.engines import Finding, partitions, parts
@@ -28,6 +30,8 @@ _OLDEST_MARIADB: Final = (10, 6)
 _ANSWER_TIMEOUT_S: Final = 3600
 _MIGRATION_LOCK: Final = "storepulse tables"
 _ROWS_PER_STATEMENT: Final = 10_000
+#: Servers take statements of 16 MiB at the least, unless they were told otherwise.
+_CERTAINLY_TAKEN: Final = 5 << 20
 #: Errors that go away: of connections and their number, of locks, of a server that is full, read-only or stopping.
 _PASSING: Final = frozenset(
     {
@@ -104,6 +108,12 @@ class MySQL(Server):
         connection.exec_driver_sql("START TRANSACTION WITH CONSISTENT SNAPSHOT, READ ONLY")
         # From here on nobody can replace a partition: the table is in use.
         connection.exec_driver_sql("SELECT 1 FROM observations LIMIT 1")
+
+    @cached_property
+    def database(self) -> Database:
+        made = super().database
+        event.listen(made, "before_cursor_execute", _check_size)
+        return made
 
     def is_missing_database(self, error: BaseException) -> bool:
         return isinstance(error, pymysql.OperationalError) and error.args[0] == ER.BAD_DB_ERROR
@@ -241,6 +251,26 @@ _LONG_TRANSACTIONS: Final = (
     "SELECT timestampdiff(SECOND, trx_started, now()) FROM information_schema.innodb_trx "
     "WHERE trx_mysql_thread_id <> connection_id() AND trx_mysql_thread_id <> 0"
 )
+
+
+def _check_size(
+    connection: Connection, _cursor: object, _statement: str, parameters: Any, _context: object, many: bool
+) -> None:
+    """Refuse what the server would not take: it cuts the connection off, which looks like a failure that passes.
+
+    Raises
+    ------
+    InputError
+        A row is too large.
+    """
+    for row in parameters if many else (parameters,):
+        values = row.values() if isinstance(row, dict) else row
+        size = sum(len(value) for value in values if isinstance(value, (bytes, str)))
+        if size > _CERTAINLY_TAKEN:
+            most = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
+            if 2 * size + _CERTAINLY_TAKEN > most:  # as text a byte may become two
+                valid = "valid are smaller ones, or a server with a larger max_allowed_packet"
+                raise InputError(f"a row of {size} bytes is too large for the server, which takes {most}; {valid}")
 
 
 def _insert(

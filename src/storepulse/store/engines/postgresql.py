@@ -24,6 +24,8 @@ _OLDEST: Final = 13
 _MIGRATION_LOCK: Final = 7_310_593_858_020_254_331
 _ROWS_PER_STATEMENT: Final = 20_000
 _BYTES_AT_ONCE: Final = 1 << 20
+#: What a connection is refused with that does not go away by itself; the driver has no code for it.
+_REFUSED: Final = ("authentication failed", "no pg_hba.conf entry", "does not exist", "permission denied for database")
 #: After so many rows the planner is told at once what the table looks like now.
 _WORTH_ANALYZING: Final = 100_000
 
@@ -74,7 +76,7 @@ class PostgreSQL(Server):
         return isinstance(error, psycopg.errors.UndefinedTable)
 
     def is_passing(self, error: BaseException) -> bool:
-        refused = "authentication failed" in str(error) or "no pg_hba.conf entry" in str(error)
+        refused = any(words in str(error) for words in _REFUSED)
         return isinstance(error, (psycopg.OperationalError, psycopg.InterfaceError)) and not refused
 
     def on_connect(self, connection: Any) -> None:

@@ -44,7 +44,8 @@ class Server(engines.Engine):
 
     def __init__(self, url: str, *, keep_open: bool = False) -> None:
         self._url = self._parsed(url)
-        self.described = self._url.set(drivername=self.name).render_as_string(hide_password=True)
+        # Without options: they too may hold a password.
+        self.described = self._url.set(drivername=self.name, query={}).render_as_string(hide_password=True)
         self._keep_open = keep_open
 
     def _parsed(self, url: str) -> URL:
@@ -197,7 +198,9 @@ class Server(engines.Engine):
             raise StoreUnavailableError(f"the store {self.described} is busy: no connection came free") from error
         except DBAPIError as error:
             original = error.orig if error.orig is not None else error
-            if self.is_missing_database(original) or (self.is_missing_table(original) and not self._has_tables()):
+            if self.is_missing_database(original):
+                raise NotFoundError("database", self.described, "make it on the server, or name another") from error
+            if self.is_missing_table(original) and not self._has_tables():
                 hint = "`storepulse load` or `storepulse migrate` makes one, --db names another"
                 raise NotFoundError("store", self.described, hint) from error
             passing = error.connection_invalidated or self.is_passing(original)

@@ -257,5 +257,7 @@ def _driver_errors(path: object) -> Iterator[None]:
         original = getattr(error, "orig", error)
         if not isinstance(original, sqlite3.Error):
             raise
-        kind = StoreUnavailableError if isinstance(original, sqlite3.OperationalError) else StoreError
+        # A mistake in SQL, or a table that is not there, does not go away.
+        passing = isinstance(original, sqlite3.OperationalError) and original.sqlite_errorcode != sqlite3.SQLITE_ERROR
+        kind = StoreUnavailableError if passing else StoreError
         raise kind(f"the store {path} failed: {original}") from error

@@ -40,8 +40,8 @@ def upgrade(connection: Connection) -> bool:
     if connection.dialect.name == "mysql" and "alembic_version" in names and (found or "") < _FIRST_ON_SERVERS:
         # Each change of a table is a transaction of its own there. This store was being made when its maker was
         # killed: nothing is in it yet.
-        metadata.drop_all(connection)
-        connection.exec_driver_sql("DROP TABLE alembic_version")
+        for name in ("report_results", *(table.name for table in reversed(metadata.sorted_tables)), "alembic_version"):
+            connection.exec_driver_sql(f"DROP TABLE IF EXISTS {name}")
         found = None
     if found == SCHEMA_VERSION:
         return False
