@@ -17,7 +17,7 @@ from typing import Any, Final
 import structlog
 
 from storepulse import __version__, reports
-from storepulse.errors import InputError, StorepulseError
+from storepulse.errors import InputError, StorepulseError, StoreUnavailableError
 from storepulse.ingest.sources import Limits
 from storepulse.jobs import Terms, Worker
 from storepulse.settings import CONFIG, PREFIX, Settings, environment
@@ -26,6 +26,10 @@ from storepulse.store import jobs as queue
 from storepulse.store.jobs import KINDS, Kind
 from storepulse.web.terms import now_us, watched
 
+#: How long a database server is waited for at the start, how often it is asked, and how often the log says so.
+_SERVER_STARTS_S: Final = 60.0
+_ASK_S: Final = 0.5
+_SAY_S: Final = 5.0
 #: How long the store is looked over for damage at the start, in seconds.
 _LOOK_OVER_S: Final = 5.0
 #: How long a worker that shall stop may go on with its job, and how long `serve` waits for it to leave.
@@ -46,11 +50,11 @@ def serve(settings: Settings) -> None:
     InputError
         The address cannot be used, or is one that others can reach while there is no API key.
     StoreError
-        The store is damaged, or of a newer version.
+        The store is damaged, or of a newer version, or its server does not answer.
     """
     log_to_stderr(settings)
     store = connect(settings.database_url)
-    store.migrate()
+    _migrate(store)
     _look_over(store)
     needs_key = settings.require_key or not (settings.on_loopback or settings.insecure)
     if needs_key:
@@ -73,6 +77,26 @@ def serve(settings: Settings) -> None:
         finally:
             workers.stop()
     log.info("stopped")
+
+
+def _migrate(store: Store) -> None:
+    """Bring the store up to date; a server that is just being started is waited for."""
+    deadline = time.monotonic() + _SERVER_STARTS_S
+    say_at = 0.0
+    while True:
+        try:
+            store.migrate()
+            return
+        except StoreUnavailableError as error:
+            now = time.monotonic()
+            if not store.engine.is_server:
+                raise
+            if now >= deadline:
+                raise StoreUnavailableError(f"{error}; it was waited for {_SERVER_STARTS_S:.0f} seconds") from error
+            if now >= say_at:
+                log.warning("waiting for the database server", error=str(error), seconds_left=round(deadline - now))
+                say_at = now + _SAY_S
+        time.sleep(_ASK_S)
 
 
 def _url(host: str, port: int) -> str:
@@ -193,7 +217,7 @@ def work(settings: Settings, kinds: Sequence[Kind], *, supervised: bool) -> None
     """Do jobs until a signal says to stop, or, ``supervised``, until whoever started this process has ended."""
     log_to_stderr(settings)
     store = connect(settings.database_url, keep_open=True)
-    store.migrate()
+    _migrate(store)
     reports.warm_up()
     terms = Terms(
         version=__version__,

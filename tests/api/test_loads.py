@@ -134,6 +134,25 @@ def test_every_format_and_compression_gives_the_same(
     ]
 
 
+@pytest.mark.parametrize("form", ["array", "ndjson"])
+def test_documents_as_mongoexport_writes_them_are_taken(sending: httpx.Client, store_id: str, form: str) -> None:
+    write, headers = FORMATS[form]
+    rows: list[Any] = [
+        poll(store_id) | {"timestamp_utc": {"$date": AT}},
+        poll(store_id) | {"_id": {"$oid": "63cd2a1b9d1e8a0012345678"}, "timestamp_utc": {"$date": 1674640800000}},
+        poll(store_id) | {"timestamp_utc": {"$date": {"$numberLong": "1674644400000"}}},
+        poll(store_id) | {"store_id": {"$unknown": store_id}},
+    ]
+    answer = sending.post("/v1/observations", content=write(*rows), headers=headers)
+    assert counts(answer) == (4, 3, 0, 0, 1)
+    assert "store_id is {" in answer.json()["reasons"][0]["reason"]
+    assert [at for at, _ in observed(sending, store_id)] == [
+        instant_us("2023-01-25T10:00:00Z"),
+        instant_us("2023-01-25T11:00:00Z"),
+        instant_us(AT),
+    ]
+
+
 def test_compression_is_told_from_the_bytes_too(sending: httpx.Client, store_id: str) -> None:
     answer = sending.post("/v1/observations", content=gzip.compress(csv_of(poll(store_id))), headers=CSV)
     assert counts(answer) == (1, 1, 0, 0, 0)

@@ -2,166 +2,24 @@
 
 from __future__ import annotations
 
-import json
 import random
-import threading
 import time
-from collections import Counter
-from collections.abc import Callable, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
-import httpx
 import psutil
 import pytest
 
-from storepulse import __version__
-from storepulse.reports import run_report, written
-from storepulse.schema import MINUTE_US, SECOND_US, instant_iso, instant_text, instant_us
 from storepulse.store import Store, connect
-from storepulse.web.models import ReportBody
+from tests.faults.clients import REPORTS, Done, Site, check_logs, check_reports, check_store, clients_at_work
 from tests.faults.conftest import Fleet, load
-from tests.fixtures import tables
-from tests.fixtures.databases import check_whole, opened, url_in
-from tests.fixtures.services import Service, begin_service
+from tests.fixtures.databases import opened, url_in
+from tests.fixtures.services import begin_service
 
 pytestmark = pytest.mark.slow
 
-KILLS = 10
-REPORTS = 30
-INGESTS = 30
+#: Kills of each sort; what differs from engine to engine shows with fewer.
+KILLS = {"sqlite": 10, "postgresql": 4, "mysql": 4}
 TAKEN_OVER_S = 15.0
-PATIENCE_S = 120.0
-#: Every answer that means "try again".
-AGAIN = (429, 503)
-
-
-@dataclass
-class Site:
-    """The service as its clients know it: now and then it is gone, and comes back under another address."""
-
-    folder: Path
-    running: Service
-    logs: list[Path] = field(default_factory=list)
-    gone: bool = False
-    kills_ended_at: float | None = None
-
-    def restart(self) -> None:
-        """Start it again."""
-        self.running = begin_service(self.folder)
-        self.logs.append(self.running.log)
-
-    def ask(self, client: httpx.Client, verb: str, path: str, **more: Any) -> httpx.Response:
-        """Ask until there is an answer, as a client does that must not lose anything.
-
-        How often the service is there while it is being killed depends on how fast this machine starts processes:
-        patience is counted from the last kill on.
-        """
-        while not self.gone and (self.kills_ended_at is None or time.monotonic() < self.kills_ended_at + PATIENCE_S):
-            try:
-                answer = client.request(verb, self.running.url + path, **more)
-            except httpx.TransportError:
-                time.sleep(0.1)
-                continue
-            if answer.status_code not in AGAIN:
-                return answer
-            time.sleep(0.2)
-        raise AssertionError(f"{verb} {path} gets no answer")
-
-
-@dataclass
-class Done:
-    """What clients were told: the options of each report by its id, and the rows that were acknowledged."""
-
-    reports: dict[str, dict[str, Any]] = field(default_factory=dict)
-    rows: list[tuple[str, str, str]] = field(default_factory=list)
-
-
-def body_of(number: int, as_of: int) -> dict[str, Any]:
-    """Return the options of a report; those of two reports differ."""
-    at = as_of - number * MINUTE_US
-    windows = [
-        {"name": f"w{place}", "start": instant_iso(at - (place + 2) * 3600 * SECOND_US), "end": instant_iso(at)}
-        for place in range(20)
-    ]
-    interpolation = ("previous", "next", "nearest")[number % 3]
-    return {"as_of": instant_iso(at), "windows": ["last_week", *windows], "interpolation": interpolation}
-
-
-def report_on(site: Site, done: Done, as_of: int, numbers: Iterator[int], busy: Callable[[], bool]) -> None:
-    with httpx.Client(timeout=60) as client:
-        for number in numbers:
-            if number >= REPORTS and not busy():
-                return
-            body = body_of(number, as_of)
-            asked = site.ask(client, "POST", "/v1/reports", json=body, headers={"Idempotency-Key": f"report {number}"})
-            assert asked.status_code == 202, asked.text
-            report = asked.json()["id"]
-            done.reports[report] = body
-            while site.ask(client, "GET", f"/v1/reports/{report}").json()["finished_at"] is None:
-                time.sleep(0.05)
-
-
-def rows_of(number: int, count: int, as_of: int) -> list[tuple[str, str, str]]:
-    """Return observations of stores that no report can see: all of them were made after its as_of."""
-    return [
-        (
-            f"new-{number}-{row % 7}",
-            ("active", "inactive")[(number + row) % 2],
-            instant_text(as_of + (row + 1) * SECOND_US),
-        )
-        for row in range(count)
-    ]
-
-
-def ingest_on(site: Site, done: Done, as_of: int, numbers: Iterator[int], busy: Callable[[], bool]) -> None:
-    names = ("store_id", "status", "timestamp_utc")
-    with httpx.Client(timeout=60) as client:
-        for number in numbers:
-            if number >= INGESTS and not busy():
-                return
-            rows = rows_of(number, (20, 3_000, 500)[number % 3], as_of)
-            csv = tables.table("polls", *map(",".join, rows)).encode()
-            match number % 3:
-                case 0:
-                    sent = site.ask(
-                        client, "POST", "/v1/observations", json=[dict(zip(names, row, strict=True)) for row in rows]
-                    )
-                case 1:
-                    headers = {"Content-Type": "text/csv"}
-                    sent = site.ask(client, "POST", "/v1/observations", content=csv, headers=headers)
-                case _:
-                    zones = tables.table("timezones", f"new-{number}-0,Europe/Berlin").encode()
-                    files = [("polls", ("polls.csv", csv)), ("files", ("zones.csv", zones))]
-                    sent = site.ask(client, "POST", "/v1/loads", files=files)
-            if sent.status_code == 202:
-                wait_for(site, client, sent.json()["id"])
-            else:
-                assert sent.status_code == 200, sent.text
-                assert sent.json()["quarantined"] == 0
-            done.rows += rows
-
-
-def wait_for(site: Site, client: httpx.Client, job: str) -> None:
-    """Wait for a load that was accepted but had not ended yet."""
-    while (found := site.ask(client, "GET", f"/v1/jobs/{job}").json())["finished_at"] is None:
-        time.sleep(0.05)
-    assert found["state"] == "complete", found
-
-
-class Numbers:
-    """Gives each number to one thread."""
-
-    def __init__(self) -> None:
-        self._lock, self._next = threading.Lock(), 0
-
-    def __iter__(self) -> Iterator[int]:
-        while True:
-            with self._lock:
-                number, self._next = self._next, self._next + 1
-            yield number
 
 
 def running_jobs(store: Store) -> list[tuple[str, int, int]]:
@@ -205,17 +63,8 @@ def kill_server(site: Site) -> list[psutil.Process]:
     return left
 
 
-def undisturbed(store: Store, body: dict[str, Any]) -> bytes:
-    options = ReportBody(**body).options()
-    with store.snapshot() as fleet:
-        made = run_report(
-            fleet, as_of=options.as_of, chosen=options.windows, policy=options.policy, version=__version__
-        )
-    return written(made, "parquet")
-
-
 def test_nothing_that_was_acknowledged_is_lost_or_done_twice(
-    fleet: Fleet, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    fleet: Fleet, engine: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
     store = connect(url_in(tmp_path))
     load(store, fleet.folder)
@@ -227,41 +76,27 @@ def test_nothing_that_was_acknowledged_is_lost_or_done_twice(
     chance = random.Random(20230125)
     site = Site(tmp_path, begin_service(tmp_path))
     site.logs.append(site.running.log)
-    done, ends = Done(), threading.Event()
+    done = Done()
     orphans: list[psutil.Process] = []
     taken_over: list[float] = []
-    sorts = ["worker", "server", "all"] * KILLS
+    sorts = ["worker", "server", "all"] * KILLS[engine]
     chance.shuffle(sorts)
-    reports, ingests = iter(Numbers()), iter(Numbers())
-
-    def busy() -> bool:
-        return not ends.is_set()
-
     try:
-        with ThreadPoolExecutor(5) as clients:
-            working = [clients.submit(report_on, site, done, as_of, reports, busy) for _ in range(2)]
-            working += [clients.submit(ingest_on, site, done, as_of, ingests, busy) for _ in range(3)]
-            try:
-                for sort in sorts:
-                    time.sleep(chance.uniform(0, 1.2))
-                    if sort == "worker":
-                        seconds = kill_worker(site, store, chance)
-                        taken_over += [] if seconds is None else [seconds]
-                    elif sort == "server":
-                        orphans += kill_server(site)
-                    else:
-                        site.running.kill()
-                        site.restart()
-            except BaseException:
-                site.gone = True
-                raise
-            finally:
-                ends.set()
-            for one in working:
-                one.result(180)
+        with clients_at_work(site, done, as_of):
+            for sort in sorts:
+                time.sleep(chance.uniform(0, 1.2))
+                if sort == "worker":
+                    seconds = kill_worker(site, store, chance)
+                    taken_over += [] if seconds is None else [seconds]
+                elif sort == "server":
+                    orphans += kill_server(site)
+                else:
+                    site.running.kill()
+                    site.restart()
         _, alive = psutil.wait_procs(orphans, timeout=15)
         assert not alive
         check_store(store, done)
+        assert len(done.reports) >= REPORTS
         check_reports(site, before, done)
         check_logs(site)
     finally:
@@ -274,53 +109,3 @@ def test_nothing_that_was_acknowledged_is_lost_or_done_twice(
         )
     assert taken_over
     assert max(taken_over) < TAKEN_OVER_S
-
-
-def check_store(store: Store, done: Done) -> None:
-    check_whole(store)
-    with opened(store) as connection:
-
-        def rows(query: str) -> list[Any]:
-            return connection.execute(query)
-
-        # What a server was receiving when it was killed was never acknowledged. It stays until it expires.
-        states = Counter(state for (state,) in rows("SELECT state FROM jobs"))
-        assert set(states) <= {"complete", "receiving"}, rows("SELECT state, reason FROM jobs WHERE reason IS NOT NULL")
-        assert rows("SELECT DISTINCT state FROM jobs JOIN uploads USING (job)") in ([], [("receiving",)])
-        unkept = "SELECT count(*) FROM jobs LEFT JOIN results USING (job) WHERE kind = 'report' AND content IS NULL"
-        assert rows(unkept) == [(0,)]
-        # A load is written in the transaction that ends its job, and so is its line in the audit trail.
-        written = Counter(
-            json.loads(details).get("job") for (details,) in rows("SELECT details FROM audit WHERE action = 'load'")
-        )
-        del written[None]
-        assert written == Counter(
-            name for (name,) in rows("SELECT job FROM jobs WHERE kind = 'load' AND state = 'complete'")
-        )
-        found = {
-            (name, status, at)
-            for name, status, at in rows(
-                "SELECT store_id, status, observed_at FROM observations JOIN stores USING (store) "
-                "WHERE store_id LIKE 'new-%'"
-            )
-        }
-    expected = {(name, int(status == "active"), instant_us(at)) for name, status, at in done.rows}
-    assert found == expected
-    assert len(done.reports) >= REPORTS
-
-
-def check_reports(site: Site, before: Store, done: Done) -> None:
-    with httpx.Client(base_url=site.running.url, timeout=60) as client:
-        for report, body in done.reports.items():
-            state = client.get(f"/v1/reports/{report}").json()
-            assert state["state"] == "complete", state
-            result = client.get(f"/v1/reports/{report}/result", params={"format": "parquet"})
-            assert result.status_code == 200, result.text
-            assert result.content == undisturbed(before, body)
-
-
-def check_logs(site: Site) -> None:
-    logged = "".join(log.read_text() for log in site.logs)
-    assert '"level": "error"' not in logged
-    assert "Traceback" not in logged
-    assert "Fatal Python error" not in logged

@@ -16,6 +16,8 @@ from storepulse.store.loads import list_quarantine, list_stores
 from tests.fixtures import tables
 from tests.fixtures.tables import VERSION, polls_of, read
 
+pytestmark = pytest.mark.anywhere
+
 TIME = b"2023-01-24 10:00:00 UTC"
 GOOD = [
     b"=cmd(),active," + TIME,

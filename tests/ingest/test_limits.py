@@ -25,6 +25,8 @@ from storepulse.store.loads import Loaded
 from tests.fixtures import tables
 from tests.fixtures.tables import NOW, VERSION, write
 
+pytestmark = pytest.mark.anywhere
+
 MIB = 1 << 20
 ROW = "1,active,2023-01-24 10:00:00 UTC\n"
 HEADER = tables.HEADERS["polls"] + "\n"

@@ -26,6 +26,8 @@ from storepulse.store.tables import uploads as upload_table
 from tests.fixtures.databases import url_in, url_of
 from tests.fixtures.tables import NOW
 
+pytestmark = pytest.mark.anywhere
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:

@@ -19,6 +19,8 @@ from storepulse.store.keys import SCOPES, Key, Scope, allows, create, find, list
 from tests.fixtures.databases import only_sqlite, path_of, url_in
 from tests.fixtures.tables import NOW
 
+pytestmark = pytest.mark.anywhere
+
 LATER = NOW + 1_000_000
 ACTOR = "cli:somebody"
 

@@ -14,6 +14,8 @@ from storepulse.store import jobs as queue
 from tests.fixtures.databases import url_in
 from tests.fixtures.tables import NOW
 
+pytestmark = pytest.mark.anywhere
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Iterator[Store]:

@@ -20,6 +20,8 @@ from storepulse.store.loads import Load, Loaded, list_quarantine, write, write_e
 from tests.fixtures.databases import given_back, url_in
 from tests.fixtures.tables import NOW, VERSION
 
+pytestmark = pytest.mark.anywhere
+
 #: A row of a request: store, status, instant; few of each, so that many meet.
 Row = tuple[str, str, int]
 Request = list[Row]

@@ -14,6 +14,8 @@ from storepulse.web import access
 from storepulse.web.access import Access, Buckets, Caller, Scope, needs, scope_of
 from storepulse.web.problems import AccessError
 
+pytestmark = pytest.mark.anywhere
+
 
 @pytest.fixture
 def store(tmp_path: Path) -> Store:

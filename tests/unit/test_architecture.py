@@ -16,6 +16,8 @@ from storepulse.kernel.availability import availability
 from storepulse.schema import Spans
 from tests.unit.tables import polls
 
+pytestmark = pytest.mark.anywhere
+
 #: What takes a second to load, and what a program that only wants one part does not need.
 HEAVY = {
     "adbc_driver_manager",

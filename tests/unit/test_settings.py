@@ -13,6 +13,8 @@ from storepulse.schema import HOUR_US, MINUTE_US
 from storepulse.settings import CONFIG, PREFIX, Settings, SourceSettings, environment, settings
 from storepulse.web.terms import watched
 
+pytestmark = pytest.mark.anywhere
+
 
 @pytest.fixture(autouse=True)
 def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -19,6 +19,7 @@ import polars as pl
 from polars.exceptions import PanicException, PolarsError
 
 from storepulse.errors import InputError
+from storepulse.ingest.extended import plain
 from storepulse.ingest.footer import footer
 from storepulse.ingest.sources import UNLIMITED, Kind, Limits, Source, too_many_bytes
 from storepulse.schema import BEGINNING_OF_TIME, END_OF_TIME, INPUT_COLUMNS
@@ -116,6 +117,8 @@ def table_batch(kind: Kind, table: pl.DataFrame, name: str, *, first_line: int =
 
 
 _NO_PROBLEM: Final = pl.lit(None, dtype=pl.String)
+#: So the same id is the same text, whether mongoexport has written JSON or CSV.
+_BARE_OBJECT_ID: Final = pl.col("store_id").str.replace(r"^\s*ObjectId\(([0-9a-fA-F]{24})\)\s*$", "$1")
 
 
 def _readable(table: pl.DataFrame) -> pl.DataFrame:
@@ -218,7 +221,9 @@ def _csv(source: Source, reader: io.BufferedReader, _limits: Limits) -> Iterator
     positions = _positions(source.kind, titles, source.name)
     line = 2
     for block in chain([body], blocks):
-        yield replace(_csv_batch(block, line, delimiter, len(titles), positions), header=text)
+        batch = _csv_batch(block, line, delimiter, len(titles), positions)
+        rows = batch.rows.with_columns(_BARE_OBJECT_ID) if b"ObjectId(" in block else batch.rows
+        yield replace(batch, rows=rows, header=text)
         line += block.count(b"\n")
 
 
@@ -357,10 +362,11 @@ def _json_rows(kind: Kind, numbered: Iterable[tuple[int, dict[str, Any], str | N
     """Make a table of JSON objects: the line of each, the object, and why it is none."""
     table: dict[str, list[Any]] = {column: [] for column in (*INPUT_COLUMNS[kind], "line", "problem")}
     for line, row, problem in numbered:
-        if problem is None and not is_id(row.get("store_id")):
-            problem = f"store_id is {dumped(row['store_id'])[:60]}; valid are text and whole numbers"
         for column in INPUT_COLUMNS[kind]:
-            table[column].append(_json_text(json_value(kind, row, column)))
+            value = json_value(kind, row, column)
+            if column == "store_id" and problem is None and not is_id(value):
+                problem = f"store_id is {dumped(value)[:60]}; valid are text and whole numbers"
+            table[column].append(_json_text(value))
         table["line"].append(line)
         table["problem"].append(problem)
     return _text_rows(table)
@@ -372,10 +378,15 @@ def is_id(value: object) -> bool:
 
 
 def json_value(kind: Kind, row: Mapping[str, Any], column: str) -> object:
-    """Return the value that a JSON object has for a column, under whichever of its names; None where it has none."""
+    """Return the value that a JSON object has for a column, under whichever of its names; None where it has none.
+
+    What is extended JSON is a plain value here.
+    """
     if column in row:
-        return row[column]
-    return next((row[name] for name in INPUT_COLUMNS[kind][column] if name in row), None)
+        value = row[column]
+    else:
+        value = next((row[name] for name in INPUT_COLUMNS[kind][column] if name in row), None)
+    return value if isinstance(value, str) else plain(value, column)
 
 
 def _json_text(value: object) -> str | None:

@@ -71,6 +71,8 @@ class Engine(ABC):
     name: ClassVar[str]
     #: How a parameter is written in SQL that goes to the driver as it is.
     mark: ClassVar[str]
+    #: Whether a server holds it, which may be started later than whoever uses it.
+    is_server: ClassVar[bool] = False
     described: str
 
     @abstractmethod

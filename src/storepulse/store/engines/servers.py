@@ -38,6 +38,7 @@ class Server(engines.Engine):
     """A store in a database of a server."""
 
     mark: ClassVar[str] = "%s"
+    is_server: ClassVar[bool] = True
     #: The driver as SQLAlchemy names it.
     driver: ClassVar[str]
 

@@ -122,8 +122,11 @@ class SQLite(engines.Engine):
             As with `writing`; or the file is a database, but no store.
         """
         uri = f"file:{quote(str(self.path))}?mode=rw"
-        opened = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=_BUSY_TIMEOUT_MS / 1000)
-        with _driver_errors(self.path), closing(opened) as connection:
+        timeout_s = _BUSY_TIMEOUT_MS / 1000
+        with (
+            _driver_errors(self.path),
+            closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s)) as connection,
+        ):
             connection.execute("BEGIN")
             reader = _Reader(connection)
             if not reader.rows("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"):

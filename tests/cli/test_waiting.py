@@ -1,0 +1,137 @@
+"""A database server that is just being started is waited for, at the start of `serve` and of a worker."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from storepulse import processes
+from storepulse.errors import StoreUnavailableError
+from storepulse.store import Store, connect
+from tests.fixtures.commands import COMMAND, environment, start
+from tests.fixtures.services import in_ci, in_time
+
+WAITING = '"event": "waiting for the database server"'
+#: The command line with a minute that is over after a second.
+IMPATIENT = [
+    sys.executable,
+    "-c",
+    "from storepulse import cli, processes; processes._SERVER_STARTS_S = 1.0; cli.main()",
+]
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port: int = taken.getsockname()[1]
+        return port
+
+
+def program(name: str) -> str | None:
+    """Return where a program of PostgreSQL is, which Debian keeps in a folder of each version."""
+    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
+    return str(found[-1]) if found else shutil.which(name)
+
+
+class Server:
+    """A PostgreSQL of this test alone; nothing listens at its port until it is started."""
+
+    def __init__(self, folder: Path) -> None:
+        self.port = free_port()
+        self._folder = folder
+        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--pgdata", str(folder / "data"))
+
+    @property
+    def url(self) -> str:
+        return f"postgresql://postgres:secret@127.0.0.1:{self.port}/postgres"
+
+    def start(self) -> None:
+        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
+        log = str(self._folder / "log")
+        self._run("pg_ctl", "start", "--wait", "--pgdata", str(self._folder / "data"), "--log", log, "-o", options)
+
+    def stop(self) -> None:
+        self._run("pg_ctl", "stop", "--mode=immediate", "--pgdata", str(self._folder / "data"))
+
+    def _run(self, name: str, *words: str) -> None:
+        found = program(name)
+        assert found is not None
+        user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
+        subprocess.run(
+            [found, *words], check=True, cwd=self._folder, user=user, group=user, extra_groups=[] if user else None,
+            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120,
+        )  # fmt: skip
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    if program("initdb") is None or program("pg_ctl") is None:
+        message = "there is no PostgreSQL to start: initdb and pg_ctl are needed"
+        if in_ci():
+            pytest.fail(message)
+        pytest.skip(message)
+    with tempfile.TemporaryDirectory() as name:  # not under pytest's, which is closed to other users
+        if os.getuid() == 0:
+            shutil.chown(name, "postgres", "postgres")
+        yield Server(Path(name))
+
+
+@pytest.mark.slow
+def test_serve_and_a_worker_wait_for_a_server_that_is_just_being_started(tmp_path: Path, server: Server) -> None:
+    logs = {"serve": tmp_path / "serve.log", "worker": tmp_path / "worker.log"}
+    words = {"serve": ["serve", "--port", "0", "--workers", "0"], "worker": ["worker"]}
+    with ExitStack() as stack:
+        running = []
+        for name, log in logs.items():
+            sink = stack.enter_context(log.open("wb"))
+            changed = environment(STOREPULSE_DATABASE_URL=server.url)
+            running.append(
+                subprocess.Popen(
+                    [*COMMAND, *words[name]], cwd=tmp_path, env=changed, stdin=subprocess.DEVNULL, stderr=sink
+                )
+            )
+            stack.callback(running[-1].wait)
+            stack.callback(running[-1].kill)
+        assert in_time(lambda: all(WAITING in log.read_text() for log in logs.values()), 60)
+        server.start()
+        stack.callback(server.stop)
+        assert in_time(lambda: '"event": "serving"' in logs["serve"].read_text(), 60), logs["serve"].read_text()
+        assert in_time(lambda: '"event": "worker started"' in logs["worker"].read_text(), 120)
+        for process in running:
+            process.terminate()
+        assert [process.wait(30) for process in running] == [0, 0]
+    for log in logs.values():
+        assert "secret" not in log.read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("scheme", "words"), [("postgresql", ["serve", "--port", "0"]), ("mysql", ["worker"])])
+def test_a_server_that_does_not_come_is_exit_code_3(tmp_path: Path, scheme: str, words: list[str]) -> None:
+    url = f"{scheme}://somebody:secret@127.0.0.1:{free_port()}/fleet"
+    ended = start(tmp_path, *words, command=IMPATIENT, STOREPULSE_DATABASE_URL=url)
+    *logged, last = ended.stderr.decode().splitlines()
+    assert ended.returncode == 3
+    assert [WAITING in line for line in logged] == [True]
+    assert last.startswith(f"storepulse: the store {scheme}://somebody:***@127.0.0.1:")
+    assert last.endswith("; it was waited for 1 seconds")
+    assert b"secret" not in ended.stderr
+
+
+def test_a_store_in_a_file_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_store: Store) -> bool:
+        raise StoreUnavailableError("the disk is full")
+
+    monkeypatch.setattr(Store, "migrate", fail)
+    began = time.monotonic()
+    with pytest.raises(StoreUnavailableError, match=r"^the disk is full$"):
+        processes._migrate(connect(f"sqlite:///{tmp_path / 'storepulse.db'}"))
+    assert time.monotonic() - began < processes._ASK_S
