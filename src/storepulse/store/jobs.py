@@ -31,6 +31,8 @@ LEASE_US: Final = 5 * SECOND_US
 MAX_ATTEMPTS: Final = 5
 #: So many jobs a worker tries to get, the first ones in turn; others are taking those that it does not get.
 _CANDIDATES: Final = 16
+#: And looks so often again, as others may have taken all of them since they were read.
+_ROUNDS: Final = 10
 #: Files that have not all come in after so long no longer count as waiting: the end of a server breaks uploads off.
 RECEIVING_US: Final = 15 * MINUTE_US
 
@@ -197,10 +199,14 @@ def _first_free(connection: Connection, wanted: ColumnElement[bool]) -> RowMappi
     """Lock the job whose turn it is, or the first after it that nobody else has locked."""
     # Names first, and then one row by its key: a sorted query would lock every row that it looks at on MySQL.
     in_turn = select(jobs.c.job).where(wanted).order_by(jobs.c.turn_at, jobs.c.job).limit(_CANDIDATES)
-    for job in connection.execute(in_turn).scalars().all():
-        one = select(jobs).where(jobs.c.job == job, wanted).with_for_update(skip_locked=True)
-        if (row := connection.execute(one).mappings().first()) is not None:
-            return row
+    for _ in range(_ROUNDS):
+        names = connection.execute(in_turn).scalars().all()
+        for job in names:
+            one = select(jobs).where(jobs.c.job == job, wanted).with_for_update(skip_locked=True)
+            if (row := connection.execute(one).mappings().first()) is not None:
+                return row
+        if not names:
+            break
     return None
 
 

@@ -268,7 +268,7 @@ def _check_size(
         size = sum(len(value) for value in values if isinstance(value, (bytes, str)))
         if size > _CERTAINLY_TAKEN:
             most = connection.exec_driver_sql("SELECT @@max_allowed_packet").scalar_one()
-            if 2 * size + _CERTAINLY_TAKEN > most:  # as text a byte may become two
+            if 2 * size + (1 << 20) > most:  # as text a byte may become two
                 valid = "valid are smaller ones, or a server with a larger max_allowed_packet"
                 raise InputError(f"a row of {size} bytes is too large for the server, which takes {most}; {valid}")
 
