@@ -130,7 +130,8 @@ MISTAKES: list[tuple[tuple[str, ...], dict[str, str], str]] = [
     ((), {"workers": "many"}, "the setting workers makes no sense"),
     ((), {"config": "bad.toml"}, "as TOML"),
     ((), {"database_url_file": "missing"}, "cannot read missing"),
-    (("--db", "postgres://x"), {}, "names no store"),
+    (("--db", "oracle://x"), {}, "names no store"),
+    (("--db", "postgres://x"), {}, "names no database"),
 ]
 
 

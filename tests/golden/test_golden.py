@@ -15,10 +15,11 @@ from storepulse import ingest
 from storepulse.ingest.sources import Kind
 from storepulse.kernel.policy import Policy
 from storepulse.reports import run_report
+from storepulse.schema import DAY_US
 from storepulse.store import connect
 from tests import oracle
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.tables import NOW, VERSION
+from tests.fixtures.tables import VERSION
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent.name for path in HERE.glob("*/case.json"))
@@ -122,7 +123,7 @@ def test_a_store_gives_the_worked_answer(name: str, tmp_path: Path) -> None:
     max_age = options.get("max_age_minutes")
     store = connect(url_in(tmp_path))
     kinds: tuple[Kind, ...] = ("polls", "hours", "timezones")
-    ingest.load(store, {kind: [str(HERE / name / f"{kind}.csv")] for kind in kinds}, now=NOW, version=VERSION)
+    ingest.load(store, {kind: [str(HERE / name / f"{kind}.csv")] for kind in kinds}, now=case["as_of_us"] + 400 * DAY_US, version=VERSION)
     with store.snapshot() as fleet:
         report = run_report(
             fleet,

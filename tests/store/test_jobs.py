@@ -552,3 +552,21 @@ def test_any_order_of_events_is_as_in_the_model(engine: str, store: Store) -> No
     machine = type("OnEngine", (LeaseTable,), {"empty": staticmethod(empty)})
     fewer = settings(max_examples=10) if engine != "sqlite" else settings()
     run_state_machine_as_test(machine, settings=settings(fewer, stateful_step_count=30))
+
+
+# --- turns -----------------------------------------------------------------------------------------------
+
+
+def test_a_small_job_overtakes_a_large_one_that_was_asked_for_a_little_earlier(store: Store) -> None:
+    large = submit(store, size=14_092)
+    small = submit(store, now=NOW + 14 * SECOND_US, size=3)
+    late = submit(store, now=NOW + 15 * SECOND_US, size=3)
+    turns = [claimed(store, now=NOW + 20 * SECOND_US).job for _ in range(3)]
+    assert turns == [small, large, late]
+
+
+def test_small_jobs_that_keep_coming_do_not_keep_a_large_one_from_its_turn(store: Store) -> None:
+    large = submit(store, size=10**9)
+    small = [submit(store, now=NOW + second * SECOND_US) for second in range(1, 70)]
+    turns = [claimed(store, now=NOW + 70 * SECOND_US).job for _ in range(61)]
+    assert turns == [*small[:59], *sorted([small[59], large])]
