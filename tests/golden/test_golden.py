@@ -123,7 +123,12 @@ def test_a_store_gives_the_worked_answer(name: str, tmp_path: Path) -> None:
     max_age = options.get("max_age_minutes")
     store = connect(url_in(tmp_path))
     kinds: tuple[Kind, ...] = ("polls", "hours", "timezones")
-    ingest.load(store, {kind: [str(HERE / name / f"{kind}.csv")] for kind in kinds}, now=case["as_of_us"] + 400 * DAY_US, version=VERSION)
+    ingest.load(
+        store,
+        {kind: [str(HERE / name / f"{kind}.csv")] for kind in kinds},
+        now=case["as_of_us"] + 400 * DAY_US,
+        version=VERSION,
+    )
     with store.snapshot() as fleet:
         report = run_report(
             fleet,
