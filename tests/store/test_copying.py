@@ -15,6 +15,7 @@ from storepulse.store import Store, connect, copying, keys, reports
 from storepulse.store import jobs as queue
 from storepulse.store.copying import CopiedTable, copy
 from storepulse.store.jobs import KINDS
+from storepulse.store.migrations import SCHEMA_VERSION
 from storepulse.store.retention import prune
 from storepulse.store.tables import metadata
 from tests.fixtures import tables
@@ -110,8 +111,8 @@ def test_a_copy_that_was_broken_off_goes_on_and_nothing_else_uses_it_before(
 
     with pytest.raises(BrokenOffError):
         copy(source, target, progress=stop)
-    for use_it in (target.migrate, lambda: tables.load(connect_again(target), tmp_path, polls=tables.POLLS)):
-        with pytest.raises(StoreError, match=r"is a copy of .+ that has not ended; `storepulse copy` again"):
+    for use_it in (target.migrate, lambda: report(target), lambda: load_into(target, tmp_path), lambda: lists(target)):
+        with pytest.raises(StoreError, match="is a copy that has not ended; `storepulse copy` again goes on with it"):
             use_it()
     # Meanwhile the source goes on: rows come, change and go.
     tables.load(source, tmp_path, polls=tables.table("polls", "s7,inactive,2023-01-26 00:00:00 UTC"))
@@ -124,9 +125,14 @@ def test_a_copy_that_was_broken_off_goes_on_and_nothing_else_uses_it_before(
     assert report(target) == report(source)
 
 
-def connect_again(store: Store) -> Store:
-    """Return the same store as another process sees it."""
-    return Store(store.engine)
+def load_into(store: Store, folder: Path) -> None:
+    """Load as another process does."""
+    tables.load(Store(store.engine), folder, polls=tables.POLLS)
+
+
+def lists(store: Store) -> None:
+    with store.reading():
+        pass
 
 
 def test_the_same_rows_have_the_same_checksums_whenever_they_are_copied(source: Store, tmp_path: Path) -> None:
@@ -198,3 +204,4 @@ def test_a_difference_in_the_end_is_loud(source: Store, tmp_path: Path, monkeypa
         copy(source, target)
     with opened(target) as database:
         assert database.execute("SELECT name FROM properties") == [("copying_from",)]
+        assert database.execute("SELECT version_num FROM alembic_version") == [(f"copy {SCHEMA_VERSION}",)]

@@ -102,15 +102,10 @@ class Store:
 
         However many processes do it at the same time, one does.
         """
-        from storepulse.store import migrations, properties
+        from storepulse.store import migrations
 
         with self.engine.migrating() as connection:
             changed = migrations.upgrade(connection)
-            source = properties.get(connection, "copying_from")
-        if source is not None:
-            raise StoreError(
-                f"{self.described} is a copy of {source} that has not ended; `storepulse copy` again goes on with it"
-            )
         self._migrated = True
         return changed
 

@@ -71,6 +71,7 @@ def copy(source: Store, target: Store, *, progress: Progress | None = None) -> l
     with target.engine.writing() as connection:
         target.engine.set_counters(connection)
         properties.put(connection, "copying_from", None)
+        migrations.reopen(connection)
     return made
 
 
@@ -79,8 +80,9 @@ _TABLES: Final = [table for table in metadata.sorted_tables if table not in (loc
 
 
 def _begin(source: Store, target: Store) -> None:
-    """Make the tables of the target, and a note there that it is not to be used yet."""
+    """Make the tables of the target, and keep everybody out of it."""
     with target.engine.migrating() as connection:
+        migrations.reopen(connection)
         migrations.upgrade(connection)
         of = properties.get(connection, "copying_from")
         filled = [table.name for table in _TABLES if connection.execute(select(table).limit(1)).first() is not None]
@@ -93,6 +95,7 @@ def _begin(source: Store, target: Store) -> None:
             reach = reading.execute(
                 select(func.min(loads.c.first_observed_at), func.max(loads.c.last_observed_at))
             ).one()
+        migrations.close(connection)
     if reach[0] is not None:
         with target.engine.writing() as connection:  # for all of them: the first ones may be of a young store
             target.engine.prepare(connection, np.array(reach, dtype=np.int64))

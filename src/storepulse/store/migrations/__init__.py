@@ -11,6 +11,8 @@ from storepulse.errors import SchemaVersionError, StoreError
 
 #: The last step.
 SCHEMA_VERSION: Final = "0003"
+#: What stands before the version of a store that is being copied into.
+_COPYING: Final = "copy "
 #: The first version that was ever on a server.
 _FIRST_ON_SERVERS: Final = "0003"
 
@@ -57,15 +59,33 @@ def check(found: str | None) -> bool:
     SchemaVersionError
         It is newer.
     StoreError
-        What stands there is no version of ours.
+        What stands there is no version of ours, or the store is a copy that has not ended.
     """
     if found is None or found == SCHEMA_VERSION:
         return found is None
+    if found.startswith(_COPYING):
+        raise StoreError("the store is a copy that has not ended; `storepulse copy` again goes on with it")
     if not (len(found) == len(SCHEMA_VERSION) and found.isdecimal()):
         raise StoreError(f"the database belongs to another program (its tables are at {found!r})")
     if found > SCHEMA_VERSION:
         raise SchemaVersionError(found, SCHEMA_VERSION)
     return True
+
+
+def close(connection: Connection) -> None:
+    """Keep everybody out of a store, until it is opened again."""
+    connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{_COPYING}{SCHEMA_VERSION}'")
+
+
+def reopen(connection: Connection) -> None:
+    """Let everybody in again, if the store was closed."""
+    from sqlalchemy import inspect
+
+    if inspect(connection).has_table("alembic_version"):
+        found = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar()
+        if found is not None and found.startswith(_COPYING):
+            version = found.removeprefix(_COPYING)
+            connection.exec_driver_sql(f"UPDATE alembic_version SET version_num = '{version}'")
 
 
 def _run_alembic(connection: Connection) -> None:
