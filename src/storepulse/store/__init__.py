@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Final
 import numpy as np
 import numpy.typing as npt
 
-from storepulse.errors import InputError, NotFoundError, StoreError
+from storepulse.errors import InputError, NotFoundError
 from storepulse.kernel.observations import sort_each
 from storepulse.schema import DEFAULT_TIMEZONE, Codes, Observations, WeeklyHours, instant_text
 from storepulse.store import engines
