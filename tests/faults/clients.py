@@ -208,9 +208,12 @@ def check_store(store: Store, done: Done) -> None:
         def rows(query: str) -> list[Any]:
             return connection.execute(query)
 
-        # What a server was receiving when it was killed was never acknowledged. It stays until it expires.
+        # What a server was receiving when it was killed was never acknowledged; it stays until it expires. What it
+        # could not keep is cancelled.
         states = Counter(state for (state,) in rows("SELECT state FROM jobs"))
-        assert set(states) <= {"complete", "receiving"}, rows("SELECT state, reason FROM jobs WHERE reason IS NOT NULL")
+        assert set(states) <= {"complete", "receiving", "cancelled"}, rows(
+            "SELECT state, reason FROM jobs WHERE reason IS NOT NULL"
+        )
         assert rows("SELECT DISTINCT state FROM jobs JOIN uploads USING (job)") in ([], [("receiving",)])
         unkept = "SELECT count(*) FROM jobs LEFT JOIN results USING (job) WHERE kind = 'report' AND content IS NULL"
         assert rows(unkept) == [(0,)]

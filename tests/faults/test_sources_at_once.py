@@ -154,7 +154,7 @@ def test_each_version_of_a_file_is_loaded_once_and_a_bad_one_keeps_no_other_back
     assert len(set(loaded(store))) == sum(expected.values())
     with opened(store) as connection:
         ((observations,),) = connection.execute("SELECT count(*) FROM observations")
-        ((files, loads),) = connection.execute("SELECT count(*), count(DISTINCT load) FROM source_files")
+        ((files, loads),) = connection.execute("SELECT count(*), count(DISTINCT source_files.load) FROM source_files")
     assert observations == 3 + (FILES + 2) * ROWS
     assert files == loads == FILES + 2
     check_whole(store)

@@ -13,11 +13,23 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from sqlalchemy import ColumnElement, Connection, RowMapping, and_, delete, func, insert, or_, select, update
+from sqlalchemy import (
+    ColumnElement,
+    Connection,
+    CursorResult,
+    RowMapping,
+    and_,
+    delete,
+    func,
+    insert,
+    or_,
+    select,
+    update,
+)
 
 from storepulse.errors import LeaseLostError, QueueFullError
 from storepulse.schema import MILLISECOND_US, MINUTE_US, SECOND_US
-from storepulse.store import locks
+from storepulse.store import engines, locks
 from storepulse.store.tables import jobs, uploads
 
 Kind = Literal["report", "load", "source"]
@@ -157,13 +169,20 @@ def active(connection: Connection, share: str) -> str | None:
 
 def any_queued(connection: Connection, kinds: Collection[Kind], now: int) -> bool:
     """Say whether a job is waiting; a look that needs no lock."""
-    return connection.execute(select(jobs.c.job).where(_queued(kinds, now)).limit(1)).first() is not None
+    sql = "SELECT job FROM jobs WHERE state = 'queued' AND due_at <= ? AND kind IN (?) LIMIT 1"
+    return _looked(connection, sql, now, kinds).first() is not None
 
 
 def late(connection: Connection, kinds: Collection[Kind], now: int) -> dict[str, int]:
     """Return the jobs whose lease is over, and since when; 0 where the worker is known to be dead."""
-    rows = connection.execute(select(jobs.c.job, jobs.c.lease_until).where(_late(kinds, now)))
-    return dict(map(tuple, rows))
+    sql = "SELECT job, lease_until FROM jobs WHERE state = 'running' AND lease_until < ? AND kind IN (?)"
+    return dict(map(tuple, _looked(connection, sql, now, kinds)))
+
+
+def _looked(connection: Connection, sql: str, now: int, kinds: Collection[Kind]) -> CursorResult[Any]:
+    # As text: idle workers look twenty times a second, and to build a query takes four times as long as to run it.
+    marked = sql.replace("(?)", f"({', '.join('?' * len(kinds))})").replace("?", engines.of(connection).mark)
+    return connection.exec_driver_sql(marked, (now, *kinds))
 
 
 def claim(

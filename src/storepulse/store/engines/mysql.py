@@ -82,17 +82,19 @@ class MySQL(Server):
 
     @contextmanager
     def migrating(self) -> Iterator[Connection]:
-        # Each change of a table commits what was before it, so the lock is one of the connection.
-        with self.writing() as connection:
-            self.check_version(connection)
+        # Each change of a table commits what was before it, so the lock is one of a connection; and of another one, so
+        # that it is kept until the last change is committed too.
+        with self._changing_tables() as holder:
             name = f"{_MIGRATION_LOCK} {self._url.database}"[:64]
-            taken = connection.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (name, LOCK_TIMEOUT_S)).scalar()
+            taken = holder.exec_driver_sql("SELECT GET_LOCK(%s, %s)", (name, LOCK_TIMEOUT_S)).scalar()
             if taken != 1:
                 raise StoreUnavailableError(f"the tables of {self.described} are being changed by another process")
             try:
-                yield connection
+                with self.writing() as connection:
+                    self.check_version(connection)
+                    yield connection
             finally:
-                connection.exec_driver_sql("SELECT RELEASE_LOCK(%s)", (name,))
+                holder.exec_driver_sql("SELECT RELEASE_LOCK(%s)", (name,))
 
     @contextmanager
     def _changing_tables(self) -> Iterator[Connection]:
