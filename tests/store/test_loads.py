@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import random
 import re
 from dataclasses import replace
 from pathlib import Path
@@ -13,6 +14,7 @@ import pytest
 from storepulse import ingest
 from storepulse.errors import NotFoundError, StoreError
 from storepulse.reports import run_report, written
+from storepulse.schema import DAY_US, instant_text
 from storepulse.store import Store, connect
 from storepulse.store.loads import Load, list_loads, list_quarantine, list_stores
 from tests.fixtures import tables
@@ -262,3 +264,23 @@ def test_nothing_but_the_clock_tells_two_loads_of_the_same_files_apart(store: St
     later = ingest.read(names, now=NOW + 1, version=VERSION)  # type: ignore[arg-type]
     assert earlier.files == later.files
     assert store.write(later).started_at == NOW + 1
+
+
+@pytest.mark.engines("postgresql")
+@pytest.mark.parametrize("large", [1, 40, 100_000], ids=["all are large", "some are large", "none is large"])
+def test_a_large_load_leaves_and_counts_what_a_small_one_does(
+    tmp_path: Path, large: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("storepulse.store.engines.postgresql._LARGE", large)
+    chance = random.Random(11)
+    store, other = connect(url_in(tmp_path, "store.db")), connect(f"sqlite:///{tmp_path / 'other.db'}")
+    for size in (60, 30, 80, 5, 70):
+        rows = (
+            f"s{chance.randrange(9)},{chance.choice(['active', 'inactive'])},"
+            f"{instant_text(NOW - chance.randrange(400) * DAY_US)}"
+            for _ in range(size)
+        )
+        polls = table("polls", *rows)
+        made, expected = (tables.load(one, tmp_path, polls=polls) for one in (store, other))
+        assert counts(made) == counts(expected)
+        assert everything(store) == everything(other)

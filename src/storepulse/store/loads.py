@@ -201,8 +201,7 @@ def _store_numbers(connection: Connection, store_ids: Sequence[str]) -> Codes:
     if new := sorted(set(store_ids) - numbers.keys()):
         last = connection.execute(select(func.coalesce(func.max(stores.c.store), 0))).scalar_one()
         added = {store_id: number for number, store_id in enumerate(new, last + 1)}
-        rows = [{"store": number, "store_id": store_id} for store_id, number in added.items()]
-        connection.execute(insert(stores), rows)
+        engines.of(connection).insert_names(connection, stores.name, [(added[name], name) for name in new])
         numbers |= added
     return np.array([numbers[store_id] for store_id in store_ids], dtype=np.int32)
 
@@ -225,12 +224,10 @@ def _replace_hours(engine: Engine, connection: Connection, numbers: Codes, hours
 
 
 def _replace_timezones(connection: Connection, numbers: Codes, names: Mapping[int, str]) -> None:
-    rows = {int(numbers[store]): name for store, name in names.items()}
-    _delete(connection, timezones, rows.keys())
+    rows = sorted((int(numbers[store]), name) for store, name in names.items())
+    _delete(connection, timezones, [store for store, _ in rows])
     if rows:
-        connection.execute(
-            insert(timezones), [{"store": store, "timezone": name} for store, name in sorted(rows.items())]
-        )
+        engines.of(connection).insert_names(connection, timezones.name, rows)
 
 
 def _delete(connection: Connection, table: Table, numbers: Collection[int]) -> None:

@@ -126,6 +126,11 @@ class Engine(ABC):
     def insert_rows(self, connection: Connection, table: str, rows: npt.NDArray[np.int64]) -> None:
         """Insert whole rows of integers that are not there yet, fastest in the order of the table's key."""
 
+    def insert_names(self, connection: Connection, table: str, rows: Sequence[tuple[int, str]]) -> None:
+        """Insert whole rows of a number and a text that are not there yet."""
+        marked = f"INSERT INTO {table} VALUES ({self.mark}, {self.mark})"
+        connection.exec_driver_sql(marked, list(rows))
+
     @abstractmethod
     def drop_parts(self, before: int) -> int:
         """Take away the parts of the observations that lie before an instant, but the last one before it of each store.
