@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import shutil
-import socket
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -19,7 +15,8 @@ from storepulse import processes
 from storepulse.errors import StoreUnavailableError
 from storepulse.store import Store, connect
 from tests.fixtures.commands import COMMAND, environment, start
-from tests.fixtures.services import in_ci, in_time
+from tests.fixtures.own_servers import OwnPostgreSQL, OwnServer, free_port, own_server
+from tests.fixtures.services import in_time
 
 WAITING = '"event": "waiting for the database server"'
 #: The command line with a minute that is over after a second.
@@ -30,63 +27,14 @@ IMPATIENT = [
 ]
 
 
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as taken:
-        port: int = taken.getsockname()[1]
-        return port
-
-
-def program(name: str) -> str | None:
-    """Return where a program of PostgreSQL is, which Debian keeps in a folder of each version."""
-    found = sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}"))
-    return str(found[-1]) if found else shutil.which(name)
-
-
-class Server:
-    """A PostgreSQL of this test alone; nothing listens at its port until it is started."""
-
-    def __init__(self, folder: Path) -> None:
-        self.port = free_port()
-        self._folder = folder
-        self._run("initdb", "--no-sync", "--auth=trust", "--username=postgres", "--pgdata", str(folder / "data"))
-
-    @property
-    def url(self) -> str:
-        return f"postgresql://postgres:secret@127.0.0.1:{self.port}/postgres"
-
-    def start(self) -> None:
-        options = f"-p {self.port} -c listen_addresses=127.0.0.1 -c unix_socket_directories='' -c fsync=off"
-        log = str(self._folder / "log")
-        self._run("pg_ctl", "start", "--wait", "--pgdata", str(self._folder / "data"), "--log", log, "-o", options)
-
-    def stop(self) -> None:
-        self._run("pg_ctl", "stop", "--mode=immediate", "--pgdata", str(self._folder / "data"))
-
-    def _run(self, name: str, *words: str) -> None:
-        found = program(name)
-        assert found is not None
-        user = "postgres" if os.getuid() == 0 else None  # it refuses to run as root
-        subprocess.run(
-            [found, *words], check=True, cwd=self._folder, user=user, group=user, extra_groups=[] if user else None,
-            stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, timeout=120,
-        )  # fmt: skip
-
-
 @pytest.fixture
-def server() -> Iterator[Server]:
-    if program("initdb") is None or program("pg_ctl") is None:
-        message = "there is no PostgreSQL to start: initdb and pg_ctl are needed"
-        if in_ci():
-            pytest.fail(message)
-        pytest.skip(message)
-    with tempfile.TemporaryDirectory() as name:  # not under pytest's, which is closed to other users
-        if os.getuid() == 0:
-            shutil.chown(name, "postgres", "postgres")
-        yield Server(Path(name))
+def server() -> Iterator[OwnServer]:
+    with own_server(OwnPostgreSQL) as made:
+        yield made
 
 
 @pytest.mark.slow
-def test_serve_and_a_worker_wait_for_a_server_that_is_just_being_started(tmp_path: Path, server: Server) -> None:
+def test_serve_and_a_worker_wait_for_a_server_that_is_just_being_started(tmp_path: Path, server: OwnServer) -> None:
     logs = {"serve": tmp_path / "serve.log", "worker": tmp_path / "worker.log"}
     words = {"serve": ["serve", "--port", "0", "--workers", "0"], "worker": ["worker"]}
     with ExitStack() as stack:
@@ -103,7 +51,6 @@ def test_serve_and_a_worker_wait_for_a_server_that_is_just_being_started(tmp_pat
             stack.callback(running[-1].kill)
         assert in_time(lambda: all(WAITING in log.read_text() for log in logs.values()), 60)
         server.start()
-        stack.callback(server.stop)
         assert in_time(lambda: '"event": "serving"' in logs["serve"].read_text(), 60), logs["serve"].read_text()
         assert in_time(lambda: '"event": "worker started"' in logs["worker"].read_text(), 120)
         for process in running:
