@@ -23,9 +23,9 @@ from sqlalchemy import URL, make_url
 import storepulse
 from storepulse.client import Client
 from storepulse.settings import Settings
-from tests.cli.test_waiting import free_port
 from tests.fixtures import databases, tables
 from tests.fixtures.commands import environment, start
+from tests.fixtures.own_servers import free_port
 from tests.fixtures.services import in_ci, in_time
 
 ROOT: Final = Path(__file__).parents[2]
