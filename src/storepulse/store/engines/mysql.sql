@@ -1,41 +1,47 @@
 -- name: observations
 -- The observations that a timeline over [:start, :end) needs of the stores numbered :first to :last: those inside,
 -- the last one at or before :start however old, and the first one at or after :end; none after :as_of.
--- Each look at the end of a store's part first tries the four weeks beside the window, which lie in one or two
--- partitions; nearly all stores are found there.
-WITH needed AS (
+-- What lies inside is read as one range of time, in one or two partitions. Each look at the end of a store's part
+-- first tries the four weeks beside the window; nearly all stores are found there. LIMIT, and not max(): with that
+-- the server would read all of a store's rows.
+-- One row for four weeks of a store, as a text has a limit; instant and status of each observation in one integer.
+SELECT store, count(*), group_concat(value)
+FROM (
+    SELECT store, observed_at * 2 + status AS value, observed_at DIV 2419200000000 AS part
+    FROM observations
+    WHERE store BETWEEN :first AND :last AND observed_at > :start AND observed_at < :end AND observed_at <= :as_of
+    UNION ALL
     SELECT
-        store,
+        s.store,
         coalesce(
             (
-                SELECT max(observed_at) FROM observations AS o
+                SELECT o.observed_at * 2 + o.status FROM observations AS o
                 WHERE o.store = s.store AND o.observed_at BETWEEN :start - 2419200000000 AND :start
+                ORDER BY o.observed_at DESC LIMIT 1
             ),
-            (SELECT max(observed_at) FROM observations AS o WHERE o.store = s.store AND o.observed_at <= :start),
-            :start
-        ) AS since,
-        CASE
-            WHEN :end >= :as_of THEN :as_of
-            ELSE coalesce(
-                (
-                    SELECT min(observed_at) FROM observations AS o
-                    WHERE o.store = s.store AND o.observed_at >= :end
-                    AND o.observed_at <= least(:as_of, :end + 2419200000000)
-                ),
-                (
-                    SELECT min(observed_at) FROM observations AS o
-                    WHERE o.store = s.store AND o.observed_at >= :end AND o.observed_at <= :as_of
-                ),
-                :as_of
+            (
+                SELECT o.observed_at * 2 + o.status FROM observations AS o
+                WHERE o.store = s.store AND o.observed_at <= :start
+                ORDER BY o.observed_at DESC LIMIT 1
             )
-        END AS until
+        ),
+        0
     FROM stores AS s
-    WHERE store BETWEEN :first AND :last
-)
--- Instant and status of each observation in one integer, a row for four weeks of a store: a text has a limit.
-SELECT n.store, count(*), group_concat(o.observed_at * 2 + o.status)
-FROM needed AS n JOIN observations AS o ON o.store = n.store AND o.observed_at BETWEEN n.since AND n.until
-GROUP BY n.store, o.observed_at DIV 2419200000000
+    WHERE s.store BETWEEN :first AND :last
+    UNION ALL
+    SELECT
+        s.store,
+        (
+            SELECT o.observed_at * 2 + o.status FROM observations AS o
+            WHERE o.store = s.store AND o.observed_at > :start AND o.observed_at >= :end AND o.observed_at <= :as_of
+            ORDER BY o.observed_at LIMIT 1
+        ),
+        0
+    FROM stores AS s
+    WHERE s.store BETWEEN :first AND :last
+) AS needed
+WHERE value IS NOT NULL
+GROUP BY store, part
 
 -- name: business_hours
 SELECT store, 3 * count(*), group_concat(day, ',', start_local_us, ',', end_local_us)
