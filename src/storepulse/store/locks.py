@@ -6,15 +6,13 @@ locked rows.
 
 from __future__ import annotations
 
-from typing import Final, Literal, TypeAlias
+from typing import Literal, TypeAlias
 
 from sqlalchemy import Connection, select
 
 from storepulse.store.tables import locks
 
 Name: TypeAlias = Literal["loads", "queue"]
-
-NAMES: Final[tuple[Name, ...]] = ("loads", "queue")
 
 
 def take(connection: Connection, name: Name) -> None:
