@@ -23,7 +23,7 @@ from storepulse.store import Store
 from storepulse.web.models import ReportBody
 from tests.fixtures import tables
 from tests.fixtures.databases import check_whole, opened
-from tests.fixtures.services import Service, begin_service
+from tests.fixtures.services import Service, begin_service, in_time
 
 REPORTS = 30
 INGESTS = 30
@@ -53,16 +53,20 @@ class Site:
         How often the service is there while it is being disturbed depends on how fast this machine starts processes:
         patience is counted from the last disturbance on.
         """
+        last = "it was too late to ask"
         while not self.gone and (self.disturbed_until is None or time.monotonic() < self.disturbed_until + PATIENCE_S):
             try:
                 answer = client.request(verb, self.running.url + path, **more)
-            except httpx.TransportError:
+            except httpx.TransportError as error:
+                last = repr(error)
                 time.sleep(0.1)
                 continue
             if answer.status_code not in AGAIN:
                 return answer
+            last = f"{answer.status_code} {answer.text}"
             time.sleep(0.2)
-        raise AssertionError(f"{verb} {path} gets no answer")
+        log = self.running.log.read_text()[-3000:]
+        raise AssertionError(f"{verb} {path} gets no answer; the last one was: {last}; the log ends with: {log}")
 
 
 @dataclass
@@ -201,7 +205,14 @@ def undisturbed(store: Store, body: dict[str, Any]) -> bytes:
     return written(made, "parquet")
 
 
+def all_ended(store: Store) -> bool:
+    """Say whether no job is waiting or being done: a client that got no answer has sent its files once more."""
+    with opened(store) as connection:
+        return not connection.execute("SELECT 1 FROM jobs WHERE state IN ('queued', 'running')")
+
+
 def check_store(store: Store, done: Done) -> None:
+    assert in_time(lambda: all_ended(store), PATIENCE_S)
     check_whole(store)
     with opened(store) as connection:
 

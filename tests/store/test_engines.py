@@ -127,6 +127,23 @@ def test_a_store_goes_on_after_its_connections_were_cut(store: Store) -> None:
         kept.close()
 
 
+@only_servers
+@pytest.mark.parametrize("keep_open", [True, False])
+def test_a_connection_that_breaks_after_its_last_transaction_is_let_go_in_silence(
+    store: Store, keep_open: bool, caplog: pytest.LogCaptureFixture
+) -> None:
+    kept = connect(url_of(store), keep_open=keep_open)
+    try:
+        with kept.reading() as connection:
+            connection.exec_driver_sql("SELECT 1 FROM stores")
+            connection.commit()
+            cut_others(store)
+        assert caplog.records == []
+        use(kept, "reading")
+    finally:
+        kept.close()
+
+
 def read_while_cut(store: Store) -> None:
     with store.reading() as connection:
         cut_others(store)

@@ -14,6 +14,7 @@ from sqlalchemy import URL, Connection, NullPool, QueuePool, create_engine, even
 from sqlalchemy import Engine as Database
 from sqlalchemy.exc import ArgumentError, DBAPIError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
+from sqlalchemy.pool import ConnectionPoolEntry, PoolResetState
 
 from storepulse.errors import InputError, NotFoundError, StoreError, StoreUnavailableError
 from storepulse.store import engines
@@ -80,9 +81,11 @@ class Server(engines.Engine):
             connect_args=self.connect_options(self._url),
             isolation_level="READ COMMITTED",
             execution_options={engines.OPTION: self},
+            pool_reset_on_return=None,  # see _on_return
             **pool,
         )
         event.listen(made, "connect", self._on_connect)
+        event.listen(made, "reset", self._on_return)
         return made
 
     @abstractmethod
@@ -116,6 +119,18 @@ class Server(engines.Engine):
             for statement in self.session_settings():
                 cursor.execute(statement)
         connection.commit()
+
+    def _on_return(self, connection: Any, record: ConnectionPoolEntry, state: PoolResetState) -> None:
+        """Leave no transaction open in a connection that goes back to the pool.
+
+        One that broke after its last transaction is let go in silence: nothing is lost, and nobody could act on it.
+        """
+        if state.transaction_was_reset:
+            return
+        try:
+            connection.rollback()
+        except self.database.dialect.loaded_dbapi.Error:
+            record.invalidate()
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
