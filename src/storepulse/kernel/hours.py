@@ -179,15 +179,20 @@ def to_utc(zone_names: tuple[str, ...], zones: Codes, local_us: Integers) -> Ins
     return utc
 
 
+def wall_clock(zone_name: str, instant: int) -> datetime:
+    """Return an instant as the clock on the wall shows it, aware of its offset."""
+    return (_EPOCH + timedelta(microseconds=instant)).astimezone(timezone(zone_name))
+
+
 def local_text(zone_name: str, instant: int) -> str:
     """Write an instant as the wall clock shows it, with the offset: ``Wed 2023-01-25 12:13:22.479220-06:00``."""
-    moment = (_EPOCH + timedelta(microseconds=instant)).astimezone(timezone(zone_name))
+    moment = wall_clock(zone_name, instant)
     return f"{moment:%a} {moment.isoformat(sep=' ')}"
 
 
 def local_date(zone_name: str, instant: int) -> date:
     """Return the date on the wall at an instant."""
-    return (_EPOCH + timedelta(microseconds=instant)).astimezone(timezone(zone_name)).date()
+    return wall_clock(zone_name, instant).date()
 
 
 def midnight(zone_name: str, day: date) -> int:

@@ -13,7 +13,7 @@ from storepulse import __version__
 from storepulse.kernel.hours import tzdata_version
 from storepulse.settings import Settings
 from storepulse.store import connect
-from storepulse.web import api, docs, legacy, problems
+from storepulse.web import api, docs, legacy, pages, problems
 from storepulse.web.access import Access, authorize
 from storepulse.web.api.loads import add_observations
 from storepulse.web.fleets import Fleets
@@ -64,7 +64,7 @@ def create_app(settings: Settings, *, needs_key: bool | None = None) -> FastAPI:
     app.state.service = service
     app.state.access = service.access
     add_observations(app)
-    for router in (api.router, legacy.router, docs.router):
+    for router in (api.router, legacy.router, docs.router, pages.router):
         app.include_router(router)
     app.mount("/static", docs.static(), name="static")
     problems.install(app)

@@ -42,9 +42,18 @@ _PAGE: Final = """<!doctype html>
 """
 
 
+class _Static(StaticFiles):
+    """Files that a browser may keep, and asks about before each use: a new version of the service has new ones."""
+
+    def file_response(self, *args: Any, **more: Any) -> Response:
+        answer = super().file_response(*args, **more)
+        answer.headers["Cache-Control"] = "no-cache"
+        return answer
+
+
 def static() -> StaticFiles:
     """Return the files that pages need."""
-    return StaticFiles(directory=_STATIC)
+    return _Static(directory=_STATIC)
 
 
 @router.get("/openapi.json")

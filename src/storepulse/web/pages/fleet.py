@@ -1,0 +1,107 @@
+"""The fleet: how many stores are up now, how it went, and the stores that lose most open time."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Final, get_args
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from storepulse.errors import InputError
+from storepulse.overview import STATES, Sort
+from storepulse.web.access import Calling, needs
+from storepulse.web.api import stores
+from storepulse.web.pages.asked import Asking
+from storepulse.web.pages.rendering import PageRoute, page
+from storepulse.web.service import Serving
+
+router = APIRouter(route_class=PageRoute)
+
+_ON_A_PAGE: Final = 50
+#: By what the list can be sorted, and whether that begins with the largest.
+_SORTS: Final[Mapping[Sort, bool]] = {"lost_time": True, "availability": False, "since": True, "store_id": False}
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Which stores are listed, and in what order; as the address of the page has it."""
+
+    search: str
+    states: list[str]
+    timezone: str
+    below_percent: str
+    sort: Sort
+    descending: bool
+    cursor: str | None
+
+    @property
+    def availability_below(self) -> float | None:
+        """The ratio that is asked for in percent.
+
+        Raises
+        ------
+        InputError
+            It is no percentage.
+        """
+        if not self.below_percent:
+            return None
+        try:
+            percent = float(self.below_percent.removesuffix("%").replace(",", "."))
+        except ValueError:
+            percent = -1.0
+        if not 0 <= percent <= 100:
+            raise InputError(f"availability below is {self.below_percent[:40]!r}; valid are percentages, 0 to 100")
+        return percent / 100
+
+    def sorted_by(self, sort: Sort) -> dict[str, object]:
+        """Return what leads to the list in another order, or in this one the other way round."""
+        turned = not self.descending if sort == self.sort else _SORTS[sort]
+        return {"sort": sort, "descending": str(turned).lower(), "cursor": None}
+
+
+def _listed(request: Request) -> Listed:
+    given = request.query_params
+    sort = given.get("sort") or "lost_time"
+    if sort not in get_args(Sort):
+        raise InputError(f"cannot sort by {sort[:40]!r}; valid are {', '.join(get_args(Sort))}")
+    states = [one for one in given.getlist("state") if one]
+    if unknown := [one for one in states if one not in STATES]:
+        raise InputError(f"there is no state {unknown[0][:40]!r}; valid are {', '.join(STATES)}")
+    return Listed(
+        search=given.get("search", "").strip(),
+        states=states,
+        timezone=given.get("timezone", "").strip(),
+        below_percent=given.get("below_percent", "").strip(),
+        sort=sort,  # type: ignore[arg-type]
+        descending=(given.get("descending") or str(_SORTS[sort])).lower() == "true",  # type: ignore[index]
+        cursor=given.get("cursor") or None,
+    )
+
+
+Listing = Annotated[Listed, Depends(_listed)]
+
+
+@router.get("/")
+@needs("read")
+def show(request: Request, serving: Serving, caller: Calling, asking: Asking, listing: Listing) -> Response:
+    """Show the fleet; with an empty store, what to do first."""
+    with serving.store.snapshot() as seen:
+        if seen.latest_observation() is None:
+            return page(request, "first_run", caller=caller)
+    question = asking.question()
+    found = stores.list_stores(
+        serving,
+        caller,
+        question,
+        listing.search or None,
+        listing.states or None,  # type: ignore[arg-type]
+        [listing.timezone] if listing.timezone else None,
+        listing.availability_below,
+        listing.sort,
+        listing.descending,
+        listing.cursor,
+        _ON_A_PAGE,
+    )
+    zones = serving.fleets.overview(as_of=question.as_of, window=question.window, policy=question.policy).timezones
+    return page(request, "fleet", asked=asking, listing=listing, found=found, zones=sorted(set(zones)), caller=caller)

@@ -1,0 +1,191 @@
+"""From values to HTML: the templates, how they write figures and instants, and the headers of a page."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable, Coroutine
+from decimal import ROUND_FLOOR, Decimal
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote, urlencode
+
+from fastapi import Request, Response
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import HTMLResponse
+from fastapi.routing import APIRoute
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from markupsafe import Markup
+from starlette.exceptions import HTTPException
+
+from storepulse import __version__
+from storepulse.errors import StorepulseError
+from storepulse.explanation import duration_text
+from storepulse.kernel.hours import wall_clock
+from storepulse.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US, instant_iso, instant_us
+from storepulse.web.problems import answer_to
+from storepulse.web.terms import now_us
+
+#: A page runs and loads what is served beside it, and nothing that stands in the page itself.
+_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; "
+        "form-action 'self'; frame-ancestors 'none'; base-uri 'none'"
+    ),
+    "Vary": "Accept-Encoding",
+}
+_GZIP_LEVEL: Final = 4
+_TEMPLATES: Final = Path(__file__).parent.with_name("templates")
+#: Stands where there is no value.
+_NONE: Final = "–"
+_THIN_SPACE: Final = "\u202f"
+
+#: What each state is called, and the sign that tells it apart without its colour.
+STATES: Final = {"up": "▲", "down": "▼", "unknown": "?", "closed": "■"}
+
+
+def page(request: Request, template: str, *, status: int = 200, **values: object) -> Response:
+    """Return a page made from a template of `templates/`."""
+    content = _ENVIRONMENT.get_template(f"{template}.html").render(request=request, now=now_us(), **values).encode()
+    headers = dict(_HEADERS)
+    if "gzip" in request.headers.get("accept-encoding", ""):
+        content = gzip.compress(content, _GZIP_LEVEL)
+        headers["Content-Encoding"] = "gzip"
+    return HTMLResponse(content, status, headers)
+
+
+class PageRoute(APIRoute):
+    """A route whose failures are pages too."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the handler."""
+        handle = super().get_route_handler()
+
+        async def handled(request: Request) -> Response:
+            try:
+                return await handle(request)
+            except (StorepulseError, RequestValidationError, HTTPException) as error:
+                answer = answer_to(request, error)
+            return refusal(request, answer)
+
+        return handled
+
+
+def refusal(request: Request, answer: Response) -> Response:
+    """Return a problem of the API as a page."""
+    problem = json.loads(bytes(answer.body))
+    made = page(request, "problem", status=answer.status_code, problem=problem)
+    for name in ("Retry-After", "WWW-Authenticate"):
+        if name in answer.headers:
+            made.headers[name] = answer.headers[name]
+    return made
+
+
+# --- how values are written --------------------------------------------------------------------------
+
+
+def percent(ratio: float | None) -> str:
+    r"""Write a ratio with two decimals, never rounded up: 100 % is said of nothing that is less.
+
+    >>> percent(0.99999)
+    '99.99\\u202f%'
+    """
+    if ratio is None:
+        return _NONE
+    # repr: 0.57 * 100 is 56.99… in floats.
+    hundredths = (Decimal(repr(ratio)) * 100).quantize(Decimal("0.01"), ROUND_FLOOR)
+    return (
+        f"{hundredths.normalize():f}{_THIN_SPACE}%" if hundredths == int(hundredths) else f"{hundredths}{_THIN_SPACE}%"
+    )
+
+
+def duration(us: int | None) -> str:
+    """Write a duration for people, its two largest units, cut off: ``3 d 4 h``, ``2 h 5 min``, ``40 s``."""
+    if us is None:
+        return _NONE
+    units = ((DAY_US, "d"), (HOUR_US, "h"), (MINUTE_US, "min"), (SECOND_US, "s"))
+    for place, (unit, name) in enumerate(units):
+        if us >= unit:
+            rest = f" {us % unit // units[place + 1][0]}{_THIN_SPACE}{units[place + 1][1]}" if place < 3 else ""
+            return f"{us // unit:,}{_THIN_SPACE}{name}{rest}".replace(",", _THIN_SPACE)
+    return f"0{_THIN_SPACE}s" if us == 0 else f"<1{_THIN_SPACE}s"
+
+
+def hours(us: int) -> str:
+    """Write a duration in hours, with one decimal, rounded down."""
+    return f"{us // (HOUR_US // 10) / 10:,.1f}{_THIN_SPACE}h".replace(",", _THIN_SPACE)
+
+
+def count(number: int) -> str:
+    """Write a number with thin spaces between thousands."""
+    return f"{number:,}".replace(",", _THIN_SPACE)
+
+
+def size(number: int) -> str:
+    """Write a number of bytes in a unit of a readable size."""
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if number >= unit:
+            return f"{number / unit:.1f}{_THIN_SPACE}{name}"
+    return f"{number}{_THIN_SPACE}bytes"
+
+
+def moment(instant: int | str | None, zone: str = "UTC", *, brief: bool = False) -> Markup:
+    """Write an instant, microseconds or ISO 8601, as the clock of a zone shows it, ``brief`` without the year.
+
+    The hint behind it has the zone, the seconds, and UTC.
+    """
+    if instant is None:
+        return Markup(_NONE)
+    us = instant_us(instant) if isinstance(instant, str) else instant
+    local, utc = wall_clock(zone, us), wall_clock("UTC", us)
+    text = f"{local:%a %-d %b, %H:%M}" if brief else f"{local:%a %-d %b %Y, %H:%M}"
+    said = f"{local:%a %Y-%m-%d %H:%M:%S} {local.tzname()} ({zone}), {utc:%Y-%m-%d %H:%M:%S} UTC"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(utc.isoformat(), said, text)
+
+
+def clock(us: int, zone: str) -> str:
+    """Write an instant as the clock of a zone shows it, to the second."""
+    return f"{wall_clock(zone, us):%a %-d %b %H:%M:%S}"
+
+
+def path_of(store_id: str) -> str:
+    """Return the address of a store's page; an id may hold anything."""
+    return f"/stores/{quote(store_id, safe='')}"
+
+
+def with_query(request: Request, **changes: object) -> str:
+    """Return the address of this page with other values in its query; None takes one away, a list repeats it."""
+    kept = [(name, value) for name, value in request.query_params.multi_items() if name not in changes]
+    for name, value in changes.items():
+        values = value if isinstance(value, list) else [] if value is None else [value]
+        kept += [(name, str(one)) for one in values]
+    return f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path
+
+
+def csrf_field(request: Request) -> Markup:
+    """Return what a form carries to show that it is from a page of this service."""
+    return Markup("")
+
+
+_ENVIRONMENT: Final = Environment(
+    loader=FileSystemLoader(_TEMPLATES),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters |= {
+    "percent": percent,
+    "duration": duration,
+    "hours": hours,
+    "count": count,
+    "size": size,
+    "moment": moment,
+    "clock": clock,
+    "exact": duration_text,
+    "iso": instant_iso,
+    "path_of": path_of,
+    "quoted": lambda text: quote(text, safe=""),
+    "instant_us": instant_us,
+}
+_ENVIRONMENT.globals |= {"version": __version__, "with_query": with_query, "STATES": STATES, "csrf_field": csrf_field}

@@ -1,0 +1,182 @@
+// What the pages do beyond following links: send files, say when the service does not answer, explain a timeline.
+"use strict";
+
+const token = () => document.querySelector('meta[name="csrf-token"]')?.content;
+const headers = () => (token() ? { "X-CSRF-Token": token() } : {});
+
+// --- trouble: one line at the top, until something works again ---
+
+function trouble(text) {
+  const line = document.getElementById("trouble");
+  line.textContent = text ?? "";
+  line.hidden = !text;
+}
+
+document.addEventListener("htmx:sendError", () => trouble("The service does not answer. What you see is how it was; this page keeps trying."));
+document.addEventListener("htmx:timeout", () => trouble("The service takes too long to answer. What you see is how it was; this page keeps trying."));
+document.addEventListener("htmx:responseError", async (event) => {
+  const answer = event.detail.xhr;
+  if (answer.status === 401) return location.reload();
+  trouble(`The service refuses: ${reason(answer)}`);
+});
+document.addEventListener("htmx:afterOnLoad", (event) => { if (event.detail.successful) trouble(); });
+document.addEventListener("htmx:configRequest", (event) => Object.assign(event.detail.headers, headers()));
+
+/** Return why the service said no, from a problem or from a page that tells one. */
+function reason(answer) {
+  try {
+    return JSON.parse(answer.responseText).detail;
+  } catch {
+    const page = new DOMParser().parseFromString(answer.responseText, "text/html");
+    return page.querySelector(".notice.bad")?.textContent ?? `${answer.status} ${answer.statusText}`;
+  }
+}
+
+// --- forms: an empty field is not worth a place in the address ---
+
+document.addEventListener("submit", (event) => {
+  if (!event.target.matches("[data-submits]")) return;
+  for (const field of event.target.elements) if (field.name && field.value === "") field.disabled = true;
+  setTimeout(() => { for (const field of event.target.elements) field.disabled = false; });
+}, true);
+
+// --- files: dropped or chosen, sent with a progress bar, then watched until they are loaded ---
+
+function send(form, files) {
+  const body = new FormData();
+  for (const file of files) body.append("files", file);
+  const chosen = form.querySelector(".chosen");
+  chosen.replaceChildren(...[...files].map((file) => element("li", file.name)));
+  chosen.hidden = false;
+  const request = new XMLHttpRequest();
+  request.upload.addEventListener("progress", (event) => {
+    if (event.lengthComputable) progress(form, event.loaded / event.total / 2, `${Math.round((100 * event.loaded) / event.total)} % sent`);
+  });
+  request.addEventListener("load", () => {
+    const sent = request.status >= 200 && request.status < 300;
+    if (!sent) return outcome(form, reason(request), "bad");
+    const made = JSON.parse(request.responseText);
+    return request.status === 202 ? follow(form, made) : loaded(form, made);
+  });
+  request.addEventListener("error", () => outcome(form, "The connection broke before all was sent. Nothing was loaded; send the files again.", "bad"));
+  request.open("POST", form.action);
+  for (const [name, value] of Object.entries({ ...headers(), Prefer: "respond-async" })) request.setRequestHeader(name, value);
+  outcome(form, "");
+  progress(form, 0, "Sending");
+  request.send(body);
+}
+
+/** Ask how far a load is until it has ended. */
+async function follow(form, job) {
+  while (job.finished_at === null) {
+    const { done, total } = job.progress;
+    progress(form, 0.5 + (total ? done / total / 2 : 0), job.state === "queued" ? "Waiting for a worker" : `${done.toLocaleString()} rows read`);
+    await new Promise((wake) => setTimeout(wake, 300));
+    try {
+      const answer = await fetch(`/v1/jobs/${job.id}`);
+      if (answer.ok) { job = await answer.json(); trouble(); } else trouble(`The service answers ${answer.status}; this page keeps asking.`);
+    } catch {
+      trouble("The service does not answer. The load goes on there; this page keeps asking.");
+    }
+  }
+  if (job.outcome) loaded(form, job.outcome);
+  else outcome(form, job.reason ?? `The load was ${job.state}.`, "bad");
+}
+
+function loaded(form, made) {
+  const bad = made.quarantined ? `, ${made.quarantined.toLocaleString()} set aside` : "";
+  outcome(form, `${made.rows_read.toLocaleString()} rows read: ${made.accepted.toLocaleString()} accepted, ${made.repeated.toLocaleString()} repeated${bad}. `, made.quarantined ? "warn" : "good");
+  const line = form.querySelector(".outcome p");
+  if (made.quarantined) line.append(link(`/data/loads/${made.load}`, "What is wrong with them"), " · ");
+  line.append(link("/", "To the fleet"));
+}
+
+function progress(form, value, text) {
+  const sending = form.querySelector(".sending");
+  sending.hidden = false;
+  sending.querySelector("progress").value = value;
+  sending.querySelector("[role=status]").textContent = text;
+}
+
+function outcome(form, text, kind) {
+  form.querySelector(".sending").hidden = true;
+  const said = element("p", text);
+  said.className = `notice ${kind}`;
+  form.querySelector(".outcome").replaceChildren(...(text ? [said] : []));
+}
+
+const element = (name, text) => Object.assign(document.createElement(name), { textContent: text });
+const link = (href, text) => Object.assign(element("a", text), { href });
+
+document.addEventListener("change", (event) => {
+  const form = event.target.closest("[data-upload]");
+  if (form && event.target.files?.length) { send(form, event.target.files); event.target.value = ""; }
+});
+for (const kind of ["dragover", "dragleave", "drop"]) {
+  document.addEventListener(kind, (event) => {
+    const form = event.target.closest?.("[data-upload]") ?? document.querySelector("[data-upload]");
+    if (!form || !event.dataTransfer?.types.includes("Files")) return;
+    event.preventDefault();
+    form.classList.toggle("over", kind === "dragover");
+    if (kind === "drop" && event.dataTransfer.files.length) send(form, event.dataTransfer.files);
+  });
+}
+
+// --- the demo, on an empty store ---
+
+document.addEventListener("submit", async (event) => {
+  if (!event.target.matches("[data-demo]")) return;
+  event.preventDefault();
+  const said = event.target.parentElement.querySelector(".outcome");
+  event.submitter.disabled = true;
+  said.textContent = "Making a fleet, and loading it …";
+  try {
+    let answer = await fetch(event.target.action, { method: "POST", headers: headers() });
+    let job = await answer.json();
+    while (answer.ok && job.finished_at === null) {
+      await new Promise((wake) => setTimeout(wake, 300));
+      answer = await fetch(`/v1/jobs/${job.id}`);
+      job = await answer.json();
+    }
+    if (answer.ok && job.state === "complete") return location.assign("/");
+    said.textContent = job.detail ?? job.reason ?? `The load was ${job.state}.`;
+  } catch {
+    said.textContent = "The service does not answer. Try again.";
+  }
+  event.submitter.disabled = false;
+});
+
+// --- the timeline: pointing at a span says what the list of spans says of it ---
+
+function tell(anchor) {
+  const row = document.querySelector(anchor.getAttribute("href"));
+  const says = anchor.closest("[data-timeline]").querySelector(".says");
+  document.querySelector("tr.pointed")?.classList.remove("pointed");
+  if (!row) { says.textContent = `${anchor.getAttribute("aria-label")}. It is too long ago for the list below.`; return; }
+  row.classList.add("pointed");
+  const [from, to, status, poll, because] = [...row.cells].map((cell) => cell.textContent.trim());
+  says.textContent = poll === "–" ? `${from} to ${to}: ${status}; ${because}.` : `${from} to ${to}: ${status}. The poll of ${poll} speaks for it: ${because}.`;
+}
+
+const spans = () => [...document.querySelectorAll("[data-timeline] svg a")];
+const anchorOf = (event) => event.target.closest?.("[data-timeline] svg a");
+for (const kind of ["pointerover", "focusin"]) {
+  document.addEventListener(kind, (event) => { if (anchorOf(event)) tell(anchorOf(event)); });
+}
+document.addEventListener("click", (event) => {
+  if (anchorOf(event)) document.querySelector("[data-spans]").open = true;
+});
+document.addEventListener("keydown", (event) => {
+  const here = anchorOf(event);
+  const step = { ArrowLeft: -1, ArrowUp: -1, ArrowRight: 1, ArrowDown: 1, Home: -Infinity, End: Infinity }[event.key];
+  if (!here || !step) return;
+  event.preventDefault();
+  const all = spans();
+  const next = all[Math.min(Math.max(all.indexOf(here) + step, 0), all.length - 1)];
+  here.tabIndex = -1;
+  next.tabIndex = 0;
+  next.focus();
+});
+// One stop for the tabulator key; the last span is the one that people want first.
+const last = spans().at(-1);
+if (last) last.tabIndex = 0;
