@@ -20,7 +20,12 @@ document.addEventListener("htmx:responseError", async (event) => {
   trouble(`The service refuses: ${reason(answer)}`);
 });
 document.addEventListener("htmx:afterOnLoad", (event) => { if (event.detail.successful) trouble(); });
-document.addEventListener("htmx:configRequest", (event) => Object.assign(event.detail.headers, headers()));
+document.addEventListener("htmx:configRequest", (event) => {
+  Object.assign(event.detail.headers, headers());
+  // An empty field is not worth a place in the address.
+  const fields = event.detail.formData;
+  for (const name of new Set(fields.keys())) if (!fields.getAll(name).some(Boolean)) fields.delete(name);
+});
 
 /** Return why the service said no, from a problem or from a page that tells one. */
 function reason(answer) {
@@ -32,7 +37,7 @@ function reason(answer) {
   }
 }
 
-// --- forms: an empty field is not worth a place in the address ---
+// --- forms that a browser sends by itself: the same ---
 
 document.addEventListener("submit", (event) => {
   if (!event.target.matches("[data-submits]")) return;

@@ -1,0 +1,207 @@
+"""Each page as people meet it: at any size, in light and dark, by keyboard, with ids of any kind."""
+
+from __future__ import annotations
+
+from urllib.parse import quote
+
+import pytest
+from playwright.sync_api import Browser, Page, expect
+
+from tests.browser.conftest import HOSTILE, LONG, Watched, check_accessible
+from tests.fixtures.services import Service
+
+PAGES = ["/", "/stores/1004", f"/stores/{LONG}", "/reports", "/data", "/data/loads/1", "/stores/nothing-like-it"]
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path[:20])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_a_page_has_no_serious_obstacle(
+    browser: Browser, shared: Service, watched: Watched, path: str, scheme: str
+) -> None:
+    with browser.new_context(color_scheme=scheme) as context:  # type: ignore[arg-type]
+        page = context.new_page()
+        watched.watch(page)
+        page.goto(shared.url + path, wait_until="networkidle")
+        check_accessible(page)
+    if "nothing" in path:
+        assert [one for one in watched.errors if "404" not in one] == []
+        watched.errors.clear()
+
+
+@pytest.mark.parametrize("path", PAGES, ids=lambda path: path[:20])
+@pytest.mark.parametrize("width", [360, 1366, 2560])
+def test_a_page_is_never_wider_than_its_screen(browser: Browser, shared: Service, path: str, width: int) -> None:
+    with browser.new_context(viewport={"width": width, "height": 900}) as context:
+        page = context.new_page()
+        page.goto(shared.url + path, wait_until="networkidle")
+        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+
+
+def test_the_fleet_shows_what_the_api_says(page: Page, shared: Service) -> None:
+    with shared.client() as client:
+        answer = client.get("/v1/stores", params={"sort": "lost_time", "descending": True}).json()
+    page.goto(shared.url)
+    for name, stores in answer["fleet"]["states"].items():
+        expect(page.locator(f".tile.{name} .number")).to_have_text(f"{stores}")
+    shown = page.locator("#stores tbody tr th").all_inner_texts()
+    assert shown == [one["store_id"] for one in answer["stores"][:50]]
+
+
+def test_a_filter_changes_the_list_and_the_address_but_loads_no_new_page(page: Page, shared: Service) -> None:
+    page.goto(shared.url)
+    page.evaluate("window.stays = true")
+    page.get_by_label("Search").fill("101")
+    expect(page.locator("#stores tbody tr")).to_have_count(10)
+    assert "search=101" in page.url
+    page.locator(".filters").get_by_label("closed").check()
+    page.wait_for_url("**state=closed**")
+    assert "timezone" not in page.url  # nothing was said of it
+    expect(page.locator("#stores tbody .state").first).to_contain_text("closed")
+    assert page.evaluate("window.stays")
+
+
+def test_an_address_leads_to_the_same_list_again_and_back_leads_back(page: Page, shared: Service) -> None:
+    page.goto(shared.url)
+    page.locator(".filters").get_by_label("down").check()
+    page.wait_for_url("**state=down**")
+    page.get_by_role("link", name="Availability", exact=False).first.click()
+    page.wait_for_url("**sort=availability**")
+    ids = page.locator("#stores tbody tr th")
+    expect(page.locator("#stores th[aria-sort=ascending]")).to_contain_text("Availability")
+    shown, address = ids.all_inner_texts(), page.url
+    page.go_back()
+    page.wait_for_url("**state=down**")
+    expect(page.locator("#stores th[aria-sort]")).to_contain_text("Lost open time")
+    page.goto(address)
+    assert ids.all_inner_texts() == shown
+
+
+def test_the_window_and_the_policy_live_in_the_address_and_go_along(page: Page, shared: Service) -> None:
+    page.goto(shared.url)
+    page.locator(".question").get_by_label("Window").select_option("last_day")
+    page.get_by_text("Instant and policy").click()
+    page.locator(".question").get_by_label("A poll speaks for at most").fill("2h")
+    page.get_by_role("button", name="Show").click()
+    page.wait_for_url("**max_age=2h**")
+    assert "as_of" not in page.url
+    page.get_by_role("link", name="1004", exact=True).click()
+    page.wait_for_url("**/stores/1004?**")
+    assert "window=last_day" in page.url
+    assert "max_age=2h" in page.url
+    expect(page.locator(".chosen")).to_contain_text("last 24 hours")
+    page.get_by_role("link", name="Fleet", exact=True).click()
+
+
+def test_a_mistake_in_the_address_is_told_with_what_is_valid(page: Page, shared: Service, watched: Watched) -> None:
+    for query, told in {
+        "?window=someday": "valid are",
+        "?as_of=yesterday": "2023-01-25T18:13:22Z",
+        "?below_percent=lots": "percentages",
+        "?sort=luck": "valid are",
+        "?interpolation=linear": "previous",
+        "?max_age=long": "90m",
+    }.items():
+        page.goto(shared.url + "/" + query)
+        expect(page.locator("main .notice.bad")).to_contain_text(told)
+    watched.errors.clear()  # the browser notes each 422
+
+
+def test_a_span_is_explained_where_one_points_and_by_keyboard(page: Page, shared: Service) -> None:
+    page.goto(shared.url + "/stores/1004")
+    says, spans = page.locator(".says"), page.locator("[data-timeline] svg a")
+    spans.first.hover()
+    expect(says).to_contain_text("speaks for it")
+    first = says.inner_text()
+    page.locator("[data-timeline] svg a[tabindex='0']").focus()
+    last = says.inner_text()
+    assert last != first
+    page.keyboard.press("ArrowLeft")
+    expect(says).not_to_have_text(last)
+    page.keyboard.press("Home")
+    expect(says).to_have_text(first)
+    page.keyboard.press("Enter")
+    expect(page.locator("#span-0")).to_be_visible()
+
+
+def test_the_sums_of_the_spans_end_in_the_figures(page: Page, shared: Service) -> None:
+    page.goto(shared.url + "/stores/1004?window=last_day")
+    with shared.client() as client:
+        figures = client.get("/v1/stores/1004/explanation", params={"window": "last_day"}).json()["figures"]
+    sums = page.locator(".spans tfoot td").all_text_contents()
+    for text, name in zip(sums, ("uptime_us", "downtime_us", "unknown_us"), strict=True):
+        hours, minutes, seconds = text.split(":")
+        assert round((int(hours) * 3600 + int(minutes) * 60 + float(seconds)) * 1e6) == figures[name]
+
+
+def test_a_store_that_was_never_observed_is_unknown_and_not_down(page: Page, shared: Service) -> None:
+    page.goto(shared.url + "/stores/never-seen")
+    expect(page.locator(".headline")).to_contain_text("unknown and never observed")
+    expect(page.locator("main")).to_contain_text("Nobody has ever looked at this store")
+    expect(page.locator("main")).to_contain_text("Europe/Berlin")
+
+
+def test_an_id_is_text_whatever_it_says(page: Page, shared: Service) -> None:
+    page.goto(f"{shared.url}/?search={quote('<img')}")
+    page.locator("#stores tbody a").first.click()
+    expect(page.locator("h1")).to_have_text(f"Store {HOSTILE}")
+    assert page.locator("main img").count() == 0
+
+
+def test_the_first_stop_of_the_tabulator_key_skips_to_the_content(page: Page, shared: Service) -> None:
+    page.goto(shared.url)
+    page.keyboard.press("Tab")
+    expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+    page.keyboard.press("Enter")
+    expect(page.locator("#content")).to_be_focused()
+
+
+def test_the_chart_is_drawn_and_can_be_read_as_a_table(page: Page, shared: Service) -> None:
+    page.goto(shared.url)
+    expect(page.locator(".plot canvas")).to_be_visible()
+    expect(page.locator(".gaps li").first).to_contain_text("almost no store was observed")
+    page.get_by_text("The chart as a table").click()
+    expect(page.locator(".chart table tbody tr")).to_have_count(168)
+
+
+def test_without_scripts_the_pages_say_the_same(browser: Browser, shared: Service) -> None:
+    with browser.new_context(java_script_enabled=False) as context:
+        page = context.new_page()
+        page.goto(shared.url)
+        page.get_by_label("Search").fill("1004")
+        page.get_by_role("button", name="Filter").click()
+        expect(page.locator("#stores tbody tr")).to_have_count(1)
+        page.get_by_role("link", name="1004").click()
+        expect(page.locator("h1")).to_have_text("Store 1004")
+
+
+def test_printed_a_page_leaves_out_what_cannot_be_pressed_on_paper(page: Page, shared: Service) -> None:
+    page.goto(shared.url)
+    page.emulate_media(media="print")
+    expect(page.locator(".filters")).to_be_hidden()
+    expect(page.locator("#stores table")).to_be_visible()
+    assert len(page.pdf()) > 10_000
+
+
+def test_a_large_fleet_is_shown_page_by_page_and_ships_little(page: Page, large: Service) -> None:
+    shipped = 0
+
+    def add(answer: object) -> None:
+        nonlocal shipped
+        sizes = answer.request.sizes()  # type: ignore[attr-defined]
+        shipped += sizes["responseBodySize"] + sizes["responseHeadersSize"]
+
+    page.on("response", add)
+    page.goto(large.url, wait_until="networkidle")
+    expect(page.locator("#stores")).to_contain_text("of 14\u202f092 stores")
+    assert 10_000 < shipped <= 200_000
+    ids = page.locator("#stores tbody tr th")
+    first = ids.all_inner_texts()
+    page.get_by_role("link", name="Next 50").click()
+    page.wait_for_url("**cursor=**")
+    expect(ids.first).not_to_have_text(first[0])
+    assert not {*first} & {*ids.all_inner_texts()}
+    page.get_by_role("link", name="First page").click()
+    expect(ids.first).to_have_text(first[0])
+    shipped = 0
+    page.goto(f"{large.url}/stores/{first[0]}", wait_until="networkidle")
+    assert 10_000 < shipped <= 200_000
