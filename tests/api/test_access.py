@@ -35,6 +35,7 @@ INGEST = {
     ("PUT", "/v1/business-hours"),
     ("PUT", "/v1/timezones"),
     ("POST", "/v1/loads"),
+    ("POST", "/v1/demo"),
     ("GET", "/store_csv_data"),
     ("POST", "/store_csv_data"),
 }
