@@ -1,6 +1,7 @@
 """A made-up fleet that looks like a real one: polls about once an hour, a collector that fails now and then.
 
-Used by ``storepulse demo`` at a small size and by the benchmark at full size. The same seed gives the same files.
+Used by ``storepulse demo`` and ``POST /v1/demo`` at a small size and by the benchmark at full size. The same seed gives
+the same files.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from storepulse.schema import HOUR_US, MINUTE_US, instant_us
+from storepulse.schema import DAY_US, HOUR_US, MINUTE_US, instant_text, instant_us
 
 AS_OF: Final = instant_us("2023-01-25 18:13:22.47922 UTC")
 #: Stores of the demonstration worth a closer look.
@@ -86,12 +87,14 @@ def _runs(rng: np.random.Generator, n: int, length: int) -> npt.NDArray[np.bool_
     return runs
 
 
-def write_files(folder: Path, store_ids: pl.Series, *, days: float = 7.76, seed: int = 20230125) -> None:
-    """Write ``polls.csv``, ``hours.csv`` and ``timezones.csv`` of a made-up fleet."""
+def write_files(
+    folder: Path, store_ids: pl.Series, *, days: float = 7.76, as_of: int = AS_OF, seed: int = 20230125
+) -> None:
+    """Write ``polls.csv``, ``hours.csv`` and ``timezones.csv`` of a made-up fleet whose last poll is at ``as_of``."""
     rng = np.random.default_rng(seed + 1)
     n = len(store_ids)
     folder.mkdir(parents=True, exist_ok=True)
-    drawn = polls(n, days=days, seed=seed)
+    drawn = polls(n, days=days, as_of=as_of, seed=seed)
     instants = pl.Series(drawn.times).cast(pl.Datetime("us")).dt.to_string("%Y-%m-%d %H:%M:%S%.6f")
     pl.DataFrame(
         {
@@ -117,10 +120,9 @@ def write_files(folder: Path, store_ids: pl.Series, *, days: float = 7.76, seed:
     pl.DataFrame(names, schema=["store_id", "timezone_str"], orient="row").write_csv(folder / "timezones.csv")
 
 
-def make_files(folder: Path) -> None:
-    """Write the files of the demonstration: forty stores, and a few rows that make no sense."""
-    write_files(folder, pl.Series([str(1001 + store) for store in range(40)]))
+def make_files(folder: Path, *, as_of: int = AS_OF) -> None:
+    """Write the files of the demonstration: forty stores up to ``as_of``, and a few rows that make no sense."""
+    write_files(folder, pl.Series([str(1001 + store) for store in range(40)]), as_of=as_of)
+    morning = instant_text(as_of // DAY_US * DAY_US + 10 * HOUR_US)
     with (folder / "polls.csv").open("a", encoding="utf-8") as file:
-        file.write(
-            "1007,activ,2023-01-25 10:00:00 UTC\n8.41954E+18,active,2023-01-25 10:00:00 UTC\n1009,inactive,soon\n"
-        )
+        file.write(f"1007,activ,{morning}\n8.41954E+18,active,{morning}\n1009,inactive,soon\n")

@@ -25,6 +25,7 @@ from storepulse.store import Store, audit, locks, uploads
 from storepulse.store import jobs as queue
 from storepulse.store import loads as load_table
 from storepulse.store import reports as report_table
+from storepulse.store import sessions as session_table
 from storepulse.store import sources as source_table
 from storepulse.store.jobs import KINDS, LEASE_US, Claim
 from storepulse.store.loads import Load
@@ -370,6 +371,7 @@ def _expire(connection: Connection, now: int, keep_us: int) -> None:
     before = now - keep_us
     forgotten = report_table.expire(connection, before=before, broken_off_before=now - DAY_US)
     source_table.forget_ticks(connection, before=before)
+    session_table.expire(connection, now=now)
     if forgotten:
         log.info("reports expired", reports=forgotten)
 

@@ -10,7 +10,7 @@ import json
 import os
 import tomllib
 from collections.abc import Mapping
-from ipaddress import ip_address
+from ipaddress import IPv4Network, IPv6Network, ip_address
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
 
@@ -63,6 +63,13 @@ class Settings(BaseSettings):
         default=False, description="Serve an address that others can reach although there is no API key."
     )
     require_key: bool = Field(default=False, description="Ask for an API key on loopback too, such as behind a proxy.")
+    session_hours: float = Field(
+        default=12,
+        gt=0,
+        le=8760,
+        allow_inf_nan=False,
+        description="How long a browser that has signed in with an API key stays signed in.",
+    )
     allowed_hosts: tuple[str, ...] = Field(
         default=(),
         description="Host names that requests may name, `*` for all. Unless given: names of this machine's loopback "
@@ -70,6 +77,11 @@ class Settings(BaseSettings):
     )
     cors_origins: tuple[str, ...] = Field(
         default=(), description="Origins of pages elsewhere that may use the API from a browser; none unless given."
+    )
+    trusted_proxies: tuple[IPv4Network | IPv6Network, ...] = Field(
+        default=(),
+        description="Addresses and networks of proxies whose X-Forwarded-For and X-Forwarded-Proto count; none unless "
+        "given.",
     )
     workers: int = Field(default=2, ge=0, le=64, description="Worker processes that `serve` starts.")
     queue_limit: int = Field(default=100, ge=1, description="Jobs that may wait; beyond that requests get 429.")

@@ -11,7 +11,7 @@ import pytest
 from storepulse.errors import ConflictError, InputError, StoreError
 from storepulse.reports import ReportOptions, run_report, written
 from storepulse.schema import HOUR_US, instant_text
-from storepulse.store import Store, connect, copying, keys, reports
+from storepulse.store import Store, connect, copying, keys, reports, sessions
 from storepulse.store import jobs as queue
 from storepulse.store.copying import CopiedTable, copy
 from storepulse.store.jobs import KINDS
@@ -21,6 +21,9 @@ from storepulse.store.tables import metadata
 from tests.fixtures import tables
 from tests.fixtures.databases import ENGINES, dump, opened, url_in, use
 from tests.fixtures.tables import NOW, VERSION
+
+#: What belongs to each store alone.
+OWN = {"locks", "properties", "sessions"}
 
 
 @pytest.fixture
@@ -32,7 +35,8 @@ def source(tmp_path: Path) -> Store:
     many = (f"s{place % 450},active,{instant_text(NOW - place * HOUR_US // 10)}" for place in range(1500))
     tables.load(made, tmp_path, polls=tables.table("polls", *many))
     with made.writing() as connection:
-        keys.create(connection, name="till", scopes=["read"], now=NOW, actor="me")
+        key, _token = keys.create(connection, name="till", scopes=["read"], now=NOW, actor="me")
+        sessions.begin(connection, key, now=NOW, lasts=HOUR_US)
         asked = reports.request(
             connection, ReportOptions().facts(), made_with="1", requested_by="me", now=NOW, limit=9, idempotency_key="k"
         )
@@ -60,7 +64,7 @@ def back_to(engine: str) -> Iterator[None]:
 
 def content(store: Store) -> dict[str, list[tuple[Any, ...]]]:
     """Return all rows but those that belong to each store alone."""
-    return {name: rows for name, rows in dump(store).items() if name not in ("locks", "properties")}
+    return {name: rows for name, rows in dump(store).items() if name not in OWN}
 
 
 def report(store: Store) -> bytes:
@@ -73,7 +77,7 @@ def report(store: Store) -> bytes:
 def test_a_copy_on_any_engine_is_the_same_store(source: Store, engine: str, to: str, tmp_path: Path) -> None:
     target = target_on(to, tmp_path)
     made = copy(source, target)
-    assert {one.table for one in made} == metadata.tables.keys() - {"locks", "properties"}
+    assert {one.table for one in made} == metadata.tables.keys() - OWN
     assert {one.table: one.rows for one in made}["observations"] == 1503
     assert content(target) == content(source)
     assert report(target) == report(source)

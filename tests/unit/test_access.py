@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from storepulse.store import Store, connect, keys
 from storepulse.web import access
 from storepulse.web.access import Access, Buckets, Caller, Scope, needs, scope_of
+from storepulse.web.origins import Way
 from storepulse.web.problems import AccessError
 
 pytestmark = pytest.mark.anywhere
@@ -30,7 +31,9 @@ def token_of(store: Store, *scopes: str) -> str:
 
 
 def asked(store: Store, token: str | None, scope: Scope, *, needs_key: bool = True, burst: int = 100) -> Caller:
-    made = Access(store, needs_key=needs_key, rate_per_second=1, rate_burst=burst)
+    made = Access(
+        store, needs_key=needs_key, rate_per_second=1, rate_burst=burst, way=Way([]), session_us=1, now=lambda: 0
+    )
     return asyncio.run(made.caller(token, scope))
 
 

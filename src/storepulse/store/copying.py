@@ -19,7 +19,7 @@ from storepulse.errors import ConflictError, InputError, StoreError
 from storepulse.kernel.observations import sort_each
 from storepulse.store import Store, migrations, properties
 from storepulse.store.engines import Engine, Reader
-from storepulse.store.tables import loads, locks, metadata, observations
+from storepulse.store.tables import loads, locks, metadata, observations, sessions
 from storepulse.store.tables import properties as property_table
 
 Progress: TypeAlias = Callable[[str, int, int], None]
@@ -75,8 +75,9 @@ def copy(source: Store, target: Store, *, progress: Progress | None = None) -> l
     return made
 
 
-#: In an order in which rows come after what they refer to. Locks, and properties, belong to each store alone.
-_TABLES: Final = [table for table in metadata.sorted_tables if table not in (locks, property_table)]
+#: In an order in which rows come after what they refer to. Locks, and properties, belong to each store alone; and
+#: nobody is signed in to a service on a copy who has not signed in there.
+_TABLES: Final = [table for table in metadata.sorted_tables if table not in (locks, property_table, sessions)]
 
 
 def _begin(source: Store, target: Store) -> None:

@@ -140,8 +140,7 @@ def check_room(connection: Connection, limit: int, *, now: int) -> None:
     QueueFullError
         So many are waiting already.
     """
-    receiving = and_(jobs.c.state == "receiving", jobs.c.created_at >= now - RECEIVING_US)
-    waiting = select(func.count()).where(or_(jobs.c.state == "queued", receiving))
+    waiting = select(func.count()).where(or_(jobs.c.state == "queued", _receiving(now)))
     locks.take(connection, "queue")
     if (found := connection.execute(waiting).scalar_one()) >= limit:
         raise QueueFullError(found)
@@ -165,6 +164,12 @@ def active(connection: Connection, share: str) -> str | None:
     """Return the job under this name for shared work that is waiting or being done."""
     query = select(jobs.c.job).where(jobs.c.share == share, jobs.c.state.in_(["queued", "running"])).limit(1)
     return connection.execute(query).scalar()
+
+
+def receiving(connection: Connection, share: str, *, now: int) -> bool:
+    """Say whether the files of a job under this name are coming in."""
+    query = select(jobs.c.job).where(jobs.c.share == share, _receiving(now)).limit(1)
+    return connection.execute(query).first() is not None
 
 
 def any_queued(connection: Connection, kinds: Collection[Kind], now: int) -> bool:
@@ -240,6 +245,10 @@ def _give_up(connection: Connection, abandoned: ColumnElement[bool], now: int) -
         reason = f"given up: the process that worked on it died {MAX_ATTEMPTS} times"
         ended = {"state": "failed", "finished_at": now, "reason": reason}
         connection.execute(update(jobs).where(jobs.c.job.in_(names)).values(ended))
+
+
+def _receiving(now: int) -> ColumnElement[bool]:
+    return and_(jobs.c.state == "receiving", jobs.c.created_at >= now - RECEIVING_US)
 
 
 def _queued(kinds: Collection[Kind], now: int) -> ColumnElement[bool]:

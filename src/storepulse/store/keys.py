@@ -23,12 +23,14 @@ SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 
 NAME_MAX_LENGTH: Final = 100
 
+#: Characters of a text that nobody can guess: 260 bits.
+SECRET_LENGTH: Final = 52
+
 # No underscore in it, as that divides the parts of a token. Each character is 5 bits of chance.
 _ALPHABET: Final = "abcdefghijklmnopqrstuvwxyz234567"
 _ID_LENGTH: Final = 12
-_SECRET_LENGTH: Final = 52  # 260 bits
 _KEY_ID: Final = re.compile(f"[a-z2-7]{{{_ID_LENGTH}}}")
-_TOKEN: Final = re.compile(f"sp_({_KEY_ID.pattern})_[a-z2-7]{{{_SECRET_LENGTH}}}")
+_TOKEN: Final = re.compile(f"sp_({_KEY_ID.pattern})_[a-z2-7]{{{SECRET_LENGTH}}}")
 
 #: Stands for the hash of a key that is not there.
 _NO_HASH: Final = "0" * 64
@@ -85,9 +87,9 @@ def create(connection: Connection, *, name: str, scopes: Collection[str], now: i
     InputError
         As with `check`.
     """
-    key = Key(_random(_ID_LENGTH), name, check(name, scopes), created_at=now, revoked_at=None)
-    token = f"sp_{key.key_id}_{_random(_SECRET_LENGTH)}"
-    row = key.facts() | {"scopes": " ".join(key.scopes), "hash": _hash(token)}
+    key = Key(random_text(_ID_LENGTH), name, check(name, scopes), created_at=now, revoked_at=None)
+    token = f"sp_{key.key_id}_{random_text(SECRET_LENGTH)}"
+    row = key.facts() | {"scopes": " ".join(key.scopes), "hash": hash_of(token)}
     connection.execute(insert(api_keys).values(row))
     details = {"name": key.name, "scopes": key.scopes}
     audit.record(connection, at=now, actor=actor, action="key.create", subject=key.key_id, details=details)
@@ -97,7 +99,7 @@ def create(connection: Connection, *, name: str, scopes: Collection[str], now: i
 def list_keys(connection: Connection) -> list[Key]:
     """Return every key, also the revoked ones, the oldest first."""
     rows = connection.execute(select(api_keys).order_by(api_keys.c.created_at, api_keys.c.key_id)).mappings()
-    return [_key(row) for row in rows]
+    return [key_of(row) for row in rows]
 
 
 def find(connection: Connection, key_id: str) -> Key:
@@ -115,7 +117,7 @@ def find(connection: Connection, key_id: str) -> Key:
     row = _row(connection, key_id) if _KEY_ID.fullmatch(key_id) else None  # not all text can be sent to a database
     if row is None:
         raise NotFoundError("key", key_id, "`storepulse keys list` shows the ids of all keys")
-    return _key(row)
+    return key_of(row)
 
 
 def revoke(connection: Connection, key_id: str, *, now: int, actor: str) -> Key:
@@ -144,25 +146,27 @@ def verified(connection: Connection, token: str) -> Key | None:
         return None
     row = _row(connection, well_formed[1])
     # Also without such a key: how long it takes shall not tell whether there is one, or how much of a guess fits.
-    same = hmac.compare_digest(_hash(token), _NO_HASH if row is None else row["hash"])
-    return _key(row) if row is not None and same and row["revoked_at"] is None else None
+    same = hmac.compare_digest(hash_of(token), _NO_HASH if row is None else row["hash"])
+    return key_of(row) if row is not None and same and row["revoked_at"] is None else None
 
 
 def _row(connection: Connection, key_id: str) -> Mapping[Any, Any] | None:
     return connection.execute(select(api_keys).where(api_keys.c.key_id == key_id)).mappings().first()
 
 
-def _hash(token: str) -> str:
+def hash_of(token: str) -> str:
+    """Return what is kept of a token."""
     # A slow hash makes guessing passwords expensive, as people choose them from few. Nobody can go through
     # 2^260 secrets however fast the hash, and a service that has to compute a slow one for each request is
     # easily kept busy.
     return sha256(token.encode()).hexdigest()
 
 
-def _random(length: int) -> str:
+def random_text(length: int) -> str:
+    """Return text that nobody can guess, 5 bits a character."""
     return "".join(secrets.choice(_ALPHABET) for _ in range(length))
 
 
-def _key(row: Mapping[Any, Any]) -> Key:
+def key_of(row: Mapping[Any, Any]) -> Key:
     """Make a key of its row, without the hash."""
     return Key(row["key_id"], row["name"], tuple(row["scopes"].split()), row["created_at"], row["revoked_at"])

@@ -316,6 +316,11 @@ def list_quarantine(
     return [dict(row) for row in connection.execute(query).mappings()]
 
 
+def any_observation(connection: Connection) -> bool:
+    """Say whether the store holds any observation."""
+    return connection.execute(select(observations.c.store).limit(1)).first() is not None
+
+
 def list_stores(connection: Connection) -> list[dict[str, Any]]:
     """Return every store: its id, zone (null: none given), rows of hours, and when it was first and last observed."""
 

@@ -212,6 +212,16 @@ api_keys = Table(
     Column("revoked_at", BigInteger),
 )
 
+# Browsers that have signed in with a key; where the key goes, they go with it.
+sessions = Table(
+    "sessions",
+    metadata,
+    Column("hash", text(64), primary_key=True),
+    Column("key_id", ForeignKey(api_keys.c.key_id, ondelete="CASCADE"), nullable=False, index=True),
+    Column("created_at", BigInteger, nullable=False),
+    Column("expires_at", BigInteger, nullable=False, index=True),
+)
+
 audit = Table(
     "audit",
     metadata,

@@ -1,39 +1,59 @@
-"""Who may do what: API keys, the scope that each route declares, and how often a key may come."""
+"""Who may do what: API keys and sessions, the scope that each route declares, and how often a key may come."""
 
 from __future__ import annotations
 
+import hmac
 import math
 import time
 from collections import OrderedDict
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Final, Literal, TypeAlias, TypeVar
+from urllib.parse import quote
 
+import structlog
 from fastapi import Depends, Request
 from fastapi.security import HTTPBearer
 from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.concurrency import run_in_threadpool
 from structlog.contextvars import bind_contextvars
 
-from storepulse.store import Store, keys
-from storepulse.web.problems import AccessError
+from storepulse.store import Store, keys, sessions
+from storepulse.web.origins import SAFE, Way, own_path
+from storepulse.web.problems import AccessError, NotSignedInError
+
+log = structlog.get_logger("storepulse.access")
 
 Scope: TypeAlias = keys.Scope | Literal["open"]
 """What a route asks for; ``open`` asks for nothing, not even a key."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 
+#: The cookie of a browser that has signed in.
+COOKIE: Final = "storepulse_session"
+#: Where its pages put the token of `csrf_token`: scripts into a header, forms into a field.
+CSRF_HEADER: Final = "X-CSRF-Token"
+CSRF_FIELD: Final = "csrf_token"
+
 _ATTRIBUTE: Final = "storepulse_scope"
+_SESSIONS_ATTRIBUTE: Final = "storepulse_sessions"
 _MOST_BUCKETS: Final = 10_000
+#: So often may one address fail to sign in: at once, and a second.
+_FAILURES_AT_ONCE: Final = 10
+_FAILURES_PER_SECOND: Final = 1 / 60
 
 bearer = HTTPBearer(auto_error=False, description="An API key: `storepulse keys create`.")
 
 
-def needs(scope: Scope) -> Callable[[Endpoint], Endpoint]:
-    """Declare what an endpoint asks for; one that declares nothing is refused to everybody."""
+def needs(scope: Scope, *, sessions: bool = True) -> Callable[[Endpoint], Endpoint]:
+    """Declare what an endpoint asks for; one that declares nothing is refused to everybody.
+
+    ``sessions``: whether it is also for browsers that have signed in. Never if a GET changes something: a link does.
+    """
 
     def declare(endpoint: Endpoint) -> Endpoint:
         setattr(endpoint, _ATTRIBUTE, scope)
+        setattr(endpoint, _SESSIONS_ATTRIBUTE, sessions)
         return endpoint
 
     return declare
@@ -51,6 +71,7 @@ class Caller:
 
     key_id: str
     scopes: tuple[str, ...]
+    signed_in: bool = False
 
     @property
     def actor(self) -> str:
@@ -66,39 +87,118 @@ _ANYBODY: Final = Caller("", ("admin",))
 
 
 class Access:
-    """Decides about requests to one service."""
+    """Decides about requests to one service.
 
-    def __init__(self, store: Store, *, needs_key: bool, rate_per_second: float, rate_burst: int) -> None:
+    ``session_us``: how long a session lasts; ``now`` gives UTC microseconds.
+    """
+
+    def __init__(
+        self,
+        store: Store,
+        *,
+        needs_key: bool,
+        rate_per_second: float,
+        rate_burst: int,
+        way: Way,
+        session_us: int,
+        now: Callable[[], int],
+    ) -> None:
+        self.needs_key = needs_key
+        self.way = way
         self._store = store
-        self._needs_key = needs_key
+        self._session_us = session_us
+        self._now = now
         self._buckets = Buckets(rate_per_second, rate_burst)
+        self._failures = Buckets(_FAILURES_PER_SECOND, _FAILURES_AT_ONCE)
 
-    async def caller(self, token: str | None, scope: Scope) -> Caller:
-        """Return who calls.
+    async def caller(self, token: str | None, scope: Scope, *, session: str | None = None) -> Caller:
+        """Return who calls, by the token of a key, or else of a session.
 
         Raises
         ------
         AccessError
             The key is missing, wrong or revoked, lacks the scope, or comes too often.
         """
-        if scope == "open" or (token is None and not self._needs_key):
+        if scope == "open" or (token is None and not self.needs_key):
             return _ANYBODY
         if token is None:
-            raise AccessError(401, "this needs an API key; send it as `Authorization: Bearer …`")
-        key = await run_in_threadpool(self._verified, token)
-        if key is None:
-            raise AccessError(401, "this API key is not valid; `storepulse keys list` shows the ones that are")
-        wait = self._buckets.take(key.key_id, time.monotonic())
-        if wait:
-            raise AccessError(429, "this API key makes too many requests", retry_after=math.ceil(wait))
-        caller = Caller(key.key_id, key.scopes)
+            key = None if session is None else await run_in_threadpool(self._signed_in, session)
+            if key is None:
+                raise AccessError(401, "this needs an API key; send it as `Authorization: Bearer …`")
+        else:
+            key = await self._by_token(token)
+        self._take_turn(key)
+        caller = Caller(key.key_id, key.scopes, signed_in=token is None)
         if not caller.may(scope):
             raise AccessError(403, f"this API key has the scopes {', '.join(key.scopes)}; this needs {scope}")
         return caller
 
+    async def sign_in(self, token: str, client: str, *, instead_of: str | None) -> str:
+        """Begin a session with the token of a key, and end the one that the browser had; return its token.
+
+        ``client``: the address of whoever asks.
+
+        Raises
+        ------
+        AccessError
+            The key is wrong or revoked, cannot read, or comes too often; or others from that address were wrong often.
+        """
+        wait = self._failures.take(client, time.monotonic())
+        if wait:
+            log.warning("sign-in refused", client=client, reason="too many failures")
+            raise AccessError(429, "too many wrong API keys from this address", retry_after=math.ceil(wait))
+        try:
+            key = await self._by_token(token)
+        except AccessError:
+            log.warning("sign-in refused", client=client, reason="no valid key")
+            raise
+        self._failures.give_back(client)
+        self._take_turn(key)
+        if not keys.allows(key.scopes, "read"):
+            raise AccessError(403, f"this API key has the scopes {', '.join(key.scopes)}; signing in needs read")
+        made = await run_in_threadpool(self._begun, token, instead_of)
+        log.info("signed in", actor=f"key:{key.key_id}", client=client)
+        return made
+
+    async def sign_out(self, session: str) -> None:
+        """End a session, if it goes on."""
+        await run_in_threadpool(self._ended, session)
+
+    async def _by_token(self, token: str) -> keys.Key:
+        key = await run_in_threadpool(self._verified, token)
+        if key is None:
+            raise _wrong_key()
+        return key
+
+    def _take_turn(self, key: keys.Key) -> None:
+        wait = self._buckets.take(key.key_id, time.monotonic())
+        if wait:
+            raise AccessError(429, "this API key makes too many requests", retry_after=math.ceil(wait))
+
     def _verified(self, token: str) -> keys.Key | None:
         with self._store.reading() as connection:
             return keys.verified(connection, token)
+
+    def _signed_in(self, session: str) -> keys.Key | None:
+        with self._store.reading() as connection:
+            return sessions.verified(connection, session, now=self._now())
+
+    def _begun(self, token: str, instead_of: str | None) -> str:
+        with self._store.writing() as connection:
+            key = keys.verified(connection, token)
+            if key is None:  # revoked a moment ago
+                raise _wrong_key()
+            if instead_of is not None:
+                sessions.end(connection, instead_of, now=self._now())
+            return sessions.begin(connection, key, now=self._now(), lasts=self._session_us)
+
+    def _ended(self, session: str) -> None:
+        with self._store.writing() as connection:
+            sessions.end(connection, session, now=self._now())
+
+
+def _wrong_key() -> AccessError:
+    return AccessError(401, "this API key is not valid; `storepulse keys list` shows the ones that are")
 
 
 class Buckets:
@@ -118,16 +218,87 @@ class Buckets:
             self._left.popitem(last=False)
         return wait
 
+    def give_back(self, caller: str) -> None:
+        """Give back the one that was taken last."""
+        if caller in self._left:
+            left, since = self._left[caller]
+            self._left[caller] = (left + 1, since)
+
 
 async def authorize(
     request: Request, credentials: Annotated[HTTPAuthorizationCredentials | None, Depends(bearer)]
 ) -> Caller:
     """Let a request through to an endpoint, or not: a dependency of every route."""
     access: Access = request.app.state.access
+    endpoint = request.scope["endpoint"]
     token = credentials.credentials if credentials else None
-    caller = await access.caller(token, scope_of(request.scope["endpoint"]))
+    session = request.cookies.get(COOKIE) if getattr(endpoint, _SESSIONS_ATTRIBUTE) else None
+    try:
+        caller = await access.caller(token, scope_of(endpoint), session=session)
+    except AccessError as error:
+        if error.status == 401 and _is_for_people(request):
+            raise NotSignedInError(_wanted(request)) from None
+        raise
+    if caller.signed_in and session is not None:
+        await check_own_page(request, session)
+        request.state.session = session
     bind_contextvars(actor=caller.actor)
     return caller
+
+
+def _is_for_people(request: Request) -> bool:
+    """Say whether somebody without a key has gone to the address of a page, who can be led to where to sign in."""
+    return (
+        request.method in ("GET", "HEAD")
+        and "text/html" in request.headers.get("accept", "")
+        and "authorization" not in request.headers
+        and not request.url.path.startswith("/v1/")
+        and getattr(request.scope["endpoint"], _SESSIONS_ATTRIBUTE)
+    )
+
+
+def _wanted(request: Request) -> str:
+    path = request.scope.get("raw_path") or quote(request.scope["path"]).encode()
+    query = request.scope.get("query_string") or b""
+    return own_path(b"?".join(part for part in (path, query) if part).decode("latin-1"))
+
+
+async def check_own_page(request: Request, session: str) -> None:
+    """Refuse what changes something in the name of a session, unless a page of ours asks for it.
+
+    Raises
+    ------
+    AccessError
+        It lacks the token of `csrf_token`, or comes from a page of another origin.
+    """
+    if request.method in SAFE:
+        return
+    access: Access = request.app.state.access
+    if access.way.is_foreign(request.scope):
+        raise AccessError(403, "pages of other sites may not use a session; an API key may be sent as `Authorization`")
+    sent = request.headers.get(CSRF_HEADER) or await _field(request)
+    if not hmac.compare_digest(sent.encode(errors="replace"), _csrf_token(session).encode()):
+        raise AccessError(403, f"the page is out of date: {CSRF_HEADER} is not that of the session; load it again")
+
+
+async def _field(request: Request) -> str:
+    """Return the token that a form brings; none from ``/v1``, where nobody but the endpoints may read what is sent."""
+    kind = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    if kind != "application/x-www-form-urlencoded" or request.url.path.startswith("/v1/"):
+        return ""
+    value = (await request.form()).get(CSRF_FIELD)
+    return value if isinstance(value, str) else ""
+
+
+def csrf_token(request: Request) -> str:
+    """Return what the page that is made has to send with whatever changes something; "" without a session."""
+    session: str | None = getattr(request.state, "session", None)
+    return "" if session is None else _csrf_token(session)
+
+
+def _csrf_token(session: str) -> str:
+    # Made of the token of the session, which pages of other sites cannot read: there is nothing to keep.
+    return hmac.digest(session.encode(errors="replace"), b"csrf", "sha256").hex()
 
 
 Calling = Annotated[Caller, Depends(authorize)]

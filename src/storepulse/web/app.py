@@ -11,6 +11,7 @@ from starlette.middleware.cors import CORSMiddleware
 
 from storepulse import __version__
 from storepulse.kernel.hours import tzdata_version
+from storepulse.schema import HOUR_US
 from storepulse.settings import Settings
 from storepulse.store import connect
 from storepulse.web import api, docs, legacy, pages, problems
@@ -21,6 +22,7 @@ from storepulse.web.guards import Guards
 from storepulse.web.intake import GroupCommit
 from storepulse.web.metrics import Metrics
 from storepulse.web.models import Problem
+from storepulse.web.origins import Way
 from storepulse.web.results import Results
 from storepulse.web.service import Service
 from storepulse.web.shortcut import Application
@@ -95,6 +97,9 @@ def _service(settings: Settings, needs_key: bool) -> Service:
             needs_key=needs_key,
             rate_per_second=settings.rate_per_second,
             rate_burst=settings.rate_burst,
+            way=Way(settings.trusted_proxies),
+            session_us=int(settings.session_hours * HOUR_US),
+            now=now_us,
         ),
         metrics=metrics,
         commits=GroupCommit(store, version=__version__, now=now_us, committed=metrics.commit),

@@ -17,6 +17,7 @@ from structlog.contextvars import bind_contextvars, clear_contextvars
 
 from storepulse.settings import Settings
 from storepulse.web.metrics import Metrics
+from storepulse.web.origins import SAFE, Way
 from storepulse.web.problems import RETRY_AFTER_S, problem
 
 Message: TypeAlias = MutableMapping[str, Any]
@@ -45,7 +46,7 @@ HEADERS: Final = {
     "content-security-policy": "default-src 'none'; frame-ancestors 'none'",
     "x-content-type-options": "nosniff",
     "x-frame-options": "DENY",
-    "referrer-policy": "no-referrer",
+    "referrer-policy": "same-origin",  # without any, browsers hide the origin of our own forms from us
     "cross-origin-opener-policy": "same-origin",
     "cross-origin-resource-policy": "same-origin",
     "permissions-policy": "camera=(), geolocation=(), microphone=()",
@@ -61,6 +62,7 @@ class Guards:
         self._app, self._settings, self._metrics = app, settings, metrics
         names = settings.allowed_hosts or _own_names(settings)
         self._hosts = None if "*" in names else frozenset(name.lower() for name in names)
+        self._way = Way(settings.trusted_proxies)
 
     async def __call__(self, scope: MutableMapping[str, Any], receive: Receive, send: Send) -> None:
         """Handle one request."""
@@ -111,7 +113,7 @@ class Guards:
         if self._hosts is not None and host not in self._hosts:
             # A page elsewhere may have its own name lead to this machine (DNS rebinding).
             return 421, "this service does not answer to that host name; the setting allowed_hosts names the valid ones"
-        if headers.get("sec-fetch-site") in ("cross-site", "same-site") and not self._welcome(scope, headers):
+        if self._comes_from_elsewhere(scope, headers) and not self._welcome(scope, headers):
             return 403, "pages of other sites may not use this service; the setting cors_origins names those that may"
         length = headers.get("content-length", "0")
         largest = self._largest(scope["path"])
@@ -120,6 +122,11 @@ class Guards:
         if len(length) > 18 or int(length) > largest:
             return 413, f"the body is too large; valid are up to {largest} bytes here"
         return None
+
+    def _comes_from_elsewhere(self, scope: MutableMapping[str, Any], headers: Headers) -> bool:
+        if scope["method"] in SAFE:  # what they name as their origin is for the answer: who may read it
+            return headers.get("sec-fetch-site") in ("cross-site", "same-site")
+        return self._way.is_foreign(scope)
 
     def _welcome(self, scope: MutableMapping[str, Any], headers: Headers) -> bool:
         follows_a_link = scope["method"] in ("GET", "HEAD") and headers.get("sec-fetch-mode") == "navigate"

@@ -12,12 +12,13 @@ from typing import Any, Final
 
 import numpy as np
 import structlog
+from sqlalchemy import Connection
 from starlette.concurrency import run_in_threadpool
 
 from storepulse import ingest
 from storepulse.errors import QueueFullError, StoreError
 from storepulse.ingest.sources import Kind
-from storepulse.store import Store, audit, loads, uploads
+from storepulse.store import Store, audit, loads, locks, uploads
 from storepulse.store import jobs as queue
 
 log = structlog.get_logger("storepulse.intake")
@@ -189,8 +190,19 @@ class Sending:
     content: AsyncIterable[bytes]
 
 
-async def receive(store: Store, sending: Sequence[Sending], *, actor: str, limit: int, now: Callable[[], int]) -> str:
+async def receive(
+    store: Store,
+    sending: Sequence[Sending],
+    *,
+    actor: str,
+    limit: int,
+    now: Callable[[], int],
+    share: str | None = None,
+    check: Callable[[Connection], None] | None = None,
+) -> str:
     """Keep files in the store and queue the job that loads them; return the job.
+
+    ``share``: a name for the job; ``check`` may refuse it, in the transaction that makes it, beside no other.
 
     Raises
     ------
@@ -201,7 +213,7 @@ async def receive(store: Store, sending: Sequence[Sending], *, actor: str, limit
         "actor": actor,
         "files": [{"file": place, "kind": one.kind, "name": one.name} for place, one in enumerate(sending)],
     }
-    job = await run_in_threadpool(_begin, store, request, limit, now(), "receiving")
+    job = await run_in_threadpool(_begin, store, request, limit, now(), "receiving", share, check)
     try:
         for place, one in enumerate(sending):
             number = 0
@@ -228,9 +240,20 @@ async def load_folder(store: Store, folder: str, *, actor: str, limit: int, now:
     return await run_in_threadpool(_begin, store, request, limit, now, "queued")
 
 
-def _begin(store: Store, request: Mapping[str, Any], limit: int, now: int, state: queue.State) -> str:
+def _begin(
+    store: Store,
+    request: Mapping[str, Any],
+    limit: int,
+    now: int,
+    state: queue.State,
+    share: str | None = None,
+    check: Callable[[Connection], None] | None = None,
+) -> str:
     with store.writing() as connection:
-        return queue.submit(connection, "load", request, now=now, limit=limit, state=state)
+        if check is not None:
+            locks.take(connection, "queue")
+            check(connection)
+        return queue.submit(connection, "load", request, now=now, limit=limit, state=state, share=share)
 
 
 def _keep(store: Store, job: str, file: int, part: int, content: bytes) -> None:

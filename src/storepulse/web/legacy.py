@@ -126,7 +126,7 @@ _BUSY: Final[dict[int | str, dict[str, Any]]] = {
 
 
 def _trigger(dialect: Dialect) -> Callable[..., object]:
-    @needs("read")
+    @needs("read", sessions=False)
     def trigger(serving: Serving, caller: Calling) -> dict[str, Any]:
         made = request(serving, ReportOptions(), requested_by=caller.key_id)
         return {"report_id": made.report, **dict(dialect.triggered)}
@@ -135,7 +135,7 @@ def _trigger(dialect: Dialect) -> Callable[..., object]:
 
 
 def _poll(dialect: Dialect, report_id: Any) -> Callable[..., object]:
-    @needs("read")
+    @needs("read", sessions=False)
     def poll(request: Request, serving: Serving, caller: Calling, report_id: report_id) -> Response:
         return _state(dialect, request, serving, report_id)
 
@@ -143,7 +143,7 @@ def _poll(dialect: Dialect, report_id: Any) -> Callable[..., object]:
 
 
 def _fetch(dialect: Dialect, report_id: Any) -> Callable[..., object]:
-    @needs("read")
+    @needs("read", sessions=False)
     def fetch(request: Request, serving: Serving, caller: Calling, report_id: report_id) -> Response:
         found = _found(serving, report_id)
         if found is None:
@@ -197,7 +197,7 @@ def _download(dialect: Dialect, request: Request, serving: Service, found: Reque
     return sent(request, _file(dialect, serving, found), X_Report_Status=dialect.complete)
 
 
-@needs("ingest")
+@needs("ingest", sessions=False)
 async def _store_csv_data(serving: Serving, caller: Calling) -> Response:
     """Load the three CSV files of the data folder."""
     folder = serving.settings.data_folder

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any, Final
+from urllib.parse import urlencode
 
-from fastapi import FastAPI, Request
+from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 from structlog.contextvars import get_contextvars
 
@@ -47,6 +48,14 @@ class AccessError(StorepulseError):
         super().__init__(detail)
 
 
+class NotSignedInError(AccessError):
+    """Somebody follows a link to a page that is for those who have signed in; ``wanted`` is its path and query."""
+
+    def __init__(self, wanted: str) -> None:
+        self.wanted = wanted
+        super().__init__(401, "this page is for those who have signed in")
+
+
 def problem(status: int, detail: str, *, headers: dict[str, str] | None = None, **more: object) -> JSONResponse:
     """Return a problem as a response."""
     phrase = HTTPStatus(status).phrase
@@ -76,6 +85,14 @@ def _of_access(_request: Request, error: Exception) -> JSONResponse:
     return problem(error.status, str(error), headers=headers)
 
 
+def _of_not_signed_in(request: Request, error: Exception) -> Response:
+    assert isinstance(error, NotSignedInError)
+    if request.headers.get("sec-fetch-site") == "cross-site":
+        # The browser keeps the cookie to itself as a link elsewhere led here. It sends it when we lead here.
+        return Response(media_type="text/html", headers={"Refresh": f"0; url={error.wanted}"})
+    return RedirectResponse(f"/sign-in?{urlencode({'next': error.wanted})}", 303)
+
+
 def _of_validation(_request: Request, error: Exception) -> JSONResponse:
     assert isinstance(error, RequestValidationError)
     found = [{"where": ".".join(map(str, one["loc"])), "what": one["msg"]} for one in error.errors()]
@@ -89,7 +106,8 @@ def _of_http(_request: Request, error: Exception) -> JSONResponse:
 
 
 #: The first that fits.
-_ANSWERS: Final[dict[type[Exception], Callable[[Request, Exception], JSONResponse]]] = {
+_ANSWERS: Final[dict[type[Exception], Callable[[Request, Exception], Response]]] = {
+    NotSignedInError: _of_not_signed_in,
     AccessError: _of_access,
     StorepulseError: _of_ours,
     RequestValidationError: _of_validation,
@@ -97,8 +115,8 @@ _ANSWERS: Final[dict[type[Exception], Callable[[Request, Exception], JSONRespons
 }
 
 
-def answer_to(request: Request, error: Exception) -> JSONResponse:
-    """Return a failure as a problem."""
+def answer_to(request: Request, error: Exception) -> Response:
+    """Return a failure as a problem, or as the way to sign in."""
     answer = next(answer for kind, answer in _ANSWERS.items() if isinstance(error, kind))
     return answer(request, error)
 

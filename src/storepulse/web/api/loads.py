@@ -236,12 +236,17 @@ async def answer(serving: Service, job: str, prefer: str | None = None) -> Respo
     patience = 0 if prefer and "respond-async" in prefer else serving.settings.wait_seconds
     found = await intake.ended(serving.store, job, seconds=patience, stopping=serving.stopping)
     if found.finished_at is None:
-        model = JobModel.model_validate(await run_in_threadpool(_job_facts, serving, found))
-        return JSONResponse(model.model_dump(), 202, {"Location": f"/v1/jobs/{job}"})
+        return await accepted(serving, found)
     if found.load is None:
         reason = found.reason or f"the load is {found.state}"
         raise HTTPException(500, reason) if reason.startswith(DEFECT) else InputError(reason)
     return await run_in_threadpool(_outcome_of, serving, found.load)
+
+
+async def accepted(serving: Service, job: queue.Job) -> Response:
+    """Answer with where to look for what becomes of a job."""
+    model = JobModel.model_validate(await run_in_threadpool(job_facts, serving, job))
+    return JSONResponse(model.model_dump(), 202, {"Location": f"/v1/jobs/{job.job}"})
 
 
 def _check_encoding(request: Request) -> None:
@@ -330,10 +335,11 @@ def show_job(serving: Serving, caller: Calling, job_id: Annotated[str, Path(max_
         found = queue.find(connection, job_id)
     if found is None:
         raise NotFoundError("job", job_id)
-    return _job_facts(serving, found)
+    return job_facts(serving, found)
 
 
-def _job_facts(serving: Service, job: queue.Job) -> dict[str, Any]:
+def job_facts(serving: Service, job: queue.Job) -> dict[str, Any]:
+    """Describe a job, in the shape of a `JobModel`."""
     return {
         "id": job.job,
         "kind": job.kind,

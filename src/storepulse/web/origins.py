@@ -1,0 +1,94 @@
+"""Which page makes a request: what browsers say of it, and what proxies that are trusted say of its way."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import MutableMapping, Sequence
+from ipaddress import IPv4Network, IPv6Network, ip_address
+from typing import Any, Final, TypeAlias
+from urllib.parse import urlsplit
+
+from starlette.datastructures import Headers
+
+Network: TypeAlias = IPv4Network | IPv6Network
+
+#: What may be asked for without changing anything.
+SAFE: Final = ("GET", "HEAD", "OPTIONS")
+
+#: Browsers take a backslash for a slash, and two at the start for the name of another machine; they pass over blanks.
+_OWN_PATH: Final = re.compile(r"/(?![/\\])[^\\\x00-\x20\x7f]{0,2000}")
+_PORTS: Final = {"http": 80, "https": 443}
+#: So much of an IPv6 address is one customer's.
+_IPV6_PREFIX: Final = 64
+
+
+class Way:
+    """Knows how requests come in: whose they are, whether over https, and whether from a page elsewhere."""
+
+    def __init__(self, trusted: Sequence[Network]) -> None:
+        self._trusted = trusted
+
+    def client(self, scope: MutableMapping[str, Any]) -> str:
+        """Return the address of whoever asks, as far as trusted proxies tell; of IPv6 the network.
+
+        Each proxy adds the address that it was asked from at the end, so only what a trusted one added counts.
+        """
+        address = (scope.get("client") or ("",))[0]
+        told = [one.strip() for value in Headers(scope=scope).getlist("x-forwarded-for") for one in value.split(",")]
+        while told and self._trusts(address) and _is_address(told[-1]):
+            address = told.pop()
+        return _network_of(address)
+
+    def is_https(self, scope: MutableMapping[str, Any]) -> bool:
+        """Say whether a request is known to have come over https."""
+        told = (
+            Headers(scope=scope).get("x-forwarded-proto", "") if self._trusts((scope.get("client") or ("",))[0]) else ""
+        )
+        return scope["scheme"] == "https" or told.partition(",")[0].strip().lower() == "https"
+
+    def is_foreign(self, scope: MutableMapping[str, Any]) -> bool:
+        """Say whether a page of another origin makes a request.
+
+        ``Sec-Fetch-Site`` knows best, as the browser sees the origin that we may be hidden behind. Old browsers, and
+        others over plain http, do not send it; but ``Origin``, with whatever changes something.
+        """
+        headers = Headers(scope=scope)
+        site = headers.get("sec-fetch-site")
+        if site in ("cross-site", "same-site", "same-origin"):
+            return site != "same-origin"
+        origin = headers.get("origin")
+        return origin is not None and not self._is_own(origin, headers.get("host", ""), scope)
+
+    def _is_own(self, origin: str, host: str, scope: MutableMapping[str, Any]) -> bool:
+        """Say whether an origin leads here. Whether a proxy speaks TLS is not always known, so any scheme may do."""
+        scheme = origin.partition(":")[0]
+        if scheme not in _PORTS or (scheme == "http" and self.is_https(scope)):
+            return False
+        try:
+            there, here = urlsplit(origin), urlsplit(f"//{host}")
+            ports = [one.port or _PORTS[scheme] for one in (there, here)]
+        except ValueError:
+            return False
+        return bool(here.hostname) and there.hostname == here.hostname and ports[0] == ports[1]
+
+    def _trusts(self, address: str) -> bool:
+        return _is_address(address) and any(ip_address(address) in network for network in self._trusted)
+
+
+def own_path(text: str) -> str:
+    """Return where a link leads, if that is a path (and query) of this service; else the path of its start page."""
+    return text if _OWN_PATH.fullmatch(text) else "/"
+
+
+def _is_address(text: str) -> bool:
+    try:
+        ip_address(text)
+    except ValueError:
+        return False
+    return True
+
+
+def _network_of(address: str) -> str:
+    if ":" not in address or not _is_address(address):
+        return address
+    return str(IPv6Network((address.partition("%")[0], _IPV6_PREFIX), strict=False))
