@@ -26,7 +26,7 @@ from tests.fixtures.services import Service, in_time, service
 
 pytestmark = pytest.mark.slow
 
-OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/docs"), ("GET", "/openapi.json")}
+OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/sign-in")}
 #: They take a key in another way, and are asked in `test_sessions`.
 SIGNING = {("POST", "/sign-in"), ("POST", "/sign-out")}
 ADMIN = {("GET", "/v1/audit")}

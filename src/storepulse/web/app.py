@@ -69,7 +69,7 @@ def create_app(settings: Settings, *, needs_key: bool | None = None) -> FastAPI:
     for router in (api.router, legacy.router, docs.router, pages.router):
         app.include_router(router)
     app.mount("/static", docs.static(), name="static")
-    problems.install(app)
+    problems.install(app, pages.presented)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware,

@@ -121,7 +121,11 @@ def answer_to(request: Request, error: Exception) -> Response:
     return answer(request, error)
 
 
-def install(app: FastAPI) -> None:
-    """Make every failure of the application a problem; defects become one in `guards`."""
+def install(app: FastAPI, presented: Callable[[Request, Response], Response]) -> None:
+    """Make every failure of the application a problem, or what ``presented`` makes of one; defects are `guards`'."""
+
+    def answer(request: Request, error: Exception) -> Response:
+        return presented(request, answer_to(request, error))
+
     for kind in _ANSWERS:
-        app.add_exception_handler(kind, answer_to)
+        app.add_exception_handler(kind, answer)

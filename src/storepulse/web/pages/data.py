@@ -10,10 +10,10 @@ from storepulse.web.access import Calling, needs
 from storepulse.web.api import loads, service
 from storepulse.web.api.loads import LoadNumber
 from storepulse.web.api.paging import After
-from storepulse.web.pages.rendering import PageRoute, page
+from storepulse.web.pages.rendering import page
 from storepulse.web.service import Serving
 
-router = APIRouter(prefix="/data", route_class=PageRoute)
+router = APIRouter(prefix="/data")
 
 _ON_A_PAGE: Final = 20
 _ROWS: Final = 100

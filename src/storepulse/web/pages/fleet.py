@@ -13,10 +13,10 @@ from storepulse.overview import STATES, Sort
 from storepulse.web.access import Calling, needs
 from storepulse.web.api import stores
 from storepulse.web.pages.asked import Asking
-from storepulse.web.pages.rendering import PageRoute, page
+from storepulse.web.pages.rendering import page
 from storepulse.web.service import Serving
 
-router = APIRouter(route_class=PageRoute)
+router = APIRouter()
 
 _ON_A_PAGE: Final = 50
 #: By what the list can be sorted, and whether that begins with the largest.

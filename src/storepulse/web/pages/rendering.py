@@ -4,26 +4,22 @@ from __future__ import annotations
 
 import gzip
 import json
-from collections.abc import Callable, Coroutine
 from decimal import ROUND_FLOOR, Decimal
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 from urllib.parse import quote, urlencode
 
 from fastapi import Request, Response
-from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse
-from fastapi.routing import APIRoute
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
-from starlette.exceptions import HTTPException
 
 from storepulse import __version__
-from storepulse.errors import StorepulseError
 from storepulse.explanation import duration_text
 from storepulse.kernel.hours import wall_clock
 from storepulse.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US, instant_iso, instant_us
-from storepulse.web.problems import answer_to
+from storepulse.web.access import CSRF_FIELD, csrf_token
+from storepulse.web.problems import MEDIA_TYPE
 from storepulse.web.terms import now_us
 
 #: A page runs and loads what is served beside it, and nothing that stands in the page itself.
@@ -54,27 +50,12 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
     return HTMLResponse(content, status, headers)
 
 
-class PageRoute(APIRoute):
-    """A route whose failures are pages too."""
-
-    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
-        """Return the handler."""
-        handle = super().get_route_handler()
-
-        async def handled(request: Request) -> Response:
-            try:
-                return await handle(request)
-            except (StorepulseError, RequestValidationError, HTTPException) as error:
-                answer = answer_to(request, error)
-            return refusal(request, answer)
-
-        return handled
-
-
-def refusal(request: Request, answer: Response) -> Response:
-    """Return a problem of the API as a page."""
-    problem = json.loads(bytes(answer.body))
-    made = page(request, "problem", status=answer.status_code, problem=problem)
+def presented(request: Request, answer: Response) -> Response:
+    """Return a problem as a page to whoever has gone to an address in a browser; all else as it is."""
+    for_people = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/")
+    if not for_people or answer.media_type != MEDIA_TYPE:
+        return answer
+    made = page(request, "problem", status=answer.status_code, problem=json.loads(bytes(answer.body)))
     for name in ("Retry-After", "WWW-Authenticate"):
         if name in answer.headers:
             made.headers[name] = answer.headers[name]
@@ -163,8 +144,9 @@ def with_query(request: Request, **changes: object) -> str:
 
 
 def csrf_field(request: Request) -> Markup:
-    """Return what a form carries to show that it is from a page of this service."""
-    return Markup("")
+    """Return what a form carries to show that it is from a page of this service; nothing without a session."""
+    token = csrf_token(request)
+    return Markup('<input type="hidden" name="{}" value="{}">').format(CSRF_FIELD, token) if token else Markup("")
 
 
 _ENVIRONMENT: Final = Environment(
@@ -188,4 +170,10 @@ _ENVIRONMENT.filters |= {
     "quoted": lambda text: quote(text, safe=""),
     "instant_us": instant_us,
 }
-_ENVIRONMENT.globals |= {"version": __version__, "with_query": with_query, "STATES": STATES, "csrf_field": csrf_field}
+_ENVIRONMENT.globals |= {
+    "version": __version__,
+    "with_query": with_query,
+    "STATES": STATES,
+    "csrf_field": csrf_field,
+    "csrf_token": csrf_token,
+}

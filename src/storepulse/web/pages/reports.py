@@ -14,10 +14,10 @@ from storepulse.web.api.paging import After
 from storepulse.web.api.reports import ReportId
 from storepulse.web.models import ReportBody
 from storepulse.web.pages.asked import WINDOWS, Asking, problems_told
-from storepulse.web.pages.rendering import PageRoute, page
+from storepulse.web.pages.rendering import page
 from storepulse.web.service import Serving
 
-router = APIRouter(prefix="/reports", route_class=PageRoute)
+router = APIRouter(prefix="/reports")
 
 _ON_A_PAGE = 20
 

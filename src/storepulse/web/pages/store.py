@@ -11,10 +11,10 @@ from storepulse.web.api import stores
 from storepulse.web.api.stores import StoreName
 from storepulse.web.pages.asked import Asking
 from storepulse.web.pages.drawing import days
-from storepulse.web.pages.rendering import PageRoute, page
+from storepulse.web.pages.rendering import page
 from storepulse.web.service import Serving
 
-router = APIRouter(route_class=PageRoute)
+router = APIRouter()
 
 #: The windows whose figures stand side by side, beside the one that is asked for.
 _SIDE_BY_SIDE: Final = ("last_hour", "last_day", "last_week")

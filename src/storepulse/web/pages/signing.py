@@ -1,4 +1,4 @@
-"""Signing in with an API key, for browsers, and out again. The page that asks for the key is among the pages."""
+"""Signing in with an API key, and out again: the page that asks for the key, and what it leads to."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from starlette.datastructures import FormData
 from storepulse.schema import HOUR_US, SECOND_US
 from storepulse.web.access import COOKIE, Calling, check_own_page, needs
 from storepulse.web.origins import own_path
+from storepulse.web.pages.rendering import page
 from storepulse.web.problems import AccessError
 from storepulse.web.service import Service, Serving
 
-router = APIRouter(include_in_schema=False)
+router = APIRouter()
 
 #: What the page says of a key that was refused, by the ``refused`` in its query.
 REFUSALS: Final = {
@@ -25,9 +26,15 @@ REFUSALS: Final = {
 }
 
 
-def refusal(request: Request) -> str:
-    """Return what the page that asks for the key has to say of the last one; "" if nothing."""
-    return REFUSALS.get(request.query_params.get("refused", ""), "")
+@router.get("/sign-in")
+@needs("open")
+def show(request: Request, serving: Serving, caller: Calling) -> Response:
+    """Ask for an API key; where the service needs none, lead on."""
+    wanted = own_path(request.query_params.get("next", "/"))
+    if not serving.access.needs_key:
+        return RedirectResponse(wanted, 303)
+    refused = REFUSALS.get(request.query_params.get("refused", ""), "")
+    return page(request, "sign_in", wanted=wanted, refused=refused)
 
 
 @router.post("/sign-in")
