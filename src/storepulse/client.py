@@ -255,6 +255,65 @@ class Outage(Interval):
     downtime_us: int
 
 
+class Bucket(Interval):
+    """The whole fleet in a piece of time: sums in microseconds, ratios of the sums."""
+
+    uptime_us: int
+    downtime_us: int
+    unknown_us: int
+    business_us: int
+    uptime_min_us: int
+    uptime_max_us: int
+    availability: float | None
+    availability_min: float | None
+    availability_max: float | None
+    coverage: float | None
+    observations: int
+    stores_observed: int
+
+
+class FleetHistory(TypedDict):
+    """The whole fleet in a window, in buckets, and the collector gaps that reach into it."""
+
+    as_of: str
+    as_of_us: int
+    loads_seen: int | None
+    policy: dict[str, Any]
+    window: Window
+    bucket: Literal["hour", "day", "week"]
+    buckets: list[Bucket]
+    poll_interval_us: int | None
+    gaps: list[Interval]
+
+
+class HeatCell(TypedDict):
+    """The whole fleet in one hour of the week on each store's own clock; weekday 0 is Monday."""
+
+    weekday: int
+    hour: int
+    uptime_us: int
+    downtime_us: int
+    unknown_us: int
+    business_us: int
+    uptime_min_us: int
+    uptime_max_us: int
+    availability: float | None
+    availability_min: float | None
+    availability_max: float | None
+    coverage: float | None
+
+
+class HeatMap(TypedDict):
+    """The whole fleet in a window, by the hours of the week."""
+
+    as_of: str
+    as_of_us: int
+    loads_seen: int | None
+    policy: dict[str, Any]
+    window: Window
+    cells: list[HeatCell]
+
+
 class Observation(TypedDict):
     """A poll result."""
 
@@ -653,6 +712,18 @@ class Client:
     def explanation(self, store_id: str, **view: Unpack[View]) -> dict[str, Any]:
         """Take one store's numbers apart."""
         found: dict[str, Any] = self._json(_Call("GET", _path("stores", store_id, "explanation"), view))
+        return found
+
+    # --- the fleet ---
+
+    def history(self, **view: Unpack[View]) -> FleetHistory:
+        """Follow the whole fleet over a window, in hours, days or weeks."""
+        found: FleetHistory = self._json(_Call("GET", _path("fleet", "history"), view))
+        return found
+
+    def heat_map(self, **view: Unpack[View]) -> HeatMap:
+        """Add a window up by weekday and hour, as the clock of each store shows them."""
+        found: HeatMap = self._json(_Call("GET", _path("fleet", "heatmap"), view))
         return found
 
     # --- the service ---

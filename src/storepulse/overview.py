@@ -21,18 +21,16 @@ from storepulse.errors import InputError
 from storepulse.kernel.hours import sessions, timezone_names
 from storepulse.kernel.outages import outages
 from storepulse.kernel.policy import Policy
-from storepulse.kernel.windows import ELAPSED_US, Window, windows
-from storepulse.reports import Figures, Report, latest, reconstruct, run_report
+from storepulse.kernel.windows import Window
+from storepulse.reports import NEVER, Figures, Known, Report, latest, read, reconstruct, run_report
 from storepulse.schema import (
     ACTIVE,
     DAY_US,
     DEFAULT_TIMEZONE,
-    FIRST_INSTANT,
     INACTIVE,
     SPAN_STATUSES,
     Fleet,
     Instants,
-    Observations,
     Spans,
     Statuses,
     WeeklyHours,
@@ -44,9 +42,6 @@ SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
 #: States by their code: the statuses of a span, and one more.
 STATES: Final = (*SPAN_STATUSES, "closed")
 _CLOSED: Final = STATES.index("closed")
-
-#: Stands for no instant in arrays of instants.
-NEVER: Final = int(np.iinfo(np.int64).min)
 
 #: No store with hours stays closed longer, even if a clock change swallows one of its weekly sessions.
 _LONGEST_CLOSED_US: Final = 15 * DAY_US
@@ -118,16 +113,12 @@ def overview(
     """
     policy = policy or Policy()
     as_of = latest(fleet) if as_of is None else as_of
-    back_to = int(windows([window], as_of, fleet.hours).starts.min(initial=as_of - ELAPSED_US["last_week"]))
-    if whole_history:
-        back_to = min(back_to, FIRST_INSTANT)
-    # A second reading would cost as much as all the rest.
-    known = _Read(fleet.store_ids, fleet.hours, fleet.observations(back_to, as_of, as_of))
+    known = read(fleet, as_of=as_of, window=window, whole_history=whole_history)
     report = run_report(
         known, as_of=as_of, chosen=[window], policy=policy, all_stores=True, version=version, loads_seen=loads_seen
     )
 
-    states, since = _states(known, back_to, as_of, policy)
+    states, since = _states(known, as_of, policy)
     hours = fleet.hours
     order = np.array(sorted(range(len(fleet.store_ids)), key=list(fleet.store_ids).__getitem__), dtype=np.int64)
     zones = [hours.zone_names[zone] for zone in hours.zones[order].tolist()]
@@ -139,46 +130,17 @@ def overview(
         timezones=zones,
         timezone_is_default=np.array([zone == DEFAULT_TIMEZONE for zone in zones], dtype=np.bool_),
         hours_are_default=np.bincount(hours.stores, minlength=len(hours.zones))[order] == 0,
-        followed_back_to_us=back_to,
+        followed_back_to_us=known.start,
     )
-
-
-@dataclass(frozen=True)
-class _Read:
-    """A fleet whose observations were read already, none after the as_of that it is asked for."""
-
-    store_ids: Sequence[str]
-    hours: WeeklyHours
-    known: Observations
-
-    def observations(self, _start: int, _end: int, _as_of: int) -> Observations:
-        return self.known
-
-    def latest_observation(self) -> int | None:
-        return int(self.known.times.max()) if self.known.times.size else None
-
-    def first_seen(self) -> Instants:
-        """Return the first instant observed, per store; ``NEVER`` where there is none."""
-        return self._seen_at(self.known.offsets[:-1])
-
-    def last_seen(self) -> Instants:
-        """Return the last instant observed, per store; ``NEVER`` where there is none."""
-        return self._seen_at(self.known.offsets[1:] - 1)
-
-    def _seen_at(self, places: npt.NDArray[np.int64]) -> Instants:
-        any_seen = np.diff(self.known.offsets) > 0
-        instants = np.full(len(places), NEVER, dtype=np.int64)
-        instants[any_seen] = self.known.times[places[any_seen]]
-        return instants
 
 
 # --- the state, and since when -----------------------------------------------------------------------
 
 
-def _states(fleet: _Read, back_to: int, as_of: int, policy: Policy) -> tuple[Statuses, Instants]:
+def _states(fleet: Known, as_of: int, policy: Policy) -> tuple[Statuses, Instants]:
     """Return the state of each store at the instant ``as_of``, and since when it has it."""
     first_seen = fleet.first_seen()
-    start = max(int(first_seen[first_seen != NEVER].min(initial=as_of)), back_to)
+    start = max(int(first_seen[first_seen != NEVER].min(initial=as_of)), fleet.start)
     # The timeline goes on for the microsecond that begins with as_of; nothing observed in it is known but at as_of.
     spans = reconstruct(fleet, start, as_of + 1, as_of + 1, policy).spans
     states = np.full(len(first_seen), _CLOSED, dtype=np.uint8)
@@ -189,7 +151,7 @@ def _states(fleet: _Read, back_to: int, as_of: int, policy: Policy) -> tuple[Sta
     since = np.where(
         states == _CLOSED,
         _closed_since(fleet.hours, states == _CLOSED, as_of),
-        _open_since(spans, states, first_seen, back_to, as_of),
+        _open_since(spans, states, first_seen, fleet.start, as_of),
     )
     return states, since
 

@@ -150,6 +150,10 @@ def test_any_id_of_a_store_leads_to_it(store_id: str, client: Client) -> None:
 #: Of the service, by the name of its schema in the document.
 SCHEMAS: dict[str, Any] = {
     "AuditEntry": module.AuditEntry,
+    "BucketModel": module.Bucket,
+    "FleetHistory": module.FleetHistory,
+    "HeatCell": module.HeatCell,
+    "HeatMapModel": module.HeatMap,
     "IntervalModel": module.Interval,
     "JobModel": module.Job,
     "LoadFileModel": module.LoadFile,
@@ -224,6 +228,8 @@ def native(document: Any) -> dict[str, Any]:
     ("path", "options", "own_doing"),
     [
         ("/v1/stores", module.Selection, {"cursor", "limit"}),
+        ("/v1/fleet/history", module.View, set()),
+        ("/v1/fleet/heatmap", module.View, set()),
         ("/v1/stores/{store_id}", module.View, set()),
         ("/v1/stores/{store_id}/timeline", module.View, set()),
         ("/v1/stores/{store_id}/outages", module.View, set()),
@@ -279,6 +285,8 @@ def ask_for_everything(client: Client, folder: Path) -> None:
     )
     for view in (client.store, client.timeline, client.outages, client.explanation):
         view("1", **everything)
+    client.history(**everything)
+    client.heat_map(**everything)
     for pages in (client.reports, client.loads, client.audit):
         next(pages(), None)
     client.sources()

@@ -15,8 +15,8 @@ from storepulse import demo, ingest
 from storepulse.errors import InputError
 from storepulse.kernel.policy import Policy
 from storepulse.kernel.windows import WINDOW_NAMES, Window
-from storepulse.overview import NEVER, SORTS, STATES, Cursor, Overview, facts, fleet_facts, overview, selected
-from storepulse.reports import run_report
+from storepulse.overview import SORTS, STATES, Cursor, Overview, facts, fleet_facts, overview, selected
+from storepulse.reports import NEVER, run_report
 from storepulse.schema import DAY_US, HOUR_US, Observations, instant_text, instant_us
 from storepulse.store import Store, connect
 from tests.unit.tables import EVERY_DAY, hours, polls, zones

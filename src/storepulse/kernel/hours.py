@@ -6,6 +6,7 @@ time, and the same input must give the same answer everywhere.
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from functools import cache, lru_cache
 from importlib import metadata, resources
@@ -22,8 +23,10 @@ from storepulse.schema import (
     DAY_US,
     END_OF_TIME,
     MINUTE_US,
+    SECOND_US,
     Codes,
     Instants,
+    Offsets,
     Sessions,
     WeeklyHours,
 )
@@ -36,6 +39,8 @@ _EPOCH_WEEKDAY: Final = 3  # a Thursday
 _WEEK_US: Final = 7 * DAY_US
 #: No session of a store that closes at some time each week is longer, even if a clock change swallows a closing.
 _LONGEST_SESSION_US: Final = 15 * DAY_US
+#: Any two changes of a clock since 1970 are further apart; the closest ones are those around a Ramadan or a carnival.
+_STEP_DAYS: Final = 6
 
 
 def tzdata_version() -> str:
@@ -198,6 +203,55 @@ def local_date(zone_name: str, instant: int) -> date:
 def midnight(zone_name: str, day: date) -> int:
     """Return the instant at which a local date begins."""
     return _local_to_utc(zone_name, (day.toordinal() - _EPOCH_ORDINAL) * DAY_US)
+
+
+@dataclass(frozen=True)
+class WeekClocks:
+    """Where the wall clocks of some zones stand in the week.
+
+    Zone z owns the elements ``offsets[z]:offsets[z + 1]``, at least one. From ``starts[i]`` until the next start of its
+    zone, an instant u is ``(u + shifts[i]) mod a week`` after Monday 00:00 on the wall; so it is before the first start
+    too. ``starts``, ``shifts``: int64, microseconds.
+    """
+
+    offsets: Offsets
+    starts: Instants
+    shifts: Integers
+
+
+def week_clocks(zone_names: tuple[str, ...], start: int, end: int) -> WeekClocks:
+    """Return the wall clocks of zones over ``[start, end)``, UTC microseconds, with every change of a clock in it."""
+    changes = [_offset_changes(name, start // DAY_US, max(start, end - 1) // DAY_US + 1) for name in zone_names]
+    counts = [len(starts) for starts, _ in changes]
+    return WeekClocks(
+        np.concatenate([[0], np.cumsum(counts)]),
+        np.concatenate([starts for starts, _ in changes]),
+        np.concatenate([offsets for _, offsets in changes]) + _EPOCH_WEEKDAY * DAY_US,
+    )
+
+
+@lru_cache(maxsize=1024)
+def _offset_changes(zone_name: str, first_day: int, last_day: int) -> tuple[Instants, Integers]:
+    """Return from when on which UTC offset holds, from one midnight of UTC to another.
+
+    Offsets change on whole seconds, and none for less than `_STEP_DAYS`.
+    """
+    starts, offsets = [first_day * DAY_US], [_utc_offset(zone_name, first_day * DAY_US)]
+    for day in range(first_day, last_day, _STEP_DAYS):
+        low, high = day * DAY_US // SECOND_US, min(day + _STEP_DAYS, last_day) * DAY_US // SECOND_US
+        after = _utc_offset(zone_name, high * SECOND_US)
+        if after == offsets[-1]:
+            continue
+        while high - low > 1:  # the change is in (low, high]
+            middle = (low + high) // 2
+            low, high = (low, middle) if _utc_offset(zone_name, middle * SECOND_US) == after else (middle, high)
+        starts.append(high * SECOND_US)
+        offsets.append(after)
+    return np.array(starts, dtype=np.int64), np.array(offsets, dtype=np.int64)
+
+
+def _utc_offset(zone_name: str, instant: int) -> int:
+    return _microseconds((_EPOCH + timedelta(microseconds=instant)).astimezone(timezone(zone_name)).utcoffset())
 
 
 def _dates(hours: WeeklyHours, first_days: Integers, last_days: Integers) -> tuple[Integers, Integers]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from threading import Lock
-from typing import Final, TypeAlias
+from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -23,14 +23,17 @@ from storepulse.reports.formats import FORMATS, MEDIA_TYPES, as_csv, spreadsheet
 from storepulse.reports.layouts import Column, Unit, layout
 from storepulse.reports.options import ReportOptions
 from storepulse.reports.packing import packed, unpacked
-from storepulse.reports.report import Figures, Report, Totals
+from storepulse.reports.reading import NEVER, Known, read
+from storepulse.reports.report import Figures, Report, Totals, booked
 from storepulse.schema import DEFAULT_TIMEZONE, Fleet, Observations, Sessions, Spans, WeeklyHours
 
 __all__ = [
     "FORMATS",
     "MEDIA_TYPES",
+    "NEVER",
     "Column",
     "Figures",
+    "Known",
     "Progress",
     "Reconstruction",
     "Report",
@@ -38,9 +41,12 @@ __all__ = [
     "Totals",
     "Unit",
     "as_csv",
+    "booked",
+    "in_parts",
     "latest",
     "layout",
     "packed",
+    "read",
     "reconstruct",
     "run_report",
     "spreadsheet_safe",
@@ -51,6 +57,8 @@ __all__ = [
 ]
 
 _STORES_AT_ONCE: Final = 4096
+
+_Made = TypeVar("_Made")
 
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the stores done and the stores in total, from the computing threads but never from two at once; what it
@@ -92,6 +100,33 @@ def _seen(observations: Observations, start: int, end: int) -> tuple[npt.NDArray
     return np.where(any_seen, times[first], start), np.where(any_seen, times[stop - 1], end)
 
 
+def in_parts(
+    observations: Observations,
+    hours: WeeklyHours,
+    start: int,
+    end: int,
+    policy: Policy,
+    work: Callable[[int, int, Reconstruction], _Made],
+) -> list[_Made]:
+    """Reconstruct the timelines of some thousand stores at a time, and do a piece of work with each part.
+
+    ``work`` is called with the first store of the part, the first one after it, and the timelines, in threads: arrays
+    stay in the processor's cache, memory does not grow with the spans of the whole fleet, and the kernel does not hold
+    Python's lock.
+    """
+    n = len(hours.zones)
+
+    def part(first: int) -> _Made:
+        stop = min(first + _STORES_AT_ONCE, n)
+        return work(
+            first, stop, _reconstruction(observations.of(first, stop), hours.of(first, stop), start, end, policy)
+        )
+
+    with ThreadPoolExecutor() as threads:
+        # At the first part that fails, map takes back all parts that no thread has begun.
+        return list(threads.map(part, range(0, max(n, 1), _STORES_AT_ONCE)))
+
+
 def totals(
     observations: Observations,
     hours: WeeklyHours,
@@ -101,28 +136,19 @@ def totals(
     *,
     progress: Progress | None = None,
 ) -> Totals:
-    """Add up every store and window.
-
-    Some thousand stores at a time, in threads: their arrays stay in the processor's cache, memory does not grow
-    with the spans of the whole fleet, and the kernel does not hold Python's lock.
-    """
-    n = len(hours.zones)
+    """Add up every store and window."""
     start, end = _extent(laid, as_of)
-    counter = _Counter(n, progress)
+    counter = _Counter(len(hours.zones), progress)
 
-    def part(first: int) -> Totals:
-        stop = min(first + _STORES_AT_ONCE, n)
+    def part(first: int, stop: int, made: Reconstruction) -> Totals:
         mine = laid.of(slice(first, stop))
-        made = _reconstruction(observations.of(first, stop), hours.of(first, stop), start, end, policy)
         added = availability(made.spans, made.sessions, made.observations, mine, as_of)
         counts, longest = outages_in(made.spans, mine, as_of)
         counter.add(stop - first)
         return Totals(**vars(added), outages=counts, longest_outage_us=longest)
 
     counter.add(0)
-    with ThreadPoolExecutor() as threads:
-        # At the first part that fails, map takes back all parts that no thread has begun.
-        parts = list(threads.map(part, range(0, max(n, 1), _STORES_AT_ONCE)))
+    parts = in_parts(observations, hours, start, end, policy, part)
     return Totals(*(np.concatenate(columns) for columns in zip(*(vars(one).values() for one in parts), strict=True)))
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from storepulse.kernel.windows import Windows
 from storepulse.schema import instant_iso
 
 Figures: TypeAlias = dict[str, npt.NDArray[Any]]
+_Time = TypeVar("_Time", int, npt.NDArray[np.int64])
 
 
 @dataclass(frozen=True)
@@ -64,11 +65,7 @@ class Report:
         Unknown time is booked as the policy's ``assume`` says; coverage is what was known before that.
         """
         totals = self.totals
-        up, down, unknown = totals.uptime_us, totals.downtime_us, totals.unknown_us
-        if self.policy.assume == "active":
-            up, unknown = up + unknown, np.zeros_like(unknown)
-        elif self.policy.assume == "inactive":
-            down, unknown = down + unknown, np.zeros_like(unknown)
+        up, down, unknown = booked(self.policy, totals.uptime_us, totals.downtime_us, totals.unknown_us)
         return {
             "uptime_us": up,
             "downtime_us": down,
@@ -97,6 +94,15 @@ class Report:
             ]
         )
         return table.with_columns(pl.col("availability", "coverage").fill_nan(None))
+
+
+def booked(policy: Policy, up: _Time, down: _Time, unknown: _Time) -> tuple[_Time, _Time, _Time]:
+    """Return up, down and unknown time with the unknown one where the policy's ``assume`` says."""
+    if policy.assume == "active":
+        return up + unknown, down, unknown * 0
+    if policy.assume == "inactive":
+        return up, down + unknown, unknown * 0
+    return up, down, unknown
 
 
 def _ratio(parts: npt.NDArray[np.int64], wholes: npt.NDArray[np.int64]) -> npt.NDArray[np.float64]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import astuple
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
@@ -25,6 +25,17 @@ if TYPE_CHECKING:
     from storepulse.store.loads import Load, Loaded
 
 _LARGEST: Final = np.iinfo(np.int32).max
+_CONTENT: Final = (
+    "SELECT (SELECT coalesce(max(loads.load), 0) FROM loads), "
+    "(SELECT value FROM properties WHERE name = 'pruned_before')"
+)
+
+
+class Content(NamedTuple):
+    """What a fleet follows from: the same content, the same fleet. The last load, and until when was pruned."""
+
+    load: int
+    pruned_before: str | None
 
 
 def connect(url: str, *, keep_open: bool = False) -> Store:
@@ -119,6 +130,11 @@ class Store:
         """
         return self.engine.look_over(seconds)
 
+    def content(self) -> Content:
+        """Return what the store holds now, by one small query."""
+        with self.reading() as connection:
+            return Content(*connection.exec_driver_sql(_CONTENT).one())
+
     def close(self) -> None:
         """Close the connections that were kept open."""
         self.engine.close()
@@ -164,8 +180,11 @@ class Snapshot:
 
     def latest_load(self) -> int:
         """Return the number of the last load that this snapshot holds; 0 before the first."""
-        latest: list[tuple[int]] = self._reader.rows("SELECT coalesce(max(loads.load), 0) FROM loads")
-        return latest[0][0]
+        return self.content().load
+
+    def content(self) -> Content:
+        """Return what this snapshot holds."""
+        return Content(*self._reader.rows(_CONTENT)[0])
 
     def observations(self, start: int, end: int, as_of: int) -> Observations:
         """Return what a timeline over ``[start, end)`` needs, nothing of it after ``as_of``.

@@ -113,6 +113,8 @@ def _service(settings: Settings, needs_key: bool) -> Service:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     service: Service = app.state.service
     service.commits.start()
+    service.fleets.warm()
     yield
     service.commits.stop()
+    service.fleets.stop()
     service.store.close()

@@ -325,6 +325,65 @@ class OutageList(BaseModel):
     outages: list[OutageModel]
 
 
+class BucketModel(IntervalModel):
+    """The whole fleet in a piece of time: sums in microseconds, ratios of the sums from 0 to 1, or null."""
+
+    uptime_us: int
+    downtime_us: int
+    unknown_us: int
+    business_us: int
+    uptime_min_us: int
+    uptime_max_us: int
+    availability: float | None
+    availability_min: float | None = Field(description="Confirmed uptime / business time.")
+    availability_max: float | None = Field(description="Business time without confirmed downtime / business time.")
+    coverage: float | None
+    observations: int
+    stores_observed: int
+
+
+class FleetHistory(BaseModel):
+    """The whole fleet in a window, in buckets that follow each other, and the collector gaps that reach into it."""
+
+    as_of: str
+    as_of_us: int
+    loads_seen: int | None
+    policy: dict[str, Any]
+    window: WindowModel
+    bucket: Literal["hour", "day", "week"] = Field(description="Of UTC; the first and the last one may be cut.")
+    buckets: list[BucketModel]
+    poll_interval_us: int | None = Field(description="Between two polls of a store, typically.")
+    gaps: list[IntervalModel] = Field(description="Whole, also where they reach out of the window.")
+
+
+class HeatCell(BaseModel):
+    """The whole fleet in one hour of the week on each store's own clock."""
+
+    weekday: int = Field(description="0 is Monday.")
+    hour: int
+    uptime_us: int
+    downtime_us: int
+    unknown_us: int
+    business_us: int
+    uptime_min_us: int
+    uptime_max_us: int
+    availability: float | None
+    availability_min: float | None
+    availability_max: float | None
+    coverage: float | None
+
+
+class HeatMapModel(BaseModel):
+    """The whole fleet in a window, by the hours of the week."""
+
+    as_of: str
+    as_of_us: int
+    loads_seen: int | None
+    policy: dict[str, Any]
+    window: WindowModel
+    cells: list[HeatCell]
+
+
 class SourceModel(BaseModel):
     """A place that is watched, and how it went."""
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from storepulse.web.api import demo, loads, reports, service, stores
+from storepulse.web.api import demo, fleet, loads, reports, service, stores
 
 router = APIRouter()
-for part in (reports.router, loads.router, stores.router, demo.router, service.router):
+for part in (reports.router, loads.router, stores.router, fleet.router, demo.router, service.router):
     router.include_router(part)

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Depends, Path, Query
 
 from storepulse import overview as fleet_view
 from storepulse.explanation import business_hours_of, explain
+from storepulse.history import HeatMap, History
 from storepulse.kernel.outages import outages
 from storepulse.kernel.policy import Policy
 from storepulse.kernel.windows import window_of, windows
@@ -83,7 +84,7 @@ def list_stores(
     cursor_: After = None,
     limit: Limit = 100,
 ) -> StoreList:
-    """List stores with their state and their figures in one window; at most five seconds old."""
+    """List stores with their state and their figures in one window, as it is or was five seconds ago."""
     made = serving.fleets.overview(as_of=asking.as_of, window=asking.window, policy=asking.policy)
     page = fleet_view.selected(
         made,
@@ -97,7 +98,7 @@ def list_stores(
         limit=limit,
     )
     return StoreList(
-        **_made_with(made.report),
+        **made_with(made.report),
         loads_seen=made.report.loads_seen,
         fleet=fleet_view.fleet_facts(made),
         stores=[StoreRow(**fleet_view.facts(made, row)) for row in page.rows],
@@ -106,15 +107,16 @@ def list_stores(
     )
 
 
-def _made_with(report: Report) -> dict[str, Any]:
-    name = report.windows.names[0]
-    start, end = report.windows.common[name]
-    if len(report.windows.starts) == 1:
-        start, end = int(report.windows.starts[0, 0]), int(report.windows.ends[0, 0])
+def made_with(made: Report | History | HeatMap) -> dict[str, Any]:
+    """Return what a view was made with: the instant it speaks for, its one window, and the policy."""
+    name = made.windows.names[0]
+    start, end = made.windows.common[name]
+    if len(made.windows.starts) == 1:
+        start, end = int(made.windows.starts[0, 0]), int(made.windows.ends[0, 0])
     return {
-        "as_of": instant_iso(report.as_of),
-        "as_of_us": report.as_of,
-        "policy": report.policy.facts(),
+        "as_of": instant_iso(made.as_of),
+        "as_of_us": made.as_of,
+        "policy": made.policy.facts(),
         "window": WindowModel(name=name, start_us=start, end_us=end),
     }
 
@@ -130,7 +132,7 @@ def show_timeline(serving: Serving, caller: Calling, asking: Asking, store_id: S
         spans = reconstruct(fleet, made.start_us, made.end_us, made.report.as_of, asking.policy).spans
     return TimelineModel(
         store_id=store_id,
-        **_made_with(made.report),
+        **made_with(made.report),
         timezone=made.timezone,
         sessions=[IntervalModel(start_us=start, end_us=end) for start, end in made.sessions],
         observations=[
@@ -204,4 +206,4 @@ def show_store(serving: Serving, caller: Calling, asking: Asking, store_id: Stor
             whole_history=True,
         )
         hours = business_hours_of(fleet.hours)
-    return StoreModel(**fleet_view.facts(made, 0), **_made_with(made.report), business_hours=hours)
+    return StoreModel(**fleet_view.facts(made, 0), **made_with(made.report), business_hours=hours)

@@ -1,0 +1,318 @@
+"""Views of a fleet are made once of the same content, one at a time, and in the background for whoever accepts it."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from structlog.testing import capture_logs
+
+from storepulse.errors import InputError, StoreUnavailableError
+from storepulse.kernel.policy import Policy
+from storepulse.kernel.windows import Window
+from storepulse.overview import Overview
+from storepulse.schema import instant_us
+from storepulse.store import Store, connect
+from storepulse.store.retention import prune
+from storepulse.web import fleets as module
+from storepulse.web.fleets import Fleets
+from tests.fixtures import tables
+
+pytestmark = pytest.mark.anywhere
+
+QUESTION: dict[str, Any] = {"as_of": None, "window": "last_week", "policy": Policy()}
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Store:
+    made = connect(f"sqlite:///{tmp_path / 'store.db'}", keep_open=True)
+    tables.load(made, tmp_path, polls=tables.POLLS, hours=tables.HOURS, timezones=tables.TIMEZONES)
+    return made
+
+
+@pytest.fixture
+def fleets(store: Store) -> Iterator[Fleets]:
+    made = Fleets(store, "0")
+    yield made
+    made.stop()
+    store.close()
+
+
+class Clock:
+    """The monotonic clock, put forward by a test."""
+
+    def __init__(self) -> None:
+        self.ahead = 0.0
+
+    def monotonic(self) -> float:
+        return time.monotonic() + self.ahead
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(time, name)
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    made = Clock()
+    monkeypatch.setattr(module, "time", made)
+    return made
+
+
+class Counted:
+    """Calls a function, and counts."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self.calls = 0
+        self.before: Callable[[], object] = lambda: None
+        self._function = function
+
+    def __call__(self, *arguments: Any, **options: Any) -> Any:
+        self.calls += 1
+        self.before()
+        return self._function(*arguments, **options)
+
+
+def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> Counted:
+    made = Counted(getattr(module, name))
+    monkeypatch.setattr(module, name, made)
+    return made
+
+
+def add_poll(store: Store, folder: Path, at: str = "2023-01-25 16:00:00 UTC") -> None:
+    tables.load(store, folder, polls=tables.table("polls", f"3,active,{at}"))
+
+
+def eventually(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def test_an_answer_is_kept_as_long_as_the_content_is_the_same(
+    fleets: Fleets, store: Store, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = counted(monkeypatch, "overview")
+    first = fleets.overview(**QUESTION)
+    clock.ahead = 86_400
+    assert fleets.overview(**QUESTION) is first
+    add_poll(store, tmp_path)
+    second = fleets.overview(**QUESTION, stale_ok=0)
+    assert (first.store_ids, second.store_ids) == (["1", "2"], ["1", "2", "3"])
+    assert (first.report.loads_seen, second.report.loads_seen) == (1, 2)
+    assert made.calls == 2
+
+
+def test_hours_and_zones_are_content_too(fleets: Fleets, store: Store, tmp_path: Path) -> None:
+    first = fleets.overview(**QUESTION, stale_ok=0)
+    tables.load(store, tmp_path, timezones=tables.table("timezones", "2,Asia/Tokyo"))
+    assert list(first.timezones) != list(fleets.overview(**QUESTION, stale_ok=0).timezones)
+
+
+def test_what_is_pruned_is_no_longer_answered_from_before(fleets: Fleets, store: Store) -> None:
+    question = QUESTION | {"window": Window("own", "2023-01-24", "2023-01-26")}
+    fleets.history(**question, stale_ok=0)
+    prune(store, instant_us("2023-01-25"), now=tables.NOW, actor="me")
+    with pytest.raises(InputError, match="were pruned"):
+        fleets.history(**question, stale_ok=0)
+
+
+def test_other_questions_have_answers_of_their_own(fleets: Fleets) -> None:
+    day = QUESTION | {"window": "last_day"}
+    assert fleets.overview(**day).report.windows.names == ("last_day",)
+    assert fleets.overview(**QUESTION).report.windows.names == ("last_week",)
+    assert fleets.history(**day).windows.names == ("last_day",)
+    assert fleets.heat_map(**day).windows.names == ("last_day",)
+    policy = Policy(interpolation="next")
+    assert fleets.overview(**QUESTION | {"policy": policy}).report.policy == policy
+
+
+def test_observations_are_read_once_for_all_views(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    reading = counted(monkeypatch, "read")
+    fleets.overview(**QUESTION)
+    fleets.history(**QUESTION)
+    fleets.heat_map(**QUESTION)
+    fleets.overview(**QUESTION | {"policy": Policy(interpolation="nearest")})
+    assert reading.calls == 1
+
+
+def test_a_large_reading_is_not_kept(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_BYTES", 8)
+    reading = counted(monkeypatch, "read")
+    fleets.overview(**QUESTION)
+    fleets.history(**QUESTION)
+    assert reading.calls == 2
+    assert fleets._readings == {}
+
+
+def test_only_so_many_answers_are_kept(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "_MOST_ANSWERS", 2)
+    made = counted(monkeypatch, "overview")
+    at = instant_us("2023-01-25")
+    for as_of in (at, at + 1, at, at + 2, at):  # what was asked for last stays
+        fleets.overview(**QUESTION | {"as_of": as_of})
+    assert made.calls == 3
+    assert len(fleets._answers) == 2
+    fleets.overview(**QUESTION | {"as_of": at + 1})
+    assert made.calls == 4
+
+
+def test_whoever_accepts_it_gets_an_older_answer_at_once_while_the_new_one_is_made(
+    fleets: Fleets, store: Store, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = fleets.overview(**QUESTION)
+    made = counted(monkeypatch, "overview")
+    go_on = threading.Event()
+    made.before = go_on.wait
+    add_poll(store, tmp_path)
+    clock.ahead = 60
+    for _ in range(5):  # nobody waits, and the new one is made once
+        assert fleets.overview(**QUESTION, stale_ok=600) is first
+    go_on.set()
+    eventually(lambda: fleets.overview(**QUESTION, stale_ok=600) is not first)
+    assert fleets.overview(**QUESTION, stale_ok=600).store_ids == ["1", "2", "3"]
+    assert made.calls == 1
+
+
+def test_an_answer_older_than_that_is_made_anew_at_once(
+    fleets: Fleets, store: Store, tmp_path: Path, clock: Clock
+) -> None:
+    first = fleets.overview(**QUESTION)
+    clock.ahead = 100
+    assert fleets.overview(**QUESTION) is first  # right until now
+    add_poll(store, tmp_path)
+    clock.ahead = 104
+    assert fleets.overview(**QUESTION) is first
+    clock.ahead = 106
+    assert fleets.overview(**QUESTION).store_ids == ["1", "2", "3"]
+
+
+def test_answers_are_not_made_anew_for_each_load_of_many(
+    fleets: Fleets, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = counted(monkeypatch, "overview")
+    first = fleets.overview(**QUESTION)
+    for second in range(5):
+        add_poll(store, tmp_path, f"2023-01-25 16:00:0{second} UTC")
+        assert fleets.overview(**QUESTION, stale_ok=600) is first
+    time.sleep(0.1)
+    assert made.calls == 1
+
+
+def test_the_same_question_is_answered_once_for_all_who_ask_it_together(
+    fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = counted(monkeypatch, "overview")
+    made.before = lambda: time.sleep(0.3)
+    found: list[Overview] = []
+    threads = [threading.Thread(target=lambda: found.append(fleets.overview(**QUESTION))) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len({id(one) for one in found}) == made.calls == 1
+
+
+def test_whoever_has_just_loaded_does_not_get_what_was_begun_before(
+    fleets: Fleets, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = counted(monkeypatch, "overview")
+    begun, go_on = threading.Event(), threading.Event()
+
+    def wait() -> None:
+        begun.set()
+        go_on.wait()
+
+    made.before = wait
+    other = threading.Thread(target=lambda: fleets.overview(**QUESTION, stale_ok=0))
+    other.start()
+    begun.wait()
+    add_poll(store, tmp_path)
+    threading.Timer(0.2, go_on.set).start()
+    assert fleets.overview(**QUESTION, stale_ok=0).store_ids == ["1", "2", "3"]
+    other.join()
+    assert made.calls == 2
+
+
+def test_a_failure_is_told_to_all_who_wait_and_not_kept(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    made = counted(monkeypatch, "overview")
+
+    def fail() -> None:
+        time.sleep(0.2)
+        raise StoreUnavailableError("away")
+
+    made.before = fail
+    failures: list[str] = []
+
+    def ask() -> None:
+        try:
+            fleets.overview(**QUESTION)
+        except StoreUnavailableError as error:
+            failures.append(str(error))
+
+    threads = [threading.Thread(target=ask) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert failures == ["away"] * 3
+    made.before = lambda: None
+    assert fleets.overview(**QUESTION).store_ids == ["1", "2"]
+
+
+@pytest.mark.parametrize("error", [StoreUnavailableError("away"), ValueError("a defect"), KeyboardInterrupt()])
+def test_a_failure_in_the_background_is_logged_and_the_next_one_is_made(
+    fleets: Fleets,
+    store: Store,
+    tmp_path: Path,
+    clock: Clock,
+    monkeypatch: pytest.MonkeyPatch,
+    error: BaseException,
+) -> None:
+    first = fleets.overview(**QUESTION)
+    made = counted(monkeypatch, "overview")
+
+    def fail() -> None:
+        made.before = lambda: None
+        raise error
+
+    made.before = fail
+    add_poll(store, tmp_path)
+    clock.ahead = 60
+    with capture_logs() as logged:
+        assert fleets.overview(**QUESTION, stale_ok=600) is first
+        eventually(lambda: fleets._wanted == set())
+    assert [entry["log_level"] in ("warning", "error") for entry in logged] == [True]
+    assert fleets.overview(**QUESTION, stale_ok=600) is first
+    eventually(lambda: fleets.overview(**QUESTION, stale_ok=600) is not first)
+
+
+def test_after_warming_up_nobody_waits(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
+    counts = [counted(monkeypatch, name) for name in ("overview", "history", "heat_map", "read")]
+    fleets.warm()
+    eventually(lambda: fleets._wanted == set())
+    fleets.overview(**QUESTION)
+    fleets.history(**QUESTION)
+    fleets.heat_map(**QUESTION)
+    assert [one.calls for one in counts] == [1, 1, 1, 1]
+
+
+def test_warming_up_without_a_store_harms_nobody(tmp_path: Path) -> None:
+    store = connect(f"sqlite:///{tmp_path / 'empty.db'}")
+    store.migrate()
+    fleets = Fleets(store, "0")
+    with capture_logs() as logged:
+        fleets.warm()
+        eventually(lambda: fleets._wanted == set())
+    assert {(entry["log_level"], entry["view"]) for entry in logged} == {
+        ("info", "overview"),
+        ("info", "history"),
+        ("info", "heat map"),
+    }
+    fleets.stop()
+    fleets.warm()
+    assert fleets._wanted == set()
