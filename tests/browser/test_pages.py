@@ -10,7 +10,16 @@ from playwright.sync_api import Browser, Page, expect
 from tests.browser.conftest import HOSTILE, LONG, Watched, check_accessible
 from tests.fixtures.services import Service
 
-PAGES = ["/", "/stores/1004", f"/stores/{LONG}", "/reports", "/data", "/data/loads/1", "/stores/nothing-like-it"]
+PAGES = [
+    "/",
+    "/week?window=last_day",
+    "/stores/1004",
+    f"/stores/{LONG}",
+    "/reports",
+    "/data",
+    "/data/loads/1",
+    "/stores/nothing-like-it",
+]
 
 
 @pytest.mark.parametrize("path", PAGES, ids=lambda path: path[:20])

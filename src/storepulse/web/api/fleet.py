@@ -16,7 +16,9 @@ router = APIRouter(prefix="/v1", tags=["fleet"])
 @needs("read")
 def show_history(serving: Serving, caller: Calling, asking: Asking) -> FleetHistory:
     """Follow the fleet over a window: hours up to ten days, days up to 400, else weeks; and when nobody was polled."""
-    made = serving.fleets.history(as_of=asking.as_of, window=asking.window, policy=asking.policy)
+    made = serving.fleets.history(
+        as_of=asking.as_of, window=asking.window, policy=asking.policy, stale_ok=asking.stale_ok
+    )
     gaps = zip(made.gaps.starts.tolist(), made.gaps.ends.tolist(), strict=True)
     return FleetHistory(
         **made_with(made),
@@ -32,6 +34,8 @@ def show_history(serving: Serving, caller: Calling, asking: Asking) -> FleetHist
 @needs("read")
 def show_heat_map(serving: Serving, caller: Calling, asking: Asking) -> HeatMapModel:
     """Add a window up by weekday and hour, as the clock of each store shows them."""
-    made = serving.fleets.heat_map(as_of=asking.as_of, window=asking.window, policy=asking.policy)
+    made = serving.fleets.heat_map(
+        as_of=asking.as_of, window=asking.window, policy=asking.policy, stale_ok=asking.stale_ok
+    )
     cells = [HeatCell(**cell) for cell in made.cells]
     return HeatMapModel(**made_with(made), loads_seen=made.loads_seen, cells=cells)

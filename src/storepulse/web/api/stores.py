@@ -16,6 +16,7 @@ from storepulse.reports import Report, latest, reconstruct
 from storepulse.schema import SPAN_STATUSES, STORE_ID_MAX_LENGTH, Fleet, instant_iso, instant_us
 from storepulse.web.access import Calling, needs
 from storepulse.web.api.paging import After, Limit
+from storepulse.web.fleets import FRESH_S
 from storepulse.web.models import (
     Duration,
     Instant,
@@ -55,6 +56,8 @@ class Question:
         confirm_within: Annotated[Duration, Query()] = "2h",
         assume: Annotated[Literal["unknown", "active", "inactive"], Query()] = "unknown",
     ) -> None:
+        #: How many seconds ago an answer about the fleet may have been right last.
+        self.stale_ok = FRESH_S
         self.as_of = None if as_of is None else instant_us(as_of)
         self.window = window_of(window)
         self.policy: Policy = PolicyBody(
@@ -85,7 +88,9 @@ def list_stores(
     limit: Limit = 100,
 ) -> StoreList:
     """List stores with their state and their figures in one window, as it is or was five seconds ago."""
-    made = serving.fleets.overview(as_of=asking.as_of, window=asking.window, policy=asking.policy)
+    made = serving.fleets.overview(
+        as_of=asking.as_of, window=asking.window, policy=asking.policy, stale_ok=asking.stale_ok
+    )
     page = fleet_view.selected(
         made,
         search=search,

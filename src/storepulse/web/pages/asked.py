@@ -26,6 +26,8 @@ WINDOWS: Final = {
     "this_month": "this month",
     "previous_month": "previous month",
 }
+#: A page is looked at for long and made anew all the time: it may show what was so a little while ago.
+_STALE_OK_S: Final = 60.0
 #: The parameters of a question, and what each is when nobody says.
 _DEFAULTS: Final = {
     "as_of": "",
@@ -71,7 +73,9 @@ class Asked:
         given: dict[str, Any] = {name: value for name, value in {**self.values, **changes}.items() if value}
         given["prefer_in_session"] = given["prefer_in_session"] != "false"
         with problems_told():
-            return Question(**given)
+            made = Question(**given)
+        made.stale_ok = _STALE_OK_S
+        return made
 
 
 @contextmanager

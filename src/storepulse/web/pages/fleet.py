@@ -11,7 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from storepulse.errors import InputError
 from storepulse.overview import STATES, Sort
 from storepulse.web.access import Calling, needs
-from storepulse.web.api import stores
+from storepulse.web.api import fleet, stores
 from storepulse.web.pages.asked import Asking
 from storepulse.web.pages.rendering import page
 from storepulse.web.service import Serving
@@ -19,6 +19,7 @@ from storepulse.web.service import Serving
 router = APIRouter()
 
 _ON_A_PAGE: Final = 50
+_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 #: By what the list can be sorted, and whether that begins with the largest.
 _SORTS: Final[Mapping[Sort, bool]] = {"lost_time": True, "availability": False, "since": True, "store_id": False}
 
@@ -103,5 +104,19 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
         listing.cursor,
         _ON_A_PAGE,
     )
-    zones = serving.fleets.overview(as_of=question.as_of, window=question.window, policy=question.policy).timezones
+    zones = serving.fleets.overview(
+        as_of=question.as_of, window=question.window, policy=question.policy, stale_ok=question.stale_ok
+    ).timezones
     return page(request, "fleet", asked=asking, listing=listing, found=found, zones=sorted(set(zones)), caller=caller)
+
+
+@router.get("/week")
+@needs("read")
+def show_week(request: Request, serving: Serving, caller: Calling, asking: Asking) -> Response:
+    """Show the fleet by weekday and hour."""
+    week = fleet.show_heat_map(serving, caller, asking.question())
+    by_day = [
+        {"name": name, "cells": [cell for cell in week.cells if cell.weekday == day]}
+        for day, name in enumerate(_WEEKDAYS)
+    ]
+    return page(request, "week", asked=asking, week=week, days=by_day)

@@ -19,6 +19,7 @@ from storepulse.explanation import duration_text
 from storepulse.kernel.hours import wall_clock
 from storepulse.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US, instant_iso, instant_us
 from storepulse.web.access import CSRF_FIELD, csrf_token
+from storepulse.web.models import HeatCell
 from storepulse.web.problems import MEDIA_TYPE
 from storepulse.web.terms import now_us
 
@@ -36,6 +37,8 @@ _TEMPLATES: Final = Path(__file__).parent.with_name("templates")
 _NONE: Final = "–"
 _THIN_SPACE: Final = "\u202f"
 
+#: From which availability on a cell has which shade.
+_SHADES: Final = ((0.999, "good"), (0.99, "h0"), (0.97, "h1"), (0.9, "h2"), (0.75, "h3"))
 #: What each state is called, and the sign that tells it apart without its colour.
 STATES: Final = {"up": "▲", "down": "▼", "unknown": "?", "closed": "■"}
 
@@ -143,6 +146,13 @@ def with_query(request: Request, **changes: object) -> str:
     return f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path
 
 
+def shade(cell: HeatCell) -> str:
+    """Return the class of a cell of the heat map, by the share of open time that was lost."""
+    if cell.availability is None:
+        return "none"
+    return next((name for least, name in _SHADES if cell.availability >= least), "h4")
+
+
 def csrf_field(request: Request) -> Markup:
     """Return what a form carries to show that it is from a page of this service; nothing without a session."""
     token = csrf_token(request)
@@ -163,6 +173,7 @@ _ENVIRONMENT.filters |= {
     "count": count,
     "size": size,
     "moment": moment,
+    "shade": shade,
     "clock": clock,
     "exact": duration_text,
     "iso": instant_iso,
