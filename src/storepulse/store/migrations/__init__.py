@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 from storepulse.errors import SchemaVersionError, StoreError
 
 #: The last step.
-SCHEMA_VERSION: Final = "0003"
+SCHEMA_VERSION: Final = "0004"
 #: What stands before the version of a store that is being copied into.
 _COPYING: Final = "copy "
 #: The first version that was ever on a server.
