@@ -314,6 +314,22 @@ class HeatMap(TypedDict):
     cells: list[HeatCell]
 
 
+class Day(TypedDict):
+    """A day of UTC, and whether any store was polled on it."""
+
+    day: str
+    polled: bool
+
+
+class Days(TypedDict):
+    """Days in a row, both ends included. Of the days before ``pruned_before`` it is not known any more."""
+
+    first: str
+    last: str
+    pruned_before: str | None
+    days: list[Day]
+
+
 class Observation(TypedDict):
     """A poll result."""
 
@@ -724,6 +740,11 @@ class Client:
     def heat_map(self, **view: Unpack[View]) -> HeatMap:
         """Add a window up by weekday and hour, as the clock of each store shows them."""
         found: HeatMap = self._json(_Call("GET", _path("fleet", "heatmap"), view))
+        return found
+
+    def days(self, first: str | None = None, last: str | None = None) -> Days:
+        """Say of each day whether any store was polled on it; 26 weeks up to the latest observation unless given."""
+        found: Days = self._json(_Call("GET", "/v1/days", {"from": first, "to": last}))
         return found
 
     # --- the service ---

@@ -151,6 +151,8 @@ def test_any_id_of_a_store_leads_to_it(store_id: str, client: Client) -> None:
 SCHEMAS: dict[str, Any] = {
     "AuditEntry": module.AuditEntry,
     "BucketModel": module.Bucket,
+    "DayList": module.Days,
+    "DayModel": module.Day,
     "FleetHistory": module.FleetHistory,
     "HeatCell": module.HeatCell,
     "HeatMapModel": module.HeatMap,
@@ -287,6 +289,8 @@ def ask_for_everything(client: Client, folder: Path) -> None:
         view("1", **everything)
     client.history(**everything)
     client.heat_map(**everything)
+    assert len(client.days()["days"]) == 182
+    assert [one["day"] for one in client.days("2023-01-24", "2023-01-25")["days"]] == ["2023-01-24", "2023-01-25"]
     for pages in (client.reports, client.loads, client.audit):
         next(pages(), None)
     client.sources()

@@ -104,3 +104,43 @@ def test_a_mistake_is_a_problem_that_names_what_is_valid(
     assert answer.status_code == 422
     assert answer.headers["content-type"] == "application/problem+json"
     assert [word for word in says if word not in answer.json()["detail"]] == [], answer.text
+
+
+# --- days --------------------------------------------------------------------------------------------
+
+
+def days(client: httpx.Client, **query: str) -> dict[str, Any]:
+    answer: dict[str, Any] = client.get("/v1/days", params=query).raise_for_status().json()
+    return answer
+
+
+def test_the_days_on_which_polls_were_made_are_told(waiting: httpx.Client) -> None:
+    found = days(waiting)
+    assert (found["first"], found["last"], found["pruned_before"]) == ("2022-07-28", "2023-01-25", None)
+    assert [found["days"][0]["day"], found["days"][-1]["day"], len(found["days"])] == ["2022-07-28", "2023-01-25", 182]
+    expected = {row.split(",")[2][:10] for row in known.with_odd_ids().splitlines()[1:]}
+    assert {one["day"] for one in found["days"] if one["polled"]} == expected & {one["day"] for one in found["days"]}
+    few = days(waiting, **{"from": "2023-01-24", "to": "2023-01-26"})
+    assert few["days"] == [
+        {"day": day, "polled": day in expected} for day in ("2023-01-24", "2023-01-25", "2023-01-26")
+    ]
+    assert len(days(waiting, to="2020-02-29")["days"]) == 182
+    assert days(waiting, **{"from": "2023-01-25"})["days"] == [{"day": "2023-01-25", "polled": True}]
+
+
+@pytest.mark.parametrize(
+    ("query", "says"),
+    [
+        ({"from": "2023-02-30"}, ["from", "2023-02-30", "2023-01-25"]),
+        ({"to": "20230125"}, ["to", "20230125"]),
+        ({"to": "1969-12-31"}, ["1970"]),
+        ({"from": "2023-01-26"}, ["0 days", "1 to 4000"]),
+        ({"from": "2000-01-01"}, ["days", "1 to 4000"]),
+        ({"from": "yesterday, of all days"}, ["from", "10"]),
+    ],
+    ids=str,
+)
+def test_days_that_make_no_sense_are_a_problem(waiting: httpx.Client, query: dict[str, str], says: list[str]) -> None:
+    answer = waiting.get("/v1/days", params=query)
+    assert answer.status_code == 422
+    assert [word for word in says if word not in answer.json()["detail"]] == [], answer.text

@@ -44,6 +44,9 @@ def test_what_contradicts_itself_is_bad(store: Store) -> None:
     integrity = found(store)["integrity"]
     assert integrity.state == "bad"
     assert integrity.says == "timezones has rows of stores that are not there; a load lacks rows of its quarantine"
+    with opened(store) as database:
+        database.execute("DELETE FROM polled_days")
+    assert found(store)["integrity"].says.endswith("; polled_days lacks the day of the latest observation")
 
 
 def test_a_complete_report_without_a_result_is_bad(store: Store) -> None:

@@ -13,7 +13,7 @@ from sqlalchemy import Connection, ScalarSelect, Select, Table, and_, delete, fu
 from storepulse.errors import NotFoundError
 from storepulse.kernel.observations import distinct
 from storepulse.schema import ACTIVE, INACTIVE, Codes, Instants, Statuses
-from storepulse.store import engines, locks
+from storepulse.store import days, engines, locks
 from storepulse.store.engines import Engine
 from storepulse.store.tables import (
     business_hours,
@@ -170,7 +170,7 @@ def _begin(connection: Connection, loaded: Loaded) -> Engine:
 
 
 def _record(connection: Connection, loaded: Loaded, *, repeated: int, conflicting: int) -> Load:
-    """Write the record of a load, its files and its quarantine."""
+    """Write the record of a load, its files and its quarantine, and the days of its observations."""
     times = loaded.times
     record = Load(
         load=connection.execute(select(func.coalesce(func.max(loads.c.load), 0) + 1)).scalar_one(),
@@ -189,6 +189,7 @@ def _record(connection: Connection, loaded: Loaded, *, repeated: int, conflictin
     files = [{**file, "load": record.load, "file": place} for place, file in enumerate(facts.pop("files"))]
     connection.execute(insert(loads).values(facts))
     connection.execute(insert(load_files), files)
+    days.record(connection, times)
     if loaded.quarantine:
         set_aside = [{**asdict(row), "load": record.load} for row in loaded.quarantine]
         connection.execute(insert(quarantine), set_aside)

@@ -13,7 +13,7 @@ from sqlalchemy import bindparam, delete, func, select
 
 from storepulse.errors import InputError
 from storepulse.schema import duration_us, instant_text, instant_us
-from storepulse.store import audit, locks, properties
+from storepulse.store import audit, days, locks, properties
 from storepulse.store.tables import loads, observations, stores
 
 if TYPE_CHECKING:
@@ -62,6 +62,7 @@ def prune(
         done_before = properties.get(connection, "pruned_before")
         # First of all: a report must not see a history of which a part is gone.
         properties.put(connection, "pruned_before", str(max(before, int(done_before or 0))))
+        days.forget(connection, before)
         last = connection.execute(select(func.coalesce(func.max(stores.c.store), 0))).scalar_one()
     gone = store.engine.drop_parts(before)
     for first in range(1, last + 1, _STORES_AT_ONCE):

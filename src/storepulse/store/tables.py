@@ -51,6 +51,9 @@ observations = Table(
 # Rows come in the order of time, so that this tiny index finds a recent window.
 Index(None, observations.c.observed_at, postgresql_using="brin").ddl_if(dialect="postgresql")
 
+# The days of UTC on which observations were made, counted from the epoch; see `storepulse.store.days`.
+polled_days = Table("polled_days", metadata, Column("day", Integer, primary_key=True, autoincrement=False))
+
 business_hours = Table(
     "business_hours",
     metadata,

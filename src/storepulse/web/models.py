@@ -384,6 +384,22 @@ class HeatMapModel(BaseModel):
     cells: list[HeatCell]
 
 
+class DayModel(BaseModel):
+    """A day of UTC, and whether any store was polled on it."""
+
+    day: str
+    polled: bool
+
+
+class DayList(BaseModel):
+    """Days in a row, both ends included. Of the days before ``pruned_before`` it is not known any more."""
+
+    first: str
+    last: str
+    pruned_before: str | None
+    days: list[DayModel]
+
+
 class SourceModel(BaseModel):
     """A place that is watched, and how it went."""
 
