@@ -9,7 +9,9 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import HTMLResponse
+from starlette.middleware.gzip import GZipMiddleware
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from storepulse.web import problems
 from storepulse.web.access import Calling, needs
@@ -51,9 +53,9 @@ class _Static(StaticFiles):
         return answer
 
 
-def static() -> StaticFiles:
-    """Return the files that pages need."""
-    return _Static(directory=_STATIC)
+def static() -> ASGIApp:
+    """Return the files that pages need, compressed: they are text."""
+    return GZipMiddleware(_Static(directory=_STATIC), minimum_size=1_000, compresslevel=6)
 
 
 @router.get("/openapi.json")

@@ -44,14 +44,19 @@ function draw(figure, history) {
   const ratio = (us, whole) => (whole ? (100 * us) / whole : null);
   const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
   const percent = (_plot, value) => (value === null ? "–" : percentage(value / 100));
+  const day = (moment) => `${moment.getUTCDate()} ${"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ")[moment.getUTCMonth()]}`;
+  const clock = (_plot, ticks) => ticks.map((tick) => {
+    const moment = new Date(tick * 1e3);
+    return tick % 86400 ? moment.toISOString().slice(11, 16) : day(moment);
+  });
   const options = {
     width: place.clientWidth,
     height: 300,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
     scales: { y: { range: (_plot, low) => [Math.max(0, Math.min(90, Math.floor((low ?? 0) / 10) * 10)), 100] } },
-    axes: [axis, { ...axis, values: (_plot, ticks) => ticks.map((tick) => `${tick} %`), size: 60 }],
+    axes: [{ ...axis, values: clock }, { ...axis, values: (_plot, ticks) => ticks.map((tick) => `${tick} %`), size: 60 }],
     series: [
-      { label: "UTC" },
+      { label: "UTC", value: (_plot, value) => (value === null ? "–" : stamp(value * 1e6)) },
       { label: "at most", stroke: colour("--up"), width: 0.5, value: percent, points: { show: false } },
       { label: "availability", stroke: colour("--up"), width: 2.5, value: percent },
       { label: "at least", stroke: colour("--up"), width: 0.5, value: percent, points: { show: false } },
