@@ -82,7 +82,10 @@ class Selection(View, total=False):
     state: list[StoreState]
     timezone: list[str]
     availability_below: float
-    sort: Literal["store_id", "availability", "lost_time", "since"]
+    without: list[Literal["hours", "timezone"]]
+    observed: Literal["ever", "never"]
+    last_observed_before: str
+    sort: Literal["store_id", "availability", "lost_time", "since", "last_observed"]
     descending: bool
 
 

@@ -36,8 +36,12 @@ from storepulse.schema import (
     WeeklyHours,
 )
 
-Sort: TypeAlias = Literal["store_id", "availability", "lost_time", "since"]
+Sort: TypeAlias = Literal["store_id", "availability", "lost_time", "since", "last_observed"]
 SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
+#: What a store can be without, so that it has the default.
+Lacking: TypeAlias = Literal["hours", "timezone"]
+LACKING: Final[tuple[Lacking, ...]] = get_args(Lacking)
+Observed: TypeAlias = Literal["ever", "never"]
 
 #: States by their code: the statuses of a span, and one more.
 STATES: Final = (*SPAN_STATUSES, "closed")
@@ -52,8 +56,8 @@ class Overview:
     """What is known of each store at ``report.as_of``; all arrays in the order of ``store_ids``.
 
     ``report``: all stores, one window. ``states``: uint8, a position in ``STATES``. ``since_us``,
-    ``last_observed_at_us``: int64, ``NEVER`` where there is none. ``timezone_is_default``: bool, the zone is
-    the one that a store without a zone has. ``hours_are_default``: bool, there is no row of hours.
+    ``last_observed_at_us``: int64, ``NEVER`` where there is none. ``timezone_is_default``: bool, nobody gave
+    the store a zone. ``hours_are_default``: bool, there is no row of hours.
 
     A state that is not ``closed`` was followed back to ``followed_back_to_us``, or to the first observation of
     the store if that is later. Of an observed store that had this state at its first open instant after
@@ -128,7 +132,9 @@ def overview(
         since_us=since[order],
         last_observed_at_us=known.last_seen()[order],
         timezones=zones,
-        timezone_is_default=np.array([zone == DEFAULT_TIMEZONE for zone in zones], dtype=np.bool_),
+        timezone_is_default=(
+            np.zeros(len(order), dtype=np.bool_) if hours.zone_is_default is None else hours.zone_is_default[order]
+        ),
         hours_are_default=np.bincount(hours.stores, minlength=len(hours.zones))[order] == 0,
         followed_back_to_us=known.start,
     )
@@ -297,6 +303,9 @@ def selected(
     states: Collection[str] | None = None,
     timezones: Collection[str] | None = None,
     availability_below: float | None = None,
+    without: Collection[str] | None = None,
+    observed: Observed | None = None,
+    last_observed_before: int | None = None,
     sort: Sort = "store_id",
     descending: bool = False,
     after: str | None = None,
@@ -314,8 +323,16 @@ def selected(
         Only rows with one of these; nothing matches an empty collection.
     availability_below
         Only rows with a known availability less than this, 0 to 1.
+    without
+        Only rows that lack all of these: ``hours``, ``timezone``.
+    observed
+        Only rows that were ``ever`` or ``never`` observed up to as_of.
+    last_observed_before
+        Only rows whose last observation up to as_of was made before this instant, UTC microseconds; of a store that was
+        never observed there is none.
     sort
-        ``lost_time`` is the down time in the window, ``since`` the instant at which the state began.
+        ``lost_time`` is the down time in the window, ``since`` the instant at which the state began, ``last_observed``
+        that of the last observation.
     after
         The ``next_cursor`` of the page before; None for the first page.
     limit
@@ -329,6 +346,7 @@ def selected(
     if limit < 1:
         raise InputError(f"limit is {limit}; valid are 1 and more")
     matching = _matching(overview, search, states, timezones, availability_below)
+    matching &= _looked_after(overview, without or (), observed, last_observed_before)
     ranks = _ranks(overview, sort, descending=descending)
     # Stable: equal rows stay in the order of the overview, which is that of their ids.
     order = np.lexsort((ranks.keys, ranks.none))
@@ -359,6 +377,27 @@ def _matching(
         if not 0 <= availability_below <= 1:
             raise InputError(f"availability_below is {availability_below}; valid are 0 to 1")
         matching &= overview.figures["availability"] < availability_below  # false for what is not known
+    return matching
+
+
+def _looked_after(
+    overview: Overview, without: Collection[str], observed: Observed | None, last_observed_before: int | None
+) -> npt.NDArray[np.bool_]:
+    """Say of each row whether its store lacks what it shall lack, and was observed when it shall have been."""
+    if unknown := sorted(set(without) - set(LACKING)):
+        raise InputError(f"no store is without {unknown[0]!r}; valid are {', '.join(LACKING)}")
+    if observed not in (None, *get_args(Observed)):
+        raise InputError(f"observed is {observed!r}; valid are {', '.join(get_args(Observed))}")
+    matching = np.ones(len(overview.store_ids), dtype=np.bool_)
+    if "hours" in without:
+        matching &= overview.hours_are_default
+    if "timezone" in without:
+        matching &= overview.timezone_is_default
+    never = overview.last_observed_at_us == NEVER
+    if observed is not None:
+        matching &= never if observed == "never" else ~never
+    if last_observed_before is not None:
+        matching &= ~never & (overview.last_observed_at_us < last_observed_before)
     return matching
 
 
@@ -424,4 +463,7 @@ def _ranks(overview: Overview, sort: Sort, *, descending: bool) -> _Ranks:
             return _Ranks(sort, descending, figures["downtime_us"], none)
         case "since":
             return _Ranks(sort, descending, overview.since_us, overview.since_us == NEVER)
+        case "last_observed":
+            seen_at = overview.last_observed_at_us
+            return _Ranks(sort, descending, seen_at, seen_at == NEVER)
     raise InputError(f"cannot sort by {sort!r}; valid are {', '.join(SORTS)}")

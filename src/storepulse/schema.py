@@ -88,6 +88,7 @@ class WeeklyHours:
     ``stores``: int32, the store of each row, ascending. ``weekdays``: int64, 0 = Monday … 6 = Sunday.
     ``opens_local``, ``closes_local``: int64, microseconds since local midnight as written, so an overnight
     row has ``closes_local <= opens_local``. ``zones``: int32 per store, an index into ``zone_names``.
+    ``zone_is_default``: bool per store, nobody gave it a zone; None: all have one of their own.
     """
 
     stores: Codes
@@ -96,6 +97,7 @@ class WeeklyHours:
     closes_local: npt.NDArray[np.int64]
     zones: Codes
     zone_names: tuple[str, ...]
+    zone_is_default: npt.NDArray[np.bool_] | None = None
 
     def of(self, first: int, stop: int) -> WeeklyHours:
         """Return those of the stores ``first … stop-1``, numbered from 0."""
@@ -103,6 +105,7 @@ class WeeklyHours:
         return WeeklyHours(
             self.stores[mine] - np.int32(first), self.weekdays[mine], self.opens_local[mine], self.closes_local[mine],
             self.zones[first:stop], self.zone_names,
+            None if self.zone_is_default is None else self.zone_is_default[first:stop],
         )  # fmt: skip
 
 

@@ -281,6 +281,9 @@ def ask_for_everything(client: Client, folder: Path) -> None:
             state=["up"],
             timezone=["UTC"],
             availability_below=1,
+            without=["hours", "timezone"],
+            observed="ever",
+            last_observed_before=AS_OF,
             sort="since",
             descending=True,
         )

@@ -181,6 +181,15 @@ def test_what_a_store_has_by_default_is_told(waiting: httpx.Client) -> None:
         ({"availability_below": 0.5}, ["late", "wednesdays"]),
         ({"availability_below": 1}, ["always", "late", "wednesdays"]),
         ({"availability_below": 0}, []),
+        ({"without": "timezone"}, sorted(known.ODD_IDS)),
+        ({"without": "hours"}, sorted(["always", "late", *known.ODD_IDS])),
+        ({"without": ["hours", "timezone"], "search": "a"}, ["Café ☕", "a/b", "a?b#c"]),
+        ({"observed": "never"}, ["unseen"]),
+        ({"observed": "never", "last_observed_before": "2023-01-26"}, []),
+        ({"observed": "ever", "timezone": "UTC"}, ["always", "late", "shut", "wednesdays"]),
+        ({"last_observed_before": "2023-01-25T10:00:00Z"}, ["shut"]),
+        ({"last_observed_before": "2023-01-25T10:00:00.000001Z", "timezone": "UTC"}, ["shut", "wednesdays"]),
+        ({"observed": "ever", "as_of": "2023-01-23T10:00:00Z"}, ["always", "shut"]),
     ],
     ids=str,
 )
@@ -194,7 +203,7 @@ def test_only_stores_that_match_everything_are_listed(
 
 
 @pytest.mark.parametrize("descending", [False, True])
-@pytest.mark.parametrize("sort", ["store_id", "availability", "lost_time", "since"])
+@pytest.mark.parametrize("sort", ["store_id", "availability", "lost_time", "since", "last_observed"])
 def test_every_order_goes_on_from_page_to_page(waiting: httpx.Client, sort: str, descending: bool) -> None:
     whole = ids(waiting, sort=sort, descending=descending)
     assert sorted(whole) == ALL_IDS
@@ -216,6 +225,9 @@ def test_orders_are_as_worked_out_by_hand(waiting: httpx.Client) -> None:
     assert ids(waiting, sort="availability", **utc) == ["wednesdays", "late", "always", "shut", "unseen"]
     assert ids(waiting, sort="lost_time", descending=True, **utc) == ["late", "always", "wednesdays", "shut", "unseen"]
     assert ids(waiting, sort="since", **utc) == ["shut", "wednesdays", "always", "late", "unseen"]
+    seen_last = ["shut", "wednesdays", "late", "always", "unseen"]
+    assert ids(waiting, sort="last_observed", **utc) == seen_last
+    assert ids(waiting, sort="last_observed", descending=True, **utc) == [*seen_last[3::-1], "unseen"]
 
 
 @pytest.mark.parametrize(
@@ -234,6 +246,9 @@ def test_orders_are_as_worked_out_by_hand(waiting: httpx.Client) -> None:
         ({"max_age": "soon"}, ["soon", "90m"]),
         ({"interpolation": "cubic"}, ["interpolation", "'nearest'"]),
         ({"timezone": "Mars/Olympus"}, ["Mars/Olympus", "IANA"]),
+        ({"without": "phone"}, ["without", "'timezone'"]),
+        ({"observed": "once"}, ["observed", "'never'"]),
+        ({"last_observed_before": "soon"}, ["soon", "2023-01-25T18:13:22Z"]),
     ],
     ids=str,
 )

@@ -254,3 +254,25 @@ def test_the_gaps_of_a_history_are_those_of_its_longest_stretch_that_reach_into_
     assert list(zip(made.starts.tolist(), made.ends.tolist(), strict=True)) == reaching
     assert made.interval_us == week.interval_us
     assert all(timedelta(microseconds=b - a) > timedelta(minutes=5) for a, b in reaching)
+
+
+@FEWER
+@given(case=cases(max_stores=3), window=st.sampled_from(["last_hour", "yesterday"]))
+def test_what_nobody_needs_to_read_changes_nothing(case: Case, window: str) -> None:
+    """A store in a database reads less than the tables in memory hold."""
+    back_to = case.as_of_us - WEEK_US
+    needed = [
+        row
+        for row in case.observations
+        if row[1] > back_to
+        or row[1] == max(at for store, at, _ in case.observations if store == row[0] and at <= back_to)
+    ]
+    spared = replace(case, observations=needed)
+    if spared.stores == case.stores:
+        for made in (followed, heated):
+            whole, part = made(case, window), made(spared, window)
+            assert getattr(whole, "buckets", None) == getattr(part, "buckets", None)
+            assert getattr(whole, "cells", None) == getattr(part, "cells", None)
+        whole_gaps, part_gaps = followed(case, window).gaps, followed(spared, window).gaps
+        assert whole_gaps.interval_us == part_gaps.interval_us
+        assert whole_gaps.starts.tolist() == part_gaps.starts.tolist()

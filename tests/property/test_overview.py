@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import storepulse
-from storepulse.overview import SORTS, STATES, Overview, Sort, facts, overview, selected
+from storepulse.overview import LACKING, SORTS, STATES, Overview, Sort, facts, overview, selected
 from tests import oracle
 from tests.oracle import DAY_US, HOUR_US
 from tests.property.strategies import FEWER, MORE, Case, cases, whole_weeks
@@ -163,7 +163,8 @@ def fleets(draw: st.DrawFn) -> Overview:
         )
     ]
     closed = [(store, 0, "09:00", "17:00") for store in ids if draw(st.integers(0, 3)) == 0]
-    zones = {store: draw(st.sampled_from(["UTC", "Asia/Kathmandu", "America/Chicago"])) for store in ids}
+    drawn = {store: draw(st.sampled_from(["UTC", "Asia/Kathmandu", "America/Chicago", None])) for store in ids}
+    zones = {store: zone for store, zone in drawn.items() if zone is not None}
     return looked_at(Case(observations, closed, zones, WEDNESDAY))
 
 
@@ -174,14 +175,23 @@ FILTERS = st.fixed_dictionaries(
         "states": st.sets(st.sampled_from(STATES)),
         "timezones": st.sets(st.sampled_from(["UTC", "America/Chicago", "Asia/Tokyo"])),
         "availability_below": st.sampled_from([0, 0.5, 1]),
+        "without": st.sets(st.sampled_from(LACKING)),
+        "observed": st.sampled_from(["ever", "never"]),
+        "last_observed_before": st.sampled_from([WEDNESDAY, WEDNESDAY - HOUR_US, WEDNESDAY - 6 * HOUR_US + 1]),
     },
 )
+
+
+#: What a list is sorted by, where it has another name.
+COLUMN_OF = {"lost_time": "downtime_us", "since": "since_us", "last_observed": "last_observed_at_us"}
+#: Later than any instant: of a store that was never observed there is no last observation.
+NOBODY = 2**62
 
 
 def by_definition(made: Overview, sort: Sort, *, descending: bool, filters: dict[str, Any]) -> list[str]:
     """Return the ids of the whole list: one sort by a key in plain Python."""
     rows = [facts(made, i) for i in range(len(made.store_ids))]
-    name = {"lost_time": "downtime_us", "since": "since_us"}.get(sort, sort)
+    name = COLUMN_OF.get(sort, sort)
     kept = [
         row
         for row in rows
@@ -191,6 +201,13 @@ def by_definition(made: Overview, sort: Sort, *, descending: bool, filters: dict
         and (
             "availability_below" not in filters
             or (row["availability"] is not None and row["availability"] < filters["availability_below"])
+        )
+        and not ("hours" in filters.get("without", ()) and not row["hours_are_default"])
+        and not ("timezone" in filters.get("without", ()) and not row["timezone_is_default"])
+        and filters.get("observed") != ("ever" if row["last_observed_at_us"] is None else "never")
+        and (
+            "last_observed_before" not in filters
+            or (row["last_observed_at_us"] or NOBODY) < filters["last_observed_before"]
         )
     ]
     with_value = sorted((row for row in kept if row[name] is not None), key=lambda row: row["store_id"])
@@ -222,7 +239,7 @@ def test_pages_put_together_are_the_whole_sorted_list(
 def test_the_order_is_total(made: Overview, sort: Sort, descending: bool) -> None:
     page = selected(made, sort=sort, descending=descending, limit=100)
     assert sorted(page.rows) == list(range(len(made.store_ids)))
-    name = {"lost_time": "downtime_us", "since": "since_us"}.get(sort, sort)
+    name = COLUMN_OF.get(sort, sort)
     values = [facts(made, row)[name] for row in page.rows]
     for (row, value), (next_row, next_value) in pairwise(zip(page.rows, values, strict=True)):
         if value is None or value == next_value:

@@ -346,6 +346,23 @@ def test_a_store_without_zone_and_hours_has_the_default_ones() -> None:
     assert found["hours_are_default"]
 
 
+def test_a_zone_that_is_given_is_not_the_default_one_though_it_may_be_the_same() -> None:
+    made = seen(
+        "2023-01-25 11:00", polls(AT_TEN, ("b", "active", "2023-01-25 10:00")), None, zones({"b": "America/Chicago"})
+    )
+    assert made.timezones == ["America/Chicago", "America/Chicago"]
+    assert made.timezone_is_default.tolist() == [True, False]
+    assert selected(made, without=["timezone"], limit=9).rows == [0]
+
+
+def test_what_no_store_can_lack_and_when_it_cannot_be_observed_are_mistakes() -> None:
+    made = seen("2023-01-25 11:00", polls(AT_TEN))
+    with pytest.raises(InputError, match="'phone'; valid are hours, timezone"):
+        selected(made, without=["phone"], limit=9)
+    with pytest.raises(InputError, match="'once'; valid are ever, never"):
+        selected(made, observed="once", limit=9)  # type: ignore[arg-type]
+
+
 def test_stores_come_in_the_order_of_their_ids_as_text_with_what_is_theirs() -> None:
     table = polls(("b", "inactive", "2023-01-25 09:00"), ("10", "active", "2023-01-25 10:00"))
     only_zones = zones({"9": "Europe/Paris", "b": "UTC"})

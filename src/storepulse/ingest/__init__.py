@@ -296,6 +296,7 @@ class MemoryFleet:
             WeeklyHours(
                 np.searchsorted(chosen, hours.stores[rows]).astype(np.int32), hours.weekdays[rows],
                 hours.opens_local[rows], hours.closes_local[rows], hours.zones[chosen], hours.zone_names,
+                None if hours.zone_is_default is None else hours.zone_is_default[chosen],
             ),
             Observations(
                 np.cumsum([0, *(span.stop - span.start for span in spans)]),
@@ -327,6 +328,7 @@ def memory_fleet(loaded: Loaded) -> MemoryFleet:
         rows[:, 3],
         np.array(zones, dtype=np.int32),
         tuple(names),
+        np.array([store not in loaded.timezones for store in range(n)], dtype=np.bool_),
     )
     polls = distinct(loaded.stores, loaded.times, loaded.statuses, n)
     latest = int(loaded.times.max()) if len(loaded.times) else None

@@ -45,6 +45,19 @@ def distinct(stores: Codes, times: Instants, statuses: Statuses, n: int) -> Dist
     return _without(again, offsets, times, statuses)
 
 
+def since(observations: Observations, start: int) -> Observations:
+    """Leave out what a timeline from ``start`` on does not need: all before it but the last one of each store."""
+    firsts = np.empty(len(observations.offsets) - 1, dtype=np.int64)
+    _first_loop(observations.offsets, observations.times, start, firsts)
+    dropped = firsts - observations.offsets[:-1]
+    if not dropped.any():
+        return observations
+    counts = np.diff(observations.offsets) - dropped
+    offsets = np.concatenate([[0], np.cumsum(counts)])
+    kept = np.repeat(firsts - offsets[:-1], counts) + np.arange(offsets[-1])
+    return Observations(offsets, observations.times[kept], observations.statuses[kept])
+
+
 def sort_each(offsets: Offsets, keys: npt.NDArray[np.int64]) -> None:
     """Sort the keys of each store, in place; most of the time they are in order already."""
     disordered = np.zeros(len(offsets) - 1, dtype=np.bool_)
@@ -73,6 +86,14 @@ def _group_loop(stores, times, statuses, places, keys):  # type: ignore[no-untyp
     for i in range(len(stores)):
         keys[places[stores[i]]] = times[i] << 1 | statuses[i]
         places[stores[i]] += 1
+
+
+@compiled
+def _first_loop(offsets, times, start, firsts):  # type: ignore[no-untyped-def]
+    """Find the last observation at or before an instant of each store, or its first one."""
+    for store in range(len(offsets) - 1):
+        mine = times[offsets[store] : offsets[store + 1]]
+        firsts[store] = offsets[store] + max(np.searchsorted(mine, start, side="right") - 1, 0)
 
 
 @compiled

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from storepulse.kernel.observations import since
 from storepulse.kernel.windows import ELAPSED_US, Window, windows
 from storepulse.schema import FIRST_INSTANT, Fleet, Instants, Observations, WeeklyHours
 
@@ -60,4 +61,5 @@ def read(fleet: Fleet, *, as_of: int, window: str | Window, whole_history: bool 
     start = int(windows([window], as_of, fleet.hours).starts.min(initial=as_of - ELAPSED_US["last_week"]))
     if whole_history:
         start = min(start, FIRST_INSTANT)
-    return Known(fleet.store_ids, fleet.hours, fleet.observations(start, as_of, as_of), start)
+    # A fleet may give more than is needed; what follows from the reading shall not depend on that.
+    return Known(fleet.store_ids, fleet.hours, since(fleet.observations(start, as_of, as_of), start), start)

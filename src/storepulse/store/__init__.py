@@ -231,9 +231,12 @@ class Snapshot:
         names = sorted({DEFAULT_TIMEZONE, *(name for _, name in zones)})
         codes = {name: code for code, name in enumerate(names)}
         zone_of = np.full(len(self.store_ids), codes[DEFAULT_TIMEZONE], dtype=np.int32)
-        zone_of[self._positions([number for number, _ in zones])] = [codes[name] for _, name in zones]
+        with_zone = self._positions([number for number, _ in zones])
+        zone_of[with_zone] = [codes[name] for _, name in zones]
+        is_default = np.ones(len(zone_of), dtype=np.bool_)
+        is_default[with_zone] = False
         rows_of = np.repeat(self._positions(found.stores), found.counts // 3)
-        return WeeklyHours(rows_of, days, starts, ends, zone_of, tuple(names))
+        return WeeklyHours(rows_of, days, starts, ends, zone_of, tuple(names), is_default)
 
     def _check_kept(self, start: int, end: int) -> None:
         pruned: list[tuple[str]] = self._reader.rows("SELECT value FROM properties WHERE name = 'pruned_before'")

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from storepulse.kernel.observations import Distinct, distinct
+from storepulse.kernel.observations import Distinct, distinct, since
 
 Row = tuple[int, int, int]  # store, time, status: 0 is inactive
 
@@ -85,3 +85,11 @@ def test_the_arrays_that_were_given_stay_as_they_are() -> None:
     times, statuses = np.array([5, 9, 2]), np.array([1, 0, 1], dtype=np.uint8)
     distinct(stores, times, statuses, 2)
     assert (stores.tolist(), times.tolist(), statuses.tolist()) == ([1, 0, 0], [5, 9, 2], [1, 0, 1])
+
+
+@pytest.mark.parametrize("start", range(12))
+def test_only_the_last_observation_of_each_store_before_an_instant_is_needed_after_it(start: int) -> None:
+    rows = [(0, 1, 1), (0, 4, 0), (0, 5, 1), (0, 9, 0), (2, 5, 0), (2, 6, 1), (3, 10, 1)]
+    made = since(of(rows).observations, start)
+    last = {store: max((at for one, at, _ in rows if one == store and at <= start), default=0) for store in range(4)}
+    assert rows_of(Distinct(made, 0, 0)) == [row for row in rows if row[1] >= last[row[0]]]
