@@ -46,6 +46,11 @@ class Asked:
 
     values: Mapping[str, str]
 
+    @staticmethod
+    def usual() -> Asked:
+        """Return what is asked when nobody says."""
+        return Asked(_DEFAULTS)
+
     @property
     def changed(self) -> dict[str, str]:
         """The parameters that are not as they are when nobody says."""

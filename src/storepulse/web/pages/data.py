@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 from fastapi import APIRouter, Request, Response
 
-from storepulse.web.access import Calling, needs
-from storepulse.web.api import fleet, loads, service
+from storepulse.schema import DAY_US, instant_iso
+from storepulse.web.access import Caller, Calling, needs
+from storepulse.web.api import fleet, loads, service, stores
 from storepulse.web.api.loads import LoadNumber
 from storepulse.web.api.paging import After
-from storepulse.web.models import DayList
+from storepulse.web.models import DayList, StoreList
+from storepulse.web.pages.asked import Asked
 from storepulse.web.pages.rendering import page
 from storepulse.web.service import Serving
 
@@ -21,6 +23,9 @@ router = APIRouter(prefix="/data")
 _ON_A_PAGE: Final = 20
 _A_DAY: Final = timedelta(days=1)
 _ROWS: Final = 100
+_SOME: Final = 12
+#: A store that was not observed for so long, while others were, is missing.
+_LONG_US: Final = DAY_US
 
 
 Kind: TypeAlias = Literal["polled", "missing", "before"]
@@ -44,10 +49,27 @@ def show(request: Request, serving: Serving, caller: Calling, cursor_: After = N
         request,
         "data",
         weeks=_weeks(fleet.list_days(serving, caller)) if observed else [],
+        lacking=_lacking(serving, caller) if observed else {},
         loads=loads.list_loads(serving, caller, cursor_, _ON_A_PAGE),
         sources=service.list_sources(serving, caller).sources,
         caller=caller,
     )
+
+
+def _lacking(serving: Serving, caller: Caller) -> dict[str, StoreList]:
+    """Return the stores that something is missing of, some of each kind, and how many there are."""
+    question = Asked.usual().question()
+    latest = stores.list_stores(serving, caller, question, limit=1)
+    long_ago = instant_iso(latest.as_of_us - _LONG_US)
+    asked: dict[str, dict[str, Any]] = {
+        "hours": {"without": ["hours"]},
+        "timezone": {"without": ["timezone"]},
+        "never": {"observed": "never"},
+        "long": {"observed": "ever", "last_observed_before": long_ago, "sort": "last_observed"},
+    }
+    return {
+        name: stores.list_stores(serving, caller, question, **filters, limit=_SOME) for name, filters in asked.items()
+    }
 
 
 def _weeks(found: DayList) -> list[list[Cell]]:

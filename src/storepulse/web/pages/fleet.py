@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final, get_args
 
 from fastapi import APIRouter, Depends, Request, Response
 
 from storepulse.errors import InputError
-from storepulse.overview import STATES, Sort
+from storepulse.overview import STATES, Lacking, Sort
 from storepulse.web.access import Calling, needs
 from storepulse.web.api import fleet, stores
 from storepulse.web.pages.asked import Asking
@@ -21,7 +21,13 @@ router = APIRouter()
 _ON_A_PAGE: Final = 50
 _WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 #: By what the list can be sorted, and whether that begins with the largest.
-_SORTS: Final[Mapping[Sort, bool]] = {"lost_time": True, "availability": False, "since": True, "store_id": False}
+_SORTS: Final[Mapping[Sort, bool]] = {
+    "lost_time": True,
+    "availability": False,
+    "since": True,
+    "last_observed": False,
+    "store_id": False,
+}
 
 
 @dataclass(frozen=True)
@@ -32,9 +38,17 @@ class Listed:
     states: list[str]
     timezone: str
     below_percent: str
+    without: list[str]
+    never_observed: bool
     sort: Sort
     descending: bool
     cursor: str | None
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether some stores may be left out."""
+        asked = self.search or self.states or self.timezone or self.below_percent or self.without
+        return bool(asked) or self.never_observed
 
     @property
     def availability_below(self) -> float | None:
@@ -66,18 +80,23 @@ def _listed(request: Request) -> Listed:
     sort = given.get("sort") or "lost_time"
     if sort not in get_args(Sort):
         raise InputError(f"cannot sort by {sort[:40]!r}; valid are {', '.join(get_args(Sort))}")
-    states = [one for one in given.getlist("state") if one]
-    if unknown := [one for one in states if one not in STATES]:
-        raise InputError(f"there is no state {unknown[0][:40]!r}; valid are {', '.join(STATES)}")
     return Listed(
         search=given.get("search", "").strip(),
-        states=states,
+        states=_chosen(given.getlist("state"), "state", STATES),
         timezone=given.get("timezone", "").strip(),
         below_percent=given.get("below_percent", "").strip(),
+        without=_chosen(given.getlist("without"), "without", get_args(Lacking)),
+        never_observed=given.get("observed") == "never",
         sort=sort,  # type: ignore[arg-type]
         descending=(given.get("descending") or str(_SORTS[sort])).lower() == "true",  # type: ignore[index]
         cursor=given.get("cursor") or None,
     )
+
+
+def _chosen(values: list[str], name: str, valid: Collection[str]) -> list[str]:
+    if unknown := [one for one in values if one not in valid]:
+        raise InputError(f"{name} is {unknown[0][:40]!r}; valid are {', '.join(valid)}")
+    return values
 
 
 Listing = Annotated[Listed, Depends(_listed)]
@@ -95,14 +114,16 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
         serving,
         caller,
         question,
-        listing.search or None,
-        listing.states or None,  # type: ignore[arg-type]
-        [listing.timezone] if listing.timezone else None,
-        listing.availability_below,
-        listing.sort,
-        listing.descending,
-        listing.cursor,
-        _ON_A_PAGE,
+        search=listing.search or None,
+        state=listing.states or None,  # type: ignore[arg-type]
+        timezone=[listing.timezone] if listing.timezone else None,
+        availability_below=listing.availability_below,
+        without=listing.without or None,  # type: ignore[arg-type]
+        observed="never" if listing.never_observed else None,
+        sort=listing.sort,
+        descending=listing.descending,
+        cursor_=listing.cursor,
+        limit=_ON_A_PAGE,
     )
     zones = serving.fleets.overview(
         as_of=question.as_of, window=question.window, policy=question.policy, stale_ok=question.stale_ok
