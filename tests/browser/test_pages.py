@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from urllib.parse import quote
 
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from storepulse.store import connect
 from tests.browser.conftest import HOSTILE, LONG, Watched, check_accessible
-from tests.fixtures.services import Service
+from tests.fixtures import tables
+from tests.fixtures.databases import url_in
+from tests.fixtures.services import Service, service
 
 PAGES = [
     "/",
@@ -183,6 +187,29 @@ def test_without_scripts_the_pages_say_the_same(browser: Browser, shared: Servic
         expect(page.locator("#stores tbody tr")).to_have_count(1)
         page.get_by_role("link", name="1004").click()
         expect(page.locator("h1")).to_have_text("Store 1004")
+
+
+def test_the_page_of_data_leads_to_the_stores_that_lack_something(page: Page, shared: Service) -> None:
+    page.goto(shared.url + "/data")
+    with shared.client() as client:
+        for query in ("without=hours", "without=timezone", "observed=never"):
+            lacking = client.get(f"/v1/stores?{query}").json()["total_matching"]
+            assert lacking > 0
+            expect(page.locator(f".lacking li:has(a[href^='/?{query}']) strong")).to_have_text(f"{lacking}")
+    page.locator(".lacking a[href^='/?observed=never']").click()
+    expect(page.locator("#stores tbody tr th")).to_have_text(["never-seen"])
+    expect(page.locator(".filters").get_by_label("any poll")).to_be_checked()
+
+
+def test_days_without_polls_are_told_and_framed(page: Page, tmp_path: Path) -> None:
+    store = connect(url_in(tmp_path))
+    rows = ["1,active,2023-01-20 10:00:00 UTC", "1,active,2023-01-22 10:00:00 UTC"]
+    tables.load(store, tmp_path, polls=tables.table("polls", *rows))
+    with service(tmp_path, workers="0") as running:
+        page.goto(running.url + "/data")
+        expect(page.locator("#days-title + p")).to_contain_text("On 1 day of the last half year no store was polled")
+        expect(page.locator(".calendar td.missing")).to_have_attribute("title", "Sat 21 Jan 2023: no polls")
+        assert page.locator(".calendar td.polled").count() == 2
 
 
 def test_printed_a_page_leaves_out_what_cannot_be_pressed_on_paper(page: Page, shared: Service) -> None:

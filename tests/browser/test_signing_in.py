@@ -1,0 +1,89 @@
+"""A service that needs keys: people sign in with one, and stay signed in."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from storepulse.store import Store, keys
+from storepulse.web.terms import now_us
+from tests.browser.conftest import Watched, check_accessible, load_demo
+from tests.browser.test_data_in import drop
+from tests.fixtures.services import Service, service
+
+
+def key(store: Store, *scopes: keys.Scope) -> str:
+    with store.writing() as connection:
+        return keys.create(connection, "a person", scopes, now=now_us())[1]
+
+
+@pytest.fixture
+def guarded(tmp_path: Path) -> Iterator[tuple[Service, Store]]:
+    store = load_demo(tmp_path)
+    key(store, "admin")
+    with service(tmp_path, workers="1", require_key="true") as running:
+        yield running, store
+
+
+def sign_in(page: Page, token: str) -> None:
+    page.get_by_label("API key").fill(token)
+    page.get_by_role("button", name="Sign in").click()
+
+
+def test_whoever_signs_in_gets_to_the_page_that_was_asked_for_and_can_do_what_the_key_may(
+    page: Page, guarded: tuple[Service, Store]
+) -> None:
+    running, store = guarded
+    page.goto(running.url + "/stores/1004?window=last_day")
+    expect(page.locator("h1")).to_have_text("Sign in")
+    check_accessible(page)
+    sign_in(page, "sp_wrong")
+    expect(page.get_by_role("alert").filter(has_text="not valid")).to_be_visible()
+    sign_in(page, key(store, "read", "ingest"))
+    page.wait_for_url("**/stores/1004?window=last_day")
+    expect(page.locator("h1")).to_have_text("Store 1004")
+
+    page.get_by_role("link", name="Reports", exact=True).click()
+    page.get_by_role("button", name="Make the report").click()
+    expect(page.locator(".headline")).to_contain_text("complete")
+    page.get_by_role("link", name="Data", exact=True).click()
+    drop(page, {"polls.csv": "store_id,status,timestamp_utc\n1004,active,2023-01-25 17:30:00 UTC\n"})
+    expect(page.locator(".upload .outcome")).to_contain_text("1 accepted")
+
+    page.get_by_role("button", name="Sign out").click()
+    expect(page.locator("h1")).to_have_text("Sign in")
+    page.goto(running.url + "/data")
+    expect(page.locator("h1")).to_have_text("Sign in")
+
+
+def test_a_session_ends_with_its_key_and_the_page_says_so(
+    page: Page, guarded: tuple[Service, Store], watched: Watched
+) -> None:
+    running, store = guarded
+    token = key(store, "read")
+    page.goto(running.url)
+    sign_in(page, token)
+    expect(page.locator("h1")).to_have_text("Fleet")
+    page.goto(running.url + "/data")
+    expect(page.locator("main")).to_contain_text("may not bring rows")
+    page.goto(running.url)
+    with store.writing() as connection:
+        found = next(one for one in keys.list_keys(connection) if token.startswith(f"sp_{one.key_id}_"))
+        keys.revoke(connection, found.key_id, now=now_us())
+    page.get_by_label("Search").fill("1004")
+    expect(page.locator("h1")).to_have_text("Sign in")
+    watched.errors.clear()
+
+
+def test_no_cookie_can_be_read_by_a_script(page: Page, guarded: tuple[Service, Store]) -> None:
+    running, store = guarded
+    page.goto(running.url)
+    sign_in(page, key(store, "read"))
+    expect(page.locator("h1")).to_have_text("Fleet")
+    assert page.evaluate("document.cookie") == ""
+    (cookie,) = page.context.cookies()
+    assert cookie["httpOnly"]
+    assert cookie["sameSite"] == "Strict"
