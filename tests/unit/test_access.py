@@ -124,6 +124,18 @@ def test_one_caller_takes_nothing_from_another() -> None:
     assert buckets.take("b", 0.0) == 0
 
 
+def test_what_is_given_back_can_be_taken_again_but_no_more_than_the_burst() -> None:
+    buckets = Buckets(per_second=1, burst=2)
+    assert [buckets.take("a", 0.0) for _ in range(2)] == [0, 0]
+    buckets.give_back("a")
+    assert [buckets.take("a", 0.0) for _ in range(2)] == [0, 1]
+    for _ in range(5):
+        buckets.give_back("a")
+    assert [buckets.take("a", 0.0) for _ in range(3)] == [0, 0, 1]
+    buckets.give_back("nobody")
+    assert [buckets.take("nobody", 0.0) for _ in range(3)] == [0, 0, 1]
+
+
 def test_those_that_came_last_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(access, "_MOST_BUCKETS", 2)
     buckets = Buckets(per_second=1, burst=1)
