@@ -236,7 +236,7 @@ async def authorize(
     try:
         caller = await access.caller(token, scope_of(endpoint), session=session)
     except AccessError as error:
-        if error.status == 401 and _is_for_people(request):
+        if error.status == 401 and token is None and _is_for_people(request):
             raise NotSignedInError(_wanted(request)) from None
         raise
     if caller.signed_in and session is not None:
@@ -247,11 +247,10 @@ async def authorize(
 
 
 def _is_for_people(request: Request) -> bool:
-    """Say whether somebody without a key has gone to the address of a page, who can be led to where to sign in."""
+    """Say whether somebody has gone to the address of a page, who can be led to where to sign in."""
     return (
         request.method in ("GET", "HEAD")
         and "text/html" in request.headers.get("accept", "")
-        and "authorization" not in request.headers
         and not request.url.path.startswith("/v1/")
         and getattr(request.scope["endpoint"], _SESSIONS_ATTRIBUTE)
     )
