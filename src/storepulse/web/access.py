@@ -18,6 +18,7 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.concurrency import run_in_threadpool
 from structlog.contextvars import bind_contextvars
 
+from storepulse.errors import StorepulseError
 from storepulse.store import Store, keys, sessions
 from storepulse.web.origins import SAFE, Way, own_path
 from storepulse.web.problems import AccessError, NotSignedInError
@@ -151,6 +152,9 @@ class Access:
             key = await self._by_token(token)
         except AccessError:
             log.warning("sign-in refused", client=client, reason="no valid key")
+            raise
+        except StorepulseError:  # the store's failure is not theirs
+            self._failures.give_back(client)
             raise
         self._failures.give_back(client)
         self._take_turn(key)
