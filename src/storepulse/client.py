@@ -684,6 +684,18 @@ class Client:
 
         return self._loaded(_Call("POST", "/v1/loads", files=opened), timeout)
 
+    def load_demo(self, *, timeout: float = 300.0) -> LoadOutcome:
+        """Load a made-up fleet whose last poll was now.
+
+        Raises
+        ------
+        ConflictError
+            The service has observations already, or this was asked for before.
+        TimedOutError
+            It is not loaded after ``timeout`` seconds; the load goes on.
+        """
+        return self._loaded(_Call("POST", "/v1/demo"), timeout)
+
     def job(self, job: str) -> Job:
         """Say how far a load is that takes longer."""
         found: Job = self._json(_Call("GET", _path("jobs", job)))

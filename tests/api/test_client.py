@@ -267,6 +267,8 @@ def ask_for_everything(client: Client, folder: Path) -> None:
     client.replace_business_hours([{"store_id": "9", "day": 0, "start_time_local": "09:00", "end_time_local": "10:00"}])
     client.set_timezones([{"store_id": "9", "timezone_str": "UTC"}])
     client.load(timezones=[tables.write(folder / "zones.csv", tables.TIMEZONES)])
+    with pytest.raises(ConflictError, match="observations already"):
+        client.load_demo()
     with pytest.raises(NotFoundError):
         client.job("none")
     client.loaded(load)

@@ -11,6 +11,8 @@ from typing import Any
 import httpx
 import pytest
 
+from storepulse.client import Client
+from storepulse.errors import ConflictError
 from storepulse.schema import HOUR_US, MINUTE_US, instant_us
 from storepulse.store import connect
 from tests.api.test_access import new_key
@@ -61,6 +63,14 @@ def test_the_demo_is_an_ordinary_load_of_a_fleet_that_was_polled_until_now(empty
     assert again.status_code == 409
     assert again.json()["detail"] == "the store holds observations already; the demo is for one that is empty"
     assert len(empty.get("/v1/loads").json()["loads"]) == 1
+
+
+def test_a_client_waits_for_the_demo(empty: httpx.Client) -> None:
+    with Client(str(empty.base_url)) as client:
+        outcome = client.load_demo()
+        assert (outcome["quarantined"], outcome["accepted"] > 1000) == (3, True)
+        with pytest.raises(ConflictError, match="observations already"):
+            client.load_demo()
 
 
 def test_a_store_with_one_observation_is_not_empty(engine: str, tmp_path: Path) -> None:

@@ -458,9 +458,12 @@ def test_whoever_goes_to_a_page_without_a_session_is_led_to_where_to_sign_in(gua
         answer = client.get("/metrics?a=b%2Fc&d=%C3%A9", headers=PAGE)
         program, api = client.get("/metrics"), client.get("/v1/stores", headers=PAGE)
         posted = client.post("/v1/reports", headers=PAGE)
+        behind_a_password = client.get("/metrics", headers=PAGE, auth=("of", "the proxy"))
+        wrong = client.get("/metrics", headers=PAGE | {"Authorization": "Bearer sp_wrong"})
     assert answer.status_code == 303
     assert answer.headers["location"] == "/sign-in?next=%2Fmetrics%3Fa%3Db%252Fc%26d%3D%25C3%25A9"
-    assert [one.status_code for one in (program, api, posted)] == [401] * 3
+    assert [one.status_code for one in (program, api, posted, wrong)] == [401] * 4
+    assert behind_a_password.status_code == 303
     assert program.headers["content-type"] == "application/problem+json"
 
 

@@ -145,6 +145,13 @@ def test_migrating_again_changes_nothing(migrated: Connection) -> None:
     assert structure(migrated) == before
 
 
+def test_the_step_of_sessions_is_taken_again_where_it_was_broken_off(migrated: Connection) -> None:
+    before = structure(migrated)
+    migrated.exec_driver_sql("UPDATE alembic_version SET version_num = '0004'")
+    migrations.upgrade(migrated)
+    assert structure(migrated) == before
+
+
 @pytest.fixture
 def store(tmp_path: Path) -> Store:
     return connect(url_in(tmp_path, "store.db", fresh=True))

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from storepulse.errors import NotFoundError
 from storepulse.store import Store, connect, keys
 from storepulse.web import access
 from storepulse.web.access import Access, Buckets, Caller, Scope, needs, scope_of
@@ -30,10 +31,14 @@ def token_of(store: Store, *scopes: str) -> str:
         return keys.create(connection, name="test", scopes=scopes, now=0, actor="test")[1]
 
 
-def asked(store: Store, token: str | None, scope: Scope, *, needs_key: bool = True, burst: int = 100) -> Caller:
-    made = Access(
+def access_to(store: Store, *, needs_key: bool = True, burst: int = 100) -> Access:
+    return Access(
         store, needs_key=needs_key, rate_per_second=1, rate_burst=burst, way=Way([]), session_us=1, now=lambda: 0
     )
+
+
+def asked(store: Store, token: str | None, scope: Scope, *, needs_key: bool = True, burst: int = 100) -> Caller:
+    made = access_to(store, needs_key=needs_key, burst=burst)
     return asyncio.run(made.caller(token, scope))
 
 
@@ -79,6 +84,17 @@ def test_a_key_with_a_smaller_scope_does_less_also_where_none_is_needed(store: S
     assert status(store, token_of(store, "read"), "admin", needs_key=False) == 403
 
 
+def test_when_the_store_fails_nobody_is_taken_for_one_who_guesses(tmp_path: Path) -> None:
+    store = connect(f"sqlite:///{tmp_path / 'later.db'}")
+    made = access_to(store)
+    for _ in range(30):
+        with pytest.raises(NotFoundError):
+            asyncio.run(made.sign_in("sp_wrong", "192.0.2.1", instead_of=None))
+    store.migrate()
+    token = token_of(store, "read")
+    assert len(asyncio.run(made.sign_in(token, "192.0.2.1", instead_of=None))) == 52
+
+
 @pytest.mark.parametrize(
     ("scopes", "scope", "enough"),
     [
@@ -122,6 +138,18 @@ def test_one_caller_takes_nothing_from_another() -> None:
     assert buckets.take("a", 0.0) == 0
     assert buckets.take("a", 0.0) == 1
     assert buckets.take("b", 0.0) == 0
+
+
+def test_what_is_given_back_can_be_taken_again_but_no_more_than_the_burst() -> None:
+    buckets = Buckets(per_second=1, burst=2)
+    assert [buckets.take("a", 0.0) for _ in range(2)] == [0, 0]
+    buckets.give_back("a")
+    assert [buckets.take("a", 0.0) for _ in range(2)] == [0, 1]
+    for _ in range(5):
+        buckets.give_back("a")
+    assert [buckets.take("a", 0.0) for _ in range(3)] == [0, 0, 1]
+    buckets.give_back("nobody")
+    assert [buckets.take("nobody", 0.0) for _ in range(3)] == [0, 0, 1]
 
 
 def test_those_that_came_last_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:

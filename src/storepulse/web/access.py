@@ -18,6 +18,7 @@ from fastapi.security.http import HTTPAuthorizationCredentials
 from starlette.concurrency import run_in_threadpool
 from structlog.contextvars import bind_contextvars
 
+from storepulse.errors import StorepulseError
 from storepulse.store import Store, keys, sessions
 from storepulse.web.origins import SAFE, Way, own_path
 from storepulse.web.problems import AccessError, NotSignedInError
@@ -152,6 +153,9 @@ class Access:
         except AccessError:
             log.warning("sign-in refused", client=client, reason="no valid key")
             raise
+        except StorepulseError:  # the store's failure is not theirs
+            self._failures.give_back(client)
+            raise
         self._failures.give_back(client)
         self._take_turn(key)
         if not keys.allows(key.scopes, "read"):
@@ -236,7 +240,7 @@ async def authorize(
     try:
         caller = await access.caller(token, scope_of(endpoint), session=session)
     except AccessError as error:
-        if error.status == 401 and _is_for_people(request):
+        if error.status == 401 and token is None and _is_for_people(request):
             raise NotSignedInError(_wanted(request)) from None
         raise
     if caller.signed_in and session is not None:
@@ -247,11 +251,10 @@ async def authorize(
 
 
 def _is_for_people(request: Request) -> bool:
-    """Say whether somebody without a key has gone to the address of a page, who can be led to where to sign in."""
+    """Say whether somebody has gone to the address of a page, who can be led to where to sign in."""
     return (
         request.method in ("GET", "HEAD")
         and "text/html" in request.headers.get("accept", "")
-        and "authorization" not in request.headers
         and not request.url.path.startswith("/v1/")
         and getattr(request.scope["endpoint"], _SESSIONS_ATTRIBUTE)
     )

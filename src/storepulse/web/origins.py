@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import MutableMapping, Sequence
-from ipaddress import IPv4Network, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 from typing import Any, Final, TypeAlias
 from urllib.parse import urlsplit
 
@@ -35,7 +35,7 @@ class Way:
         """
         address = (scope.get("client") or ("",))[0]
         told = [one.strip() for value in Headers(scope=scope).getlist("x-forwarded-for") for one in value.split(",")]
-        while told and self._trusts(address) and _is_address(told[-1]):
+        while told and self._trusts(address) and _address(told[-1]) is not None:
             address = told.pop()
         return _network_of(address)
 
@@ -72,7 +72,8 @@ class Way:
         return bool(here.hostname) and there.hostname == here.hostname and ports[0] == ports[1]
 
     def _trusts(self, address: str) -> bool:
-        return _is_address(address) and any(ip_address(address) in network for network in self._trusted)
+        found = _address(address)
+        return found is not None and any(found in network for network in self._trusted)
 
 
 def own_path(text: str) -> str:
@@ -80,15 +81,17 @@ def own_path(text: str) -> str:
     return text if _OWN_PATH.fullmatch(text) else "/"
 
 
-def _is_address(text: str) -> bool:
+def _address(text: str) -> IPv4Address | IPv6Address | None:
     try:
-        ip_address(text)
+        found = ip_address(text)
     except ValueError:
-        return False
-    return True
+        return None
+    # A socket for IPv6 is asked over IPv4 too, and writes such addresses in its own way.
+    return (found.ipv4_mapped or found) if isinstance(found, IPv6Address) else found
 
 
 def _network_of(address: str) -> str:
-    if ":" not in address or not _is_address(address):
-        return address
-    return str(IPv6Network((address.partition("%")[0], _IPV6_PREFIX), strict=False))
+    found = _address(address)
+    if isinstance(found, IPv6Address):
+        return str(IPv6Network((int(found), _IPV6_PREFIX), strict=False))
+    return address if found is None else str(found)

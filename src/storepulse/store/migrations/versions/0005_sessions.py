@@ -11,6 +11,8 @@ down_revision = "0004"
 
 def upgrade() -> None:
     """Create the table."""
+    # Where a change of tables is a transaction of its own, this step may have been broken off before.
+    op.execute("DROP TABLE IF EXISTS sessions")
     op.create_table(
         "sessions",
         sa.Column("hash", text(64), nullable=False),
