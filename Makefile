@@ -8,6 +8,9 @@ UV := $(BIN)/python -m uv
 # Many tests wait for processes, so five run at once whatever the number of cores; -n 0 turns that off. The tests of a
 # file stay together: they may share a service.
 AT_ONCE := -n 5 --dist loadfile --no-loadscope-reorder
+# Tests that need more than Python have verbs of their own.
+ELSEWHERE := --ignore=tests/browser
+CHROMIUM := /usr/bin/chromium
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 
 # Two stamps: .venv has uv of this version, .venv has what uv.lock says.
@@ -26,7 +29,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup fmt lint test test-db test-zone bench bench-service bench-db demo docs build check lock clean
+.PHONY: help setup fmt lint test test-db test-browser test-zone bench bench-service bench-db demo docs screenshots build check lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -47,13 +50,16 @@ lint: setup ## style, layers, types, container files, and a lock file that fits 
 	$(UV) lock --check --quiet
 
 test: setup ## run the tests, several at once (ARGS="-k outages -x"; ARGS="-n 0" for one after the other)
-	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines sqlite $(ARGS)
+	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines sqlite $(ELSEWHERE) $(ARGS)
 
 test-db: setup ## run the tests of the store, the service and faults on PostgreSQL and MariaDB
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines postgresql,mysql tests/store tests/api tests/golden tests/faults $(ARGS)
 
+test-browser: setup $(CHROMIUM) ## run the tests of the pages in a real browser
+	TZ=UTC $(BIN)/pytest $(AT_ONCE) tests/browser $(ARGS)
+
 test-zone: setup ## run the quick tests that know dates on a machine that lives in an odd time zone
-	TZ=Australia/Lord_Howe HYPOTHESIS_PROFILE=again $(BIN)/pytest $(AT_ONCE) --engines sqlite -m "not slow and not anywhere" $(ARGS)
+	TZ=Australia/Lord_Howe HYPOTHESIS_PROFILE=again $(BIN)/pytest $(AT_ONCE) --engines sqlite -m "not slow and not anywhere" $(ELSEWHERE) $(ARGS)
 
 bench: setup ## measure
 	$(BIN)/python bench/run.py $(ARGS)
@@ -70,10 +76,13 @@ demo: setup ## see it work on a made-up fleet
 docs: setup ## draw the pictures of the documentation
 	$(BIN)/python docs/draw.py
 
+screenshots: setup $(CHROMIUM) ## take the pictures of the pages for the documentation
+	$(BIN)/python docs/screenshots.py
+
 build: setup ## build the wheel and the source distribution into dist/
 	$(UV) build --quiet
 
-check: lint test test-db test-zone ## everything that CI runs
+check: lint test test-db test-browser test-zone ## everything that CI runs
 
 lock: $(TOOLS) ## bring uv.lock in line with pyproject.toml (ARGS=--upgrade for newer versions)
 	env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(UV) lock --default-index https://pypi.org/simple $(ARGS)
@@ -81,6 +90,13 @@ lock: $(TOOLS) ## bring uv.lock in line with pyproject.toml (ARGS=--upgrade for 
 clean: ## remove .venv, caches and build products
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(CHROMIUM):
+	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
+	else \
+		echo "the tests of the pages need Chromium: apt install chromium (Debian, Ubuntu)" >&2; exit 1; \
+	fi
 
 # uv takes files from where uv.lock found them. Where only a mirror can be reached, pip knows it from its
 # own configuration, and installs the same files: their hashes are checked.

@@ -171,11 +171,12 @@ def test_the_first_stop_of_the_tabulator_key_skips_to_the_content(page: Page, sh
 def test_the_chart_is_drawn_and_can_be_read_as_a_table(page: Page, shared: Service) -> None:
     page.goto(shared.url)
     expect(page.locator(".plot canvas")).to_be_visible()
+    page.get_by_text("The collector was down 3 times").click()
     expect(page.locator(".gaps li").first).to_contain_text("almost no store was observed")
     page.get_by_text("The chart as a table").click()
     with shared.client() as client:
         buckets = client.get("/v1/fleet/history").json()["buckets"]
-    expect(page.locator(".chart table tbody tr")).to_have_count(len(buckets))
+    expect(page.locator(".chart details tbody tr")).to_have_count(len(buckets))
 
 
 def test_without_scripts_the_pages_say_the_same(browser: Browser, shared: Service) -> None:
@@ -231,7 +232,7 @@ def test_a_large_fleet_is_shown_page_by_page_and_ships_little(page: Page, large:
     page.on("response", add)
     page.goto(large.url, wait_until="networkidle")
     expect(page.locator("#stores")).to_contain_text("of 14\u202f092 stores")
-    assert 10_000 < shipped <= 200_000
+    assert 5_000 < shipped <= 200_000
     ids = page.locator("#stores tbody tr th")
     first = ids.all_inner_texts()
     page.get_by_role("link", name="Next 50").click()
@@ -242,4 +243,4 @@ def test_a_large_fleet_is_shown_page_by_page_and_ships_little(page: Page, large:
     expect(ids.first).to_have_text(first[0])
     shipped = 0
     page.goto(f"{large.url}/stores/{first[0]}", wait_until="networkidle")
-    assert 10_000 < shipped <= 200_000
+    assert 5_000 < shipped <= 200_000

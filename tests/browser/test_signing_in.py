@@ -17,7 +17,7 @@ from tests.fixtures.services import Service, service
 
 def key(store: Store, *scopes: keys.Scope) -> str:
     with store.writing() as connection:
-        return keys.create(connection, "a person", scopes, now=now_us())[1]
+        return keys.create(connection, name="a person", scopes=scopes, now=now_us(), actor="test")[1]
 
 
 @pytest.fixture
@@ -72,7 +72,7 @@ def test_a_session_ends_with_its_key_and_the_page_says_so(
     page.goto(running.url)
     with store.writing() as connection:
         found = next(one for one in keys.list_keys(connection) if token.startswith(f"sp_{one.key_id}_"))
-        keys.revoke(connection, found.key_id, now=now_us())
+        keys.revoke(connection, found.key_id, now=now_us(), actor="test")
     page.get_by_label("Search").fill("1004")
     expect(page.locator("h1")).to_have_text("Sign in")
     watched.errors.clear()

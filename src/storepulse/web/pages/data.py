@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import dropwhile
 from typing import Any, Final, Literal, TypeAlias
 
 from fastapi import APIRouter, Request, Response
@@ -82,7 +83,8 @@ def _weeks(found: DayList) -> list[list[Cell]]:
         cells.append(Cell(date.fromisoformat(one.day), kind))
     first = cells[0].day
     cells[:0] = [Cell(first - place * _A_DAY, "before") for place in range(first.weekday(), 0, -1)]
-    return [cells[place : place + 7] for place in range(0, len(cells), 7)]
+    weeks = (cells[place : place + 7] for place in range(0, len(cells), 7))
+    return list(dropwhile(lambda week: all(cell.kind == "before" for cell in week), weeks))
 
 
 @router.get("/loads/{load}")

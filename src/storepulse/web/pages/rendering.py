@@ -96,8 +96,10 @@ def duration(us: int | None) -> str:
 
 
 def hours(us: int) -> str:
-    """Write a duration in hours, with one decimal, rounded down."""
-    return f"{us // (HOUR_US // 10) / 10:,.1f}{_THIN_SPACE}h".replace(",", _THIN_SPACE)
+    """Write a duration in hours, rounded down: with one decimal, or none where it is long."""
+    tenths = us // (HOUR_US // 10)
+    text = f"{tenths // 10:,}" if tenths >= 10_000 else f"{tenths / 10:.1f}"
+    return f"{text}{_THIN_SPACE}h".replace(",", _THIN_SPACE)
 
 
 def count(number: int) -> str:

@@ -51,7 +51,7 @@ function draw(figure, history) {
   });
   const options = {
     width: place.clientWidth,
-    height: 300,
+    height: 180,
     tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
     scales: { y: { range: (_plot, low) => [Math.max(0, Math.min(90, Math.floor((low ?? 0) / 10) * 10)), 100] } },
     axes: [{ ...axis, values: clock }, { ...axis, values: (_plot, ticks) => ticks.map((tick) => `${tick} %`), size: 60 }],
@@ -101,7 +101,10 @@ function tellGaps(figure, history) {
     const length = Math.round((gap.end_us - gap.start_us) / 360e6) / 10;
     list.append(cell("li", `${stamp(gap.start_us)} to ${stamp(gap.end_us)}, ${length} h: almost no store was observed.`));
   }
-  told.replaceChildren(cell("p", history.gaps.length === 1 ? "The collector was down once; this says nothing of the stores:" : `The collector was down ${history.gaps.length} times; this says nothing of the stores:`), list);
+  const times = history.gaps.length === 1 ? "once" : `${history.gaps.length} times`;
+  const details = document.createElement("details");
+  details.append(cell("summary", `The collector was down ${times}, which says nothing of the stores`), list);
+  told.replaceChildren(details);
 }
 
 async function show(figure) {
