@@ -22,6 +22,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,12 +33,13 @@ import numpy as np
 import polars as pl
 
 import storepulse
-from storepulse import demo, ingest, reports
+from storepulse import demo, ingest, overview, reports
 from storepulse.kernel.observations import distinct
 from storepulse.kernel.policy import Policy
 from storepulse.kernel.windows import DEFAULT_WINDOWS, windows
 from storepulse.schema import DAY_US, HOUR_US, Observations, WeeklyHours
 from storepulse.store import connect
+from storepulse.web.fleets import Fleets
 
 BASELINE = Path(__file__).with_name("baseline.json")
 NOW = demo.AS_OF + HOUR_US
@@ -206,6 +208,42 @@ def bench_report(url: str, path: Path, name: str, rows_of_week: int) -> list[Com
                     pl.DataFrame(statement.execute_query()[0])
 
     return [compare(f"report, against reading its {rows_of_week:,} rows through ADBC", ours, read, target=1.5)]
+
+
+def bench_fleet(url: str) -> list[Comparison]:
+    """The views of the whole fleet, made anew and kept, against one report of the last week."""
+    store = connect(url, keep_open=True)
+    question: dict[str, Any] = {"as_of": None, "window": "last_week", "policy": Policy()}
+    kept = Fleets(store, "bench")
+
+    def report() -> None:
+        with store.snapshot() as fleet:
+            reports.run_report(fleet, chosen=["last_week"], version="bench")
+
+    def listed(fleets: Fleets) -> None:
+        made = fleets.overview(**question, stale_ok=0)
+        overview.fleet_facts(made)
+        page = overview.selected(made, sort="availability", limit=100)
+        assert len([overview.facts(made, row) for row in page.rows]) == 100
+
+    def all_three(fleets: Fleets) -> None:
+        listed(fleets)
+        fleets.history(**question, stale_ok=0)
+        fleets.heat_map(**question, stale_ok=0)
+
+    views: list[tuple[str, Callable[[Fleets], object], float]] = [
+        ("overview and ranked list", listed, 2),
+        ("history", lambda fleets: fleets.history(**question, stale_ok=0), 1.2),
+        ("heat map", lambda fleets: fleets.heat_map(**question, stale_ok=0), 1.2),
+        ("all three", all_three, 2),
+    ]
+    made = []
+    for name, view, target in views:
+        anew = partial(lambda view: view(Fleets(store, "bench")), view)
+        made.append(compare(f"{name}, made anew, against a report", anew, report, target=target))
+        made.append(compare(f"{name}, kept, against a report", partial(view, kept), report, target=0.1))
+    store.close()
+    return made
 
 
 def make_year(path: Path, eight_days: Path, days: int = 365) -> int:
@@ -413,7 +451,7 @@ def machine() -> dict[str, Any]:
     }
 
 
-ALL = ("kernel", "load", "report", "cold", "memory", "year", "scale")
+ALL = ("kernel", "load", "report", "fleet", "cold", "memory", "year", "scale")
 
 
 def main() -> None:
@@ -435,6 +473,7 @@ def main() -> None:
             "kernel": lambda: bench_kernel(loaded),
             "load": lambda: bench_load(files, loaded, folder),
             "report": lambda: bench_report(url, path, "report", len(loaded.times)),
+            "fleet": lambda: bench_fleet(url),
             "cold": lambda: bench_cold(url),
             "memory": lambda: bench_memory(files, folder),
             "year": lambda: bench_year(folder, path),

@@ -10,15 +10,14 @@ from typing import Final
 from sqlalchemy import Connection, and_, func, select
 
 from storepulse.errors import StoreError
-from storepulse.schema import DAY_US, MINUTE_US, SECOND_US, instant_text
-from storepulse.store import Store, migrations, properties
+from storepulse.schema import MINUTE_US, SECOND_US, instant_text
+from storepulse.store import Store, days, migrations, properties
 from storepulse.store.engines import Finding
 from storepulse.store.jobs import LEASE_US, waiting_since
 from storepulse.store.tables import (
     business_hours,
     jobs,
     loads,
-    polled_days,
     quarantine,
     results,
     sources,
@@ -113,11 +112,9 @@ def _contradictions(connection: Connection) -> Iterator[tuple[str, int]]:
     set_aside = select(func.count()).where(quarantine.c.load == loads.c.load).scalar_subquery()
     lost = select(loads.c.load).where(loads.c.quarantined != set_aside).subquery()
     yield "a load lacks rows of its quarantine", count(lost)
-    latest = select(func.max(loads.c.last_observed_at)).scalar_subquery()
-    day = polled_days.c.day
-    of_day = select(day).where(day * DAY_US <= latest, (day + 1) * DAY_US > latest).exists()
-    without = select(loads.c.load).where(loads.c.last_observed_at == latest, ~of_day).subquery()
-    yield "polled_days lacks the day of the latest observation", count(without)
+    day = days.latest(connection)
+    is_lacking = day is not None and not days.polled(connection, day, day)
+    yield "polled_days lacks the day of the latest observation", int(is_lacking)
     first = and_(results.c.job == jobs.c.job, results.c.part == 0)
     empty = (
         select(jobs.c.job)
