@@ -21,10 +21,10 @@ from storepulse.web.app import create_app
 from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
 from tests.fixtures.commands import start
-from tests.fixtures.databases import url_in
+from tests.fixtures.databases import only_sqlite, url_in
 from tests.fixtures.services import Service, in_time, service
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/sign-in")}
 #: They take a key in another way, and are asked in `test_sessions`.

@@ -13,8 +13,11 @@ import pytest
 
 from tests.fixtures import known
 from tests.fixtures.commands import begin
+from tests.fixtures.databases import only_sqlite
 from tests.fixtures.services import Service, service
 from tests.fixtures.workers import at_work, work_off
+
+pytestmark = only_sqlite  # no engine shows in what these are about
 
 MINUTES = """\
 store_id,uptime_last_hour,downtime_last_hour,uptime_last_day,downtime_last_day,uptime_last_week,downtime_last_week

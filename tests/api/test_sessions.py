@@ -25,7 +25,7 @@ from tests.fixtures.commands import start
 from tests.fixtures.databases import dump, only_sqlite, opened, url_in
 from tests.fixtures.services import Service, in_time, logged, service
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 
 FRIEND = "https://dashboard.example"
 PAGE = {"Accept": "text/html,application/xhtml+xml,*/*;q=0.8", "Sec-Fetch-Site": "same-origin"}
@@ -521,7 +521,6 @@ def app_in(folder: Path, **more: Any) -> FastAPI:
     return app
 
 
-@only_sqlite
 def test_a_page_is_given_the_token_that_its_scripts_and_forms_send(tmp_path: Path) -> None:
     load_small_fleet(tmp_path)
     key = new_key(tmp_path, "read")
@@ -543,7 +542,6 @@ def test_a_page_is_given_the_token_that_its_scripts_and_forms_send(tmp_path: Pat
     assert (answer.status_code, answer.json()["actor"]) == (200, f"key:{key.split('_')[1]}")
 
 
-@only_sqlite
 def test_where_no_key_is_needed_there_is_nothing_to_sign_in_to(tmp_path: Path) -> None:
     load_small_fleet(tmp_path)
     key = new_key(tmp_path, "read")
@@ -561,7 +559,6 @@ def test_where_no_key_is_needed_there_is_nothing_to_sign_in_to(tmp_path: Path) -
         assert (answer.status_code, answer.json()) == (200, {"csrf": "", "actor": "no key"})
 
 
-@only_sqlite
 @pytest.mark.parametrize("host", ["localhost", "localhost:8000", "127.0.0.1:8000", "[::1]:8000", "LOCALHOST:80"])
 def test_where_no_key_is_needed_pages_of_other_origins_change_nothing_either(tmp_path: Path, host: str) -> None:
     load_small_fleet(tmp_path)
