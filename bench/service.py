@@ -1,6 +1,6 @@
 """Measure the service over HTTP against the same work done in process, in one run.
 
-    python bench/service.py [--stores 14092] [--only polling,report,ingest,posts]
+    python bench/service.py [--stores 14092] [--only polling,report,ingest,posts,pages]
 
 Ratios are what counts; the two sides of each take turns or run at the same time.
 """
@@ -17,6 +17,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -186,6 +187,71 @@ def compared(name: str, ours: Callable[[int], object], yardstick: Callable[[int]
     return shown(Comparison(name, statistics.median(mine), statistics.median(other), ratio, target))
 
 
+# --- pages ----------------------------------------------------------------------------------------------------
+
+#: A page is usable within so many seconds of the service's time.
+USABLE_S = 0.3
+LOOKS = 20
+
+
+def bench_pages(path: Path) -> list[Comparison]:
+    """Each page, whole, as one client gets it: when nothing has changed, and when new polls come in all the time."""
+    with service(path) as url, httpx.Client(base_url=url, timeout=60) as client:
+        stores = client.get("/v1/stores", params={"limit": 1}).json()["stores"]
+        client.get("/v1/fleet/history"), client.get("/v1/fleet/heatmap")
+        report = client.post("/v1/reports").json()["id"]
+        finished(client, report)
+        pages = {
+            "fleet": "/",
+            "fleet, sorted and filtered": "/?sort=availability&state=down&search=7&below_percent=95",
+            "week": "/week",
+            "store": f"/stores/{stores[0]['store_id']}",
+            "reports": "/reports",
+            "one report": f"/reports/{report}",
+            "data": "/data",
+            "load": "/data/loads/1",
+        }
+        made = [looked_at(f"page {name}, against 300 ms", client, address) for name, address in pages.items()]
+        with new_polls(url, stores[0]["store_id"]):
+            made += [
+                looked_at(f"page {name} while polls come in, against 300 ms", client, pages[name])
+                for name in ("fleet", "week", "data")
+            ]
+        return made
+
+
+def looked_at(name: str, client: httpx.Client, address: str) -> Comparison:
+    def look() -> None:
+        answer = client.get(address, headers={"Accept": "text/html"})
+        assert answer.status_code == 200, answer.text
+
+    look()
+    times = [seconds(look) for _ in range(LOOKS)]
+    return shown(Comparison(name, statistics.median(times), USABLE_S, statistics.median(times) / USABLE_S, 1.0))
+
+
+@contextmanager
+def new_polls(url: str, store_id: str) -> Iterator[None]:
+    """Send a poll each second for the length of a block."""
+    ends = threading.Event()
+
+    def send() -> None:
+        with httpx.Client(base_url=url, timeout=60) as client:
+            at = demo.AS_OF
+            while not ends.wait(1.0):
+                at += SECOND_US
+                row = {"store_id": store_id, "status": "active", "timestamp_utc": instant_iso(at)}
+                assert client.post("/v1/observations", json=row).status_code == 200
+
+    sending = threading.Thread(target=send)
+    sending.start()
+    try:
+        yield
+    finally:
+        ends.set()
+        sending.join()
+
+
 # --- ingest ---------------------------------------------------------------------------------------------------
 
 
@@ -278,7 +344,7 @@ def shown(made: Comparison) -> Comparison:
     return made
 
 
-ALL = ("polling", "report", "ingest", "posts")
+ALL = ("polling", "report", "ingest", "posts", "pages")
 
 
 def main() -> None:
@@ -301,6 +367,7 @@ def main() -> None:
             "report": lambda: bench_report(path, polls),
             "ingest": lambda: bench_ingest(files, folder),
             "posts": lambda: bench_posts(folder),
+            "pages": lambda: bench_pages(path),
         }
         for section in chosen:
             results[section] = [vars(one) for one in sections[section]()]
