@@ -116,6 +116,14 @@ def test_every_bucket_is_what_the_oracle_says_of_it(case: Case, hours: int, plac
             assert row["coverage"] is row["availability_min"] is row["availability_max"] is None
 
 
+@given(case=cases(max_stores=3), window=st.sampled_from(["last_day", "last_week"]))
+def test_observations_and_the_stores_that_have_any_are_counted_in_every_bucket(case: Case, window: str) -> None:
+    polls = {(store, at) for store, at, _ in case.observations}
+    for row in followed(case, window).buckets:
+        inside = [store for store, at in polls if row["start_us"] <= at < row["end_us"]]
+        assert (row["observations"], row["stores_observed"]) == (len(inside), len(set(inside)))
+
+
 def by_minutes(case: Case, start_us: int) -> dict[tuple[int, int], dict[str, int]]:
     """Return up, down and unknown time by weekday and hour: every span, minute by minute of the clock."""
     found: dict[tuple[int, int], dict[str, int]] = {}
