@@ -26,7 +26,7 @@ from storepulse.kernel.buckets import (
 from storepulse.kernel.gaps import Gaps, collector_gaps
 from storepulse.kernel.policy import Policy
 from storepulse.kernel.windows import Window, Windows, windows
-from storepulse.reports import Known, Reconstruction, booked, in_parts, latest, read
+from storepulse.reports import Known, Reconstruction, booked, end_of, in_parts, latest, read_window
 from storepulse.schema import Fleet
 
 #: The sums of a bucket, over all stores.
@@ -100,7 +100,7 @@ def history(
     """
     policy = policy or Policy()
     as_of = latest(fleet) if as_of is None else as_of
-    known = read(fleet, as_of=as_of, window=window)
+    known = read_window(fleet, as_of=as_of, window=window)
     laid = windows([window], as_of, known.hours)
     start, end = _extent(laid, as_of)
     bucket = bucket_for(start, end)
@@ -131,7 +131,7 @@ def heat_map(
     """
     policy = policy or Policy()
     as_of = latest(fleet) if as_of is None else as_of
-    known = read(fleet, as_of=as_of, window=window)
+    known = read_window(fleet, as_of=as_of, window=window)
     laid = windows([window], as_of, known.hours)
     grid = week_grid(known.hours, *_extent(laid, as_of))
     cells = []
@@ -145,11 +145,9 @@ def heat_map(
 
 def _extent(laid: Windows, as_of: int) -> tuple[int, int]:
     """Return from where to where the window of any store reaches, nothing of it after ``as_of``."""
-    start, end = laid.common[laid.names[0]]
-    if start is None or end is None:
-        start, end = int(laid.starts.min(initial=as_of)), int(laid.ends.max(initial=as_of))
-    end = min(end, as_of)
-    return min(start, end), end
+    end = end_of(laid, as_of)
+    common = laid.common[laid.names[0]][0]
+    return min(int(laid.starts.min(initial=end)) if common is None else common, end), end
 
 
 def _summed(known: Known, laid: Windows, grid: Grid, as_of: int, policy: Policy) -> list[dict[str, int]]:

@@ -140,6 +140,21 @@ def test_observations_are_read_once_for_all_views(fleets: Fleets, monkeypatch: p
     assert reading.calls == 1
 
 
+def test_a_window_that_ends_earlier_is_read_up_to_its_end_unless_more_was_read_already(
+    fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    all_of_it, of_window = counted(monkeypatch, "read"), counted(monkeypatch, "read_window")
+    question = QUESTION | {"window": Window("own", "2023-01-24", "2023-01-25")}
+    first = fleets.history(**question)
+    fleets.heat_map(**question)
+    assert (all_of_it.calls, of_window.calls) == (0, 1)
+    fleets.overview(**question)
+    again = fleets.history(**question | {"policy": Policy(interpolation="nearest")})
+    assert (all_of_it.calls, of_window.calls) == (1, 1)
+    assert again.gaps.interval_us == first.gaps.interval_us
+    assert [row["observations"] for row in again.buckets] == [row["observations"] for row in first.buckets]
+
+
 def test_a_large_reading_is_not_kept(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_BYTES", 8)
     reading = counted(monkeypatch, "read")

@@ -45,14 +45,17 @@ def distinct(stores: Codes, times: Instants, statuses: Statuses, n: int) -> Dist
     return _without(again, offsets, times, statuses)
 
 
-def since(observations: Observations, start: int) -> Observations:
-    """Leave out what a timeline from ``start`` on does not need: all before it but the last one of each store."""
-    firsts = np.empty(len(observations.offsets) - 1, dtype=np.int64)
-    _first_loop(observations.offsets, observations.times, start, firsts)
-    dropped = firsts - observations.offsets[:-1]
-    if not dropped.any():
+def needed(observations: Observations, start: int, end: int) -> Observations:
+    """Leave out what a timeline over ``[start, end)`` does not need.
+
+    It needs of each store the last one at or before ``start``, those in between, and the first one at or after ``end``.
+    """
+    n = len(observations.offsets) - 1
+    firsts, stops = np.empty(n, dtype=np.int64), np.empty(n, dtype=np.int64)
+    _needed_loop(observations.offsets, observations.times, start, end, firsts, stops)
+    counts = stops - firsts
+    if counts.sum() == len(observations.times):
         return observations
-    counts = np.diff(observations.offsets) - dropped
     offsets = np.concatenate([[0], np.cumsum(counts)])
     kept = np.repeat(firsts - offsets[:-1], counts) + np.arange(offsets[-1])
     return Observations(offsets, observations.times[kept], observations.statuses[kept])
@@ -89,11 +92,13 @@ def _group_loop(stores, times, statuses, places, keys):  # type: ignore[no-untyp
 
 
 @compiled
-def _first_loop(offsets, times, start, firsts):  # type: ignore[no-untyped-def]
-    """Find the last observation at or before an instant of each store, or its first one."""
+def _needed_loop(offsets, times, start, end, firsts, stops):  # type: ignore[no-untyped-def]
+    """Find the first observation of each store that is needed, and the first one after those."""
     for store in range(len(offsets) - 1):
         mine = times[offsets[store] : offsets[store + 1]]
-        firsts[store] = offsets[store] + max(np.searchsorted(mine, start, side="right") - 1, 0)
+        first = max(np.searchsorted(mine, start, side="right") - 1, 0)
+        firsts[store] = offsets[store] + first
+        stops[store] = offsets[store] + max(min(np.searchsorted(mine, end) + 1, len(mine)), first)
 
 
 @compiled

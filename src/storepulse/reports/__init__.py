@@ -23,7 +23,7 @@ from storepulse.reports.formats import FORMATS, MEDIA_TYPES, as_csv, spreadsheet
 from storepulse.reports.layouts import Column, Unit, layout
 from storepulse.reports.options import ReportOptions
 from storepulse.reports.packing import packed, unpacked
-from storepulse.reports.reading import NEVER, Known, read
+from storepulse.reports.reading import NEVER, Known, end_of, read, read_window
 from storepulse.reports.report import Figures, Report, Totals, booked
 from storepulse.schema import DEFAULT_TIMEZONE, Fleet, Observations, Sessions, Spans, WeeklyHours
 
@@ -42,11 +42,13 @@ __all__ = [
     "Unit",
     "as_csv",
     "booked",
+    "end_of",
     "in_parts",
     "latest",
     "layout",
     "packed",
     "read",
+    "read_window",
     "reconstruct",
     "run_report",
     "spreadsheet_safe",

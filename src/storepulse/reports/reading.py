@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
-from storepulse.kernel.observations import since
-from storepulse.kernel.windows import ELAPSED_US, Window, windows
+from storepulse.kernel.observations import needed
+from storepulse.kernel.windows import ELAPSED_US, Window, Windows, windows
 from storepulse.schema import FIRST_INSTANT, Fleet, Instants, Observations, WeeklyHours
 
 #: Stands for no instant in arrays of instants.
-NEVER = int(np.iinfo(np.int64).min)
+NEVER: Final = int(np.iinfo(np.int64).min)
+#: So much is read at the least: who is observed how often shows in a week.
+_AT_LEAST_US: Final = ELAPSED_US["last_week"]
 
 
 @dataclass(frozen=True)
@@ -49,7 +52,7 @@ class Known:
 
 
 def read(fleet: Fleet, *, as_of: int, window: str | Window, whole_history: bool = False) -> Known:
-    """Read what a look at a fleet needs: the window up to ``as_of``, and a week where that reaches further back.
+    """Read what a look at a fleet needs at ``as_of``: all from the start of the window on, and a week at the least.
 
     ``whole_history``: back to the first observation of each store.
 
@@ -58,8 +61,30 @@ def read(fleet: Fleet, *, as_of: int, window: str | Window, whole_history: bool 
     InputError
         The window is unknown, or observations of that time were pruned.
     """
-    start = int(windows([window], as_of, fleet.hours).starts.min(initial=as_of - ELAPSED_US["last_week"]))
-    if whole_history:
-        start = min(start, FIRST_INSTANT)
+    start = int(windows([window], as_of, fleet.hours).starts.min(initial=as_of - _AT_LEAST_US))
+    return _read(fleet, min(start, FIRST_INSTANT) if whole_history else start, as_of, as_of)
+
+
+def read_window(fleet: Fleet, *, as_of: int, window: str | Window) -> Known:
+    """Read what a window needs, wherever it lies, and a week up to its end at the least.
+
+    Raises
+    ------
+    InputError
+        The window is unknown, or observations of that time were pruned.
+    """
+    laid = windows([window], as_of, fleet.hours)
+    end = end_of(laid, as_of)
+    return _read(fleet, int(laid.starts.min(initial=end - _AT_LEAST_US)), end, as_of)
+
+
+def end_of(laid: Windows, as_of: int) -> int:
+    """Return up to when the one window of any store reaches, not after ``as_of``."""
+    common = laid.common[laid.names[0]][1]
+    return min(int(laid.ends.max(initial=FIRST_INSTANT)) if common is None else common, as_of)
+
+
+def _read(fleet: Fleet, start: int, end: int, as_of: int) -> Known:
     # A fleet may give more than is needed; what follows from the reading shall not depend on that.
-    return Known(fleet.store_ids, fleet.hours, since(fleet.observations(start, as_of, as_of), start), start)
+    found = needed(fleet.observations(start, end, as_of), start, end)
+    return Known(fleet.store_ids, fleet.hours, found, start)

@@ -15,9 +15,9 @@ import structlog
 from storepulse.errors import InputError, NotFoundError, StoreError
 from storepulse.history import HeatMap, History, heat_map, history
 from storepulse.kernel.policy import Policy
-from storepulse.kernel.windows import Window
+from storepulse.kernel.windows import Window, windows
 from storepulse.overview import Overview, overview
-from storepulse.reports import Known, latest, read
+from storepulse.reports import Known, end_of, latest, read, read_window
 from storepulse.store import Content, Store
 
 #: Callers that say nothing accept an answer of so many seconds ago; and none is made anew in the background so soon.
@@ -81,7 +81,7 @@ class Fleets:
         self._thread: threading.Thread | None = None
         self._stopped = False
         self._turn = threading.Lock()  # of whoever computes, and of the readings
-        self._readings: OrderedDict[tuple[int | None, str | Window], _Reading] = OrderedDict()
+        self._readings: OrderedDict[tuple[int | None, str | Window, bool], _Reading] = OrderedDict()
 
     def overview(
         self, *, as_of: int | None, window: str | Window, policy: Policy, stale_ok: float = FRESH_S
@@ -162,7 +162,7 @@ class Fleets:
     def _computed(self, question: _Question) -> _Answer:
         began_at = time.monotonic()
         kind, as_of, window, policy = question
-        reading = self._reading(as_of, window)
+        reading = self._reading(as_of, window, up_to_as_of=kind == "overview")
         options: dict[str, Any] = {"as_of": reading.as_of, "window": window, "policy": policy}
         options["loads_seen"] = reading.content.load
         made: Overview | History | HeatMap
@@ -175,17 +175,23 @@ class Fleets:
                 made = heat_map(reading.known, **options)
         return _Answer(made, reading.content, began_at, began_at)
 
-    def _reading(self, as_of: int | None, window: str | Window) -> _Reading:
-        """Return the observations for a question, read once for all kinds of answers."""
-        kept = self._readings.get((as_of, window))
-        if kept is not None and kept.content == self._store.content():
-            self._readings.move_to_end((as_of, window))
-            return kept
+    def _reading(self, as_of: int | None, window: str | Window, *, up_to_as_of: bool) -> _Reading:
+        """Return the observations for a question, read once for all kinds of answers.
+
+        An overview needs all of them up to as_of, the others do not if their window ends before.
+        """
+        content = self._store.content() if self._readings else None
+        for place in ((as_of, window, True), (as_of, window, up_to_as_of)):
+            kept = self._readings.get(place)
+            if kept is not None and kept.content == content:
+                self._readings.move_to_end(place)
+                return kept
         with self._store.snapshot() as fleet:
             at = latest(fleet) if as_of is None else as_of
-            made = _Reading(fleet.content(), at, read(fleet, as_of=at, window=window))
-        self._readings[as_of, window] = made
-        self._readings.move_to_end((as_of, window))
+            up_to_as_of = up_to_as_of or end_of(windows([window], at, fleet.hours), at) == at
+            made = _Reading(fleet.content(), at, (read if up_to_as_of else read_window)(fleet, as_of=at, window=window))
+        self._readings[as_of, window, up_to_as_of] = made
+        self._readings.move_to_end((as_of, window, up_to_as_of))
         while len(self._readings) > _MOST_READINGS or sum(one.size for one in self._readings.values()) > _MOST_BYTES:
             self._readings.popitem(last=False)
         return made

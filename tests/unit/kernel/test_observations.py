@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from storepulse.kernel.observations import Distinct, distinct, since
+from storepulse.kernel.observations import Distinct, distinct, needed
 
 Row = tuple[int, int, int]  # store, time, status: 0 is inactive
 
@@ -88,8 +88,15 @@ def test_the_arrays_that_were_given_stay_as_they_are() -> None:
 
 
 @pytest.mark.parametrize("start", range(12))
-def test_only_the_last_observation_of_each_store_before_an_instant_is_needed_after_it(start: int) -> None:
+@pytest.mark.parametrize("length", range(12))
+def test_what_is_needed_is_what_lies_inside_and_one_observation_on_either_side(start: int, length: int) -> None:
     rows = [(0, 1, 1), (0, 4, 0), (0, 5, 1), (0, 9, 0), (2, 5, 0), (2, 6, 1), (3, 10, 1)]
-    made = since(of(rows).observations, start)
-    last = {store: max((at for one, at, _ in rows if one == store and at <= start), default=0) for store in range(4)}
-    assert rows_of(Distinct(made, 0, 0)) == [row for row in rows if row[1] >= last[row[0]]]
+    end = start + length
+    made = needed(of(rows).observations, start, end)
+    expected = []
+    for store in range(4):
+        mine = [row for row in rows if row[0] == store]
+        before, after = [row for row in mine if row[1] <= start], [row for row in mine if row[1] >= end]
+        inside = [row for row in mine if start < row[1] < end]
+        expected += sorted({*before[-1:], *inside, *after[:1]})
+    assert rows_of(Distinct(made, 0, 0)) == expected
