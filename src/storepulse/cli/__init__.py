@@ -37,7 +37,7 @@ for _commands in (
     (reporting.load, reporting.report, reporting.explain),
     (records.stores, records.loads, records.quarantine, records.audit),
     (service.serve, service.worker),
-    (upkeep.migrate, upkeep.doctor, upkeep.prune, upkeep.copy),
+    (upkeep.migrate, upkeep.doctor, upkeep.prune, upkeep.copy, upkeep.export),
     (tour.demo,),
 ):
     for _command in _commands:
