@@ -26,7 +26,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup fmt lint test test-db test-zone bench bench-service bench-db demo docs build check lock clean
+.PHONY: help setup fmt lint test test-db test-zone bench bench-service bench-db bench-streaming demo docs build check lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -63,6 +63,9 @@ bench-service: setup ## measure the service over HTTP
 
 bench-db: setup ## measure stores on each database engine
 	$(BIN)/python bench/databases.py $(ARGS)
+
+bench-streaming: setup ## measure reports of files that are larger than memory: 12 GB of disk, an hour
+	$(BIN)/python -m bench.streaming $(ARGS)
 
 demo: setup ## see it work on a made-up fleet
 	$(BIN)/storepulse demo $(ARGS)
