@@ -106,6 +106,8 @@ class _Streamed:
         self._version, self._progress = version, progress
         self._ids = intake.accepted.store_ids
         self._weekly = _Weekly(ingest.hours_of(intake.accepted), ingest.zones_of(intake.accepted))
+        intake.accepted.hours.clear()  # of half a million stores they are 0.2 GB
+        intake.accepted.timezones.clear()
         self._held = Held(room)
         self._held.grow(len(self._ids.texts))
         self._held.known[self._weekly.stores()] = True
