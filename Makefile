@@ -85,9 +85,9 @@ clean: ## remove .venv, caches and build products
 # uv takes files from where uv.lock found them. Where only a mirror can be reached, pip knows it from its
 # own configuration, and installs the same files: their hashes are checked.
 $(SYNCED): pyproject.toml uv.lock $(TOOLS)
-	@$(UV) sync --frozen --all-groups --quiet || { \
+	@$(UV) sync --frozen --all-groups --no-group spark --quiet || { \
 		echo "uv sync failed; trying the same with pip and its configured index"; \
-		$(UV) export --frozen --all-groups --no-emit-project --quiet --output-file .venv/requirements.txt && \
+		$(UV) export --frozen --all-groups --no-group spark --no-emit-project --quiet --output-file .venv/requirements.txt && \
 		$(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/requirements.txt && \
 		$(BIN)/python -m pip install --quiet --no-deps --editable . ; }
 	@touch $@

@@ -7,19 +7,22 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from storepulse import __version__
-from storepulse.cli import edge
+from storepulse.cli import edge, engines
 from storepulse.cli.options import (
     AsJson,
     AsOf,
     Assume,
+    Conf,
     Db,
+    Engine,
     Hours,
     Interpolation,
+    Master,
     MaxAge,
     Polls,
     PreferInSession,
@@ -87,6 +90,9 @@ def report(
         Path | None,
         typer.Option("--output", "-o", help="Write to this file, whole or not at all.", metavar="FILE"),
     ] = None,
+    engine: Engine = "local",
+    master: Master = None,
+    conf: Conf = None,
 ) -> None:
     """Report uptime and downtime of every store, from the store or straight from files."""
     from storepulse import reports
@@ -101,21 +107,26 @@ def report(
         as_of=None if as_of is None else instant_us(as_of),
         windows=tuple(window_of(text) for text in window) if window else DEFAULT_WINDOWS,
         policy=policy_of(interpolation, max_age, prefer_in_session, assume),
+        stores=None if store is None else tuple(store),
         all_stores=all_stores,
     )
+    engines.check(engine, master, conf)
     names = names_of(polls, hours, timezones)
     if any(names.values()) and db is not None:
         raise InputError("give either --db or files (--polls, --hours, --timezones), not both")
 
-    with _in_the_meantime(reports.warm_up), _fleet(db, names, store) as fleet:
-        made = reports.run_report(
-            fleet,
-            as_of=options.as_of,
-            chosen=options.windows,
-            policy=options.policy,
-            all_stores=options.all_stores,
-            version=__version__,
-        )
+    if engine == "spark":
+        made = engines.on_spark(names, options, master=master, conf=conf)
+    else:
+        with _in_the_meantime(reports.warm_up), _fleet(db, names, store) as fleet:
+            made = reports.run_report(
+                fleet,
+                as_of=options.as_of,
+                chosen=options.windows,
+                policy=options.policy,
+                all_stores=options.all_stores,
+                version=__version__,
+            )
     write(reports.written(made, form, detail=detail), output)
     say(f"{counted(len(made.store_ids), 'store')}, {_made_with(made)}" + (f" → {output}" if output else ""))
 
@@ -167,14 +178,8 @@ def _fleet(db: str | None, names: Mapping[Kind, Sequence[str]], store_ids: list[
 
     with progress_bars() as progress:
         loaded = ingest.read(names, now=edge.now(), version=__version__, progress=progress)
-    for row in loaded.quarantine[:_SHOWN_REASONS]:
-        say(f"set aside: {loaded.files[row.file].name} line {row.line}: {row.reason}")
-    if (more := len(loaded.quarantine) - _SHOWN_REASONS) > 0:
-        say(f"set aside: {counted(more, 'more row')}; `storepulse load` keeps them all, with reasons")
+    engines.tell_set_aside(loaded)
     yield ingest.memory_fleet(loaded).of(store_ids)
-
-
-_SHOWN_REASONS: Final = 5
 
 
 @contextmanager

@@ -29,6 +29,7 @@ from storepulse.schema import DEFAULT_TIMEZONE, Fleet, Observations, Sessions, S
 __all__ = [
     "FORMATS",
     "MEDIA_TYPES",
+    "NO_OBSERVATIONS",
     "Column",
     "Figures",
     "Progress",
@@ -50,6 +51,7 @@ __all__ = [
     "written",
 ]
 
+NO_OBSERVATIONS: Final = "there are no observations yet; load polls first, or name an instant (as_of, --as-of)"
 _STORES_AT_ONCE: Final = 4096
 
 Progress: TypeAlias = Callable[[int, int], None]
@@ -159,7 +161,7 @@ def latest(fleet: Fleet) -> int:
     """
     as_of = fleet.latest_observation()
     if as_of is None:
-        raise InputError("there are no observations yet; load polls first, or name an instant (as_of, --as-of)")
+        raise InputError(NO_OBSERVATIONS)
     return as_of
 
 
