@@ -180,10 +180,22 @@ def _report(table: pl.DataFrame, options: ReportOptions) -> Report:
 
 
 def _source(spark: SparkSession, name: str) -> DataFrame:
-    if name.startswith("jdbc:"):
-        return _jdbc(spark, name)
-    _check_path(spark, name)
-    frame: DataFrame = spark.read.parquet(name)
+    """Open a source; no row of it is read yet.
+
+    Raises
+    ------
+    InputError
+        It is not there, or nothing that Spark can read as it is meant.
+    """
+    from pyspark.errors import PySparkException
+
+    try:
+        if name.startswith("jdbc:"):
+            return _jdbc(spark, name)
+        _check_path(spark, name)
+        frame: DataFrame = spark.read.parquet(name)
+    except (PySparkException, _java_error()) as error:
+        raise InputError(f"Spark cannot read {name} (polls): {_first_line(error)}; {_VALID}") from error
     return frame
 
 
@@ -233,15 +245,13 @@ def _check_path(spark: SparkSession, name: str) -> None:
 @contextmanager
 def _failures_told() -> Iterator[None]:
     """Turn what Spark raises into errors of ours."""
-    from pyspark.errors import AnalysisException, PySparkException
+    from pyspark.errors import PySparkException
 
     try:
         yield
     except (PySparkException, _java_error()) as error:
         if ours := _OURS.search(str(error)):
             raise (InputError if ours[1] == "InputError" else EngineError)(ours[2].strip()) from error
-        if isinstance(error, AnalysisException) or "not a Parquet file" in str(error):
-            raise InputError(f"Spark cannot read that: {_first_line(error)}; {_VALID}") from error
         raise EngineError(f"the Spark job failed: {_first_line(error)}") from error
 
 

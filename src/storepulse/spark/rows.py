@@ -14,7 +14,7 @@ import numpy as np
 import polars as pl
 
 from storepulse import __version__
-from storepulse.errors import InputError, StorepulseError
+from storepulse.errors import EngineError, InputError
 from storepulse.ingest import Kind
 from storepulse.ingest.reading import Batch, table_batch
 from storepulse.ingest.validation import Accepted, StoreIds
@@ -48,12 +48,12 @@ def check_versions(expected: Versions) -> None:
 
     Raises
     ------
-    StorepulseError
+    EngineError
         Another program or other zone rules: the numbers could be others.
     """
     if versions() != expected:
         here, there = (f"storepulse {program} with tzdata {zones}" for program, zones in (versions(), expected))
-        raise StorepulseError(f"this executor has {here}, the driver has {there}; install the same on both")
+        raise EngineError(f"this executor has {here}, the driver has {there}; install the same on both")
 
 
 @dataclass(frozen=True)
