@@ -5,22 +5,18 @@ A process has one session at a time, so the two take turns: the tests of the clu
 
 from __future__ import annotations
 
-import os
-import re
-import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import polars as pl
-import psutil
 import pytest
 
 from storepulse import demo
 from storepulse.spark import command
+from tests.fixtures.spark_clusters import Cluster, own_cluster
 
 #: Every process of Spark gets little memory: what runs here must run anywhere.
 MEMORY = {
@@ -48,75 +44,11 @@ def spark() -> Iterator[Any]:
         yield started
 
 
-# --- a cluster ---------------------------------------------------------------------------------------------
-
-
-@dataclass
-class Cluster:
-    url: str
-    workers: list[subprocess.Popen[bytes]]
-
-    def executors_of(self, worker: int) -> list[psutil.Process]:
-        """Return the executors that a worker has started."""
-        try:
-            children = psutil.Process(self.workers[worker].pid).children(recursive=True)
-            return [child for child in children if "CoarseGrainedExecutorBackend" in " ".join(child.cmdline())]
-        except psutil.NoSuchProcess:
-            return []
-
-    def kill(self, worker: int) -> int:
-        """Kill a worker and its executors, and what those have started; return how many executors there were."""
-        executors = self.executors_of(worker)
-        children = [child for one in executors for child in one.children(recursive=True)]
-        for process in [psutil.Process(self.workers[worker].pid), *executors, *children]:
-            try:
-                process.kill()
-            except psutil.NoSuchProcess:
-                continue
-        self.workers[worker].wait()
-        return len(executors)
-
-
 @pytest.fixture
 def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A master and two workers with a core each, on 127.0.0.1, from PySpark's own folder."""
-    started: list[subprocess.Popen[bytes]] = []
-    with (tmp_path / "cluster.log").open("wb") as log:
-        try:
-            started.append(start(log, "master.Master", "--host", "127.0.0.1", "--port", "0", "--webui-port", "0"))
-            url = found(tmp_path / "cluster.log", r"(spark://127\.0\.0\.1:\d+)", 1)
-            for name in ("one", "two"):
-                folder = str(tmp_path / name)
-                options = ("--host", "127.0.0.1", "--webui-port", "0", "--cores", "1", "--memory", "1g", "-d", folder)
-                started.append(start(log, "worker.Worker", *options, url))
-            found(tmp_path / "cluster.log", "Successfully registered with master", 2)
-            yield Cluster(url, started[1:])
-        finally:
-            for process in reversed(started):
-                process.terminate()
-            for process in started:
-                process.wait(timeout=60)
-
-
-def start(log: IO[bytes], name: str, *words: str) -> subprocess.Popen[bytes]:
-    import pyspark
-
-    home = Path(pyspark.__file__).parent
-    environment = os.environ | {"SPARK_HOME": str(home), "SPARK_DAEMON_MEMORY": "256m", "SPARK_LOCAL_IP": "127.0.0.1"}
-    # The script becomes the Java process by exec, so this is the process to be ended.
-    words = (str(home / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}", *words)
-    return subprocess.Popen(words, env=environment, stdout=log, stderr=log)
-
-
-def found(log: Path, pattern: str, times: int) -> str:
-    """Wait until a line stands in a log so many times, and return it."""
-    until = time.monotonic() + 120
-    while time.monotonic() < until:
-        lines: list[str] = re.findall(pattern, log.read_text(encoding="utf-8", errors="replace"))
-        if len(lines) >= times:
-            return lines[0]
-        time.sleep(0.2)
-    raise AssertionError(f"no {pattern!r} in\n{log.read_text(encoding='utf-8', errors='replace')[-3000:]}")
+    """A master and two workers with a core each."""
+    with own_cluster(tmp_path) as started:
+        yield started
 
 
 # --- a fleet of full size -----------------------------------------------------------------------------------

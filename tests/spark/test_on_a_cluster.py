@@ -13,8 +13,9 @@ from storepulse import ingest
 from storepulse.reports import ReportOptions
 from storepulse.spark import command
 from tests.fixtures.commands import start
+from tests.fixtures.spark_clusters import Cluster
 from tests.fixtures.tables import NOW, VERSION
-from tests.spark.conftest import MEMORY, Cluster, Files
+from tests.spark.conftest import MEMORY, Files
 from tests.spark.test_command import contents, kinds, locally
 
 pytest.importorskip("pyspark")
@@ -25,9 +26,8 @@ def test_the_command_gives_the_same_bytes_on_a_cluster(cluster: Cluster, fleet_o
     small = ("--hours", files.hours, "--timezones", files.timezones, "--detail")
     properties = [word for name, value in MEMORY.items() for word in ("--conf", f"{name}={value}")]
     local = start(tmp_path, "report", "--polls", f"{files.polls}/*.parquet", *small)
-    made = start(
-        tmp_path, "report", "--polls", files.polls, *small, "--engine", "spark", "--master", cluster.url, *properties
-    )
+    there = ("--engine", "spark", "--master", cluster.url, *properties)
+    made = start(tmp_path, "report", "--polls", files.polls, *small, *there, timeout=600)
     assert made.returncode == 0, made.stderr.decode()
     assert made.stdout == local.stdout
     assert made.stdout.count(b"\n") > 14_000
