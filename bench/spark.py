@@ -3,12 +3,14 @@
     python bench/spark.py [--stores 142857] [--rows 24,240] [--only one,local,cluster,steps]
 
 The polls are Parquet files in order of time, as a collector leaves them: every store once an hour for a week at 24
-million rows, ten times as often at 240 million. Each measurement is a process of its own.
+million rows, ten times as often at 240 million. Each measurement is a process of its own. Seconds of processors (of all processes that take
+part) stand beside those of the clock: where others use the machine too, they alone say something.
 """
 
 from __future__ import annotations
 
 import argparse
+import hashlib
 import json
 import os
 import subprocess
@@ -23,6 +25,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+import psutil
 from run import machine, peak_mb
 
 import storepulse
@@ -76,12 +79,19 @@ def one_process(folder: Path, _master: str) -> dict[str, Any]:
     read = time.perf_counter()
     made = reports.run_report(ingest.memory_fleet(loaded), as_of=AS_OF, version="bench")
     done = time.perf_counter()
-    return {"read_s": read - started, "report_s": done - read, "peak_mb": peak_mb(), "sum": checksum(made)}
+    return {"read_s": read - started, "report_s": done - read, "peak_mb": peak_mb()} | told(made)
 
 
-def checksum(made: reports.Report) -> list[int]:
-    totals = made.totals
-    return [len(made.store_ids), *(int(values.sum()) for values in (totals.uptime_us, totals.downtime_us))]
+def cpu_s(root: int) -> float:
+    """Return the seconds of processors that a process and all that came of it have taken, if it still runs."""
+    process = psutil.Process(root)
+    times = [one.cpu_times() for one in (process, *process.children(recursive=True))]
+    return float(sum(time.user + time.system + time.children_user + time.children_system for time in times))
+
+
+def told(made: reports.Report) -> dict[str, Any]:
+    content = reports.written(made, "csv", detail=True)
+    return {"cpu_s": cpu_s(os.getpid()), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def on_spark(folder: Path, master: str) -> dict[str, Any]:
@@ -98,12 +108,8 @@ def on_spark(folder: Path, master: str) -> dict[str, Any]:
         read = time.perf_counter()
         answer = command.report(spark, [str(folder / "polls")], settings, ReportOptions(as_of=AS_OF), now=None)
         done = time.perf_counter()
-    return {
-        "start_s": ready - started,
-        "settings_s": read - ready,
-        "job_s": done - read,
-        "sum": checksum(answer.report),
-    }
+        end = told(answer.report)
+    return {"start_s": ready - started, "settings_s": read - ready, "job_s": done - read} | end
 
 
 def steps(folder: Path, master: str) -> dict[str, Any]:
@@ -137,10 +143,10 @@ def steps(folder: Path, master: str) -> dict[str, Any]:
             "sorted, through Python": ordered.mapInArrow(through_python, ordered.schema),
             "report": ordered.mapInArrow(made.of_buckets(AS_OF), made.schema),
         }.items():
-            started = time.perf_counter()
+            started, before = time.perf_counter(), cpu_s(os.getpid())
             nothing(frame)
-            taken[name] = time.perf_counter() - started
-            print(f"  {name:<24} {taken[name]:8.1f} s", file=sys.stderr, flush=True)
+            taken[name] = {"s": time.perf_counter() - started, "cpu_s": cpu_s(os.getpid()) - before}
+            print(f"  {name:<24} {taken[name]}", file=sys.stderr, flush=True)
     return taken
 
 
@@ -167,7 +173,7 @@ def measure(folder: Path, chosen: list[str], *, with_steps: bool) -> dict[str, A
     sys.path.insert(0, str(Path(__file__).parents[1]))
     from tests.fixtures.spark_clusters import own_cluster
 
-    masters = {"one": ["-"], "local": ["local[1]", "local[2]"], "cluster": ["spark://"], "steps": ["local[2]"]}
+    masters = {"one": ["-"], "local": ["local[2]", "local[1]"], "cluster": ["spark://"], "steps": ["local[2]"]}
     results = {}
     for section in chosen:
         if section == "steps" and not with_steps:
@@ -175,11 +181,13 @@ def measure(folder: Path, chosen: list[str], *, with_steps: bool) -> dict[str, A
         for master in masters[section]:
             own = own_cluster(folder.parent, memory="1536m") if section == "cluster" else nullcontext(None)
             with own as cluster:
-                name = f"{section} {master}".strip(" -")
+                name = f"{section} {master}".strip(" -/:")
+                workers = [worker.pid for worker in cluster.workers] if cluster else []
+                before = sum(map(cpu_s, workers))
                 results[name] = measured(section, folder, cluster.url if cluster else master)
+                results[name]["cpu_s"] = results[name].get("cpu_s", 0.0) + sum(map(cpu_s, workers)) - before
             print(name, json.dumps(results[name]), flush=True)
-    sums = [found["sum"] for found in results.values() if "sum" in found]
-    assert all(one == sums[0] for one in sums), sums
+    assert len({found["sha256"] for found in results.values() if "sha256" in found}) == 1, results
     return results
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from storepulse.errors import EngineError
 from storepulse.store import connect
 from tests.cli.conftest import Ran, Run
 from tests.fixtures import tables
@@ -57,6 +58,12 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["load", "--polls", "broken.gz"], ["cannot read broken.gz (polls)"]),
     (["report", "--polls", "polls.csv", "--store", "nobody"], ["there is no store 'nobody'"]),
     (["report", "--hours", "hours.csv"], ["there are no", "polls", "as_of"]),
+    (["report", "--engine", "flink"], ["there is no engine 'flink'", "local, spark"]),
+    (["report", "--master", "yarn"], ["--master and --conf are for --engine spark"]),
+    (["report", "--engine", "spark"], ["reports from files or tables", "--polls"]),
+    (["report", "--engine", "spark", *DB], ["reports from files or tables", "--polls"]),
+    (["report", "--engine", "spark", "--polls", "p", "--hours", "x.csv"], ["there is no file x.csv (hours)"]),
+    (["report", "--engine", "spark", "--polls", "p", "--conf", "x"], ["cannot read the property 'x'", "NAME=VALUE"]),
     (["report", "-o", "nowhere/report.csv"], ["cannot write nowhere/report.csv"]),
     (["report", "-o", "folder"], ["cannot write folder"]),
 ]  # fmt: skip
@@ -199,3 +206,20 @@ def test_a_report_that_cannot_be_finished_leaves_the_old_one_and_nothing_else(
     assert "Traceback" not in ran.err
     assert (tmp_path / "report.csv").read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("storepulse.db")) == before
+
+
+def test_spark_that_is_not_installed_is_said_with_how_to_get_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storepulse.spark.command.find_spec", lambda _name: None)
+    ran = run("report", "--engine", "spark", "--polls", "polls")
+    assert ran.code == 2
+    assert_one_clear_message(ran, "the engine spark needs PySpark", "pip install 'storepulse[spark]'")
+
+
+def test_a_cluster_that_fails_is_no_defect_of_ours(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_given: object, **_named: object) -> None:
+        raise EngineError("the Spark job failed: an executor ran out of memory")
+
+    monkeypatch.setattr("storepulse.cli.engines.on_spark", fail)
+    ran = run("report", "--engine", "spark", "--polls", "polls")
+    assert ran.code == 3
+    assert_one_clear_message(ran, "the Spark job failed: an executor ran out of memory")
