@@ -3,8 +3,8 @@
     python bench/spark.py [--stores 142857] [--rows 24,240] [--only one,local,cluster,steps]
 
 The polls are Parquet files in order of time, as a collector leaves them: every store once an hour for a week at 24
-million rows, ten times as often at 240 million. Each measurement is a process of its own. Seconds of processors (of all processes that take
-part) stand beside those of the clock: where others use the machine too, they alone say something.
+million rows, ten times as often at 240 million. Each measurement is a process of its own. Seconds of processors, of all
+processes that take part, stand beside those of the clock: where others use the machine too, they alone say something.
 """
 
 from __future__ import annotations
