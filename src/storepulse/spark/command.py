@@ -38,7 +38,8 @@ _CONFIGURATION: Final = {
     "spark.executorEnv.POLARS_MAX_THREADS": "1",
 }
 #: By what a folder shows that its Parquet files are parts of a table whose log says which of them count.
-_TABLE_FORMATS: Final = {"_delta_log": "Delta Lake", ".hoodie": "Hudi", "metadata/*.metadata.json": "Iceberg"}
+_TABLE_FORMATS: Final = {"_delta_log": "Delta Lake", ".hoodie": "Hudi", "metadata": "Iceberg"}
+_ICEBERG: Final = ".metadata.json"
 _OURS: Final = re.compile(r"storepulse\.errors\.(\w+): (.*)")
 _VALID: Final = "valid are Parquet files, folders and globs, and jdbc:…#TABLE"
 
@@ -228,15 +229,26 @@ def _check_path(spark: SparkSession, name: str) -> None:
     while folders:
         folder = folders.pop()
         seen.add(folder)
-        for marker, form in _TABLE_FORMATS.items():
-            if system.globStatus(hadoop.Path(folder, marker)):
-                raise InputError(
-                    f"{name} is in a table of {form} ({folder}): its folder also holds files that do not count any "
-                    "more, which only its log can tell. Read the table in a job of your own and call "
-                    f"storepulse.spark.report, or write it as Parquet files first; {_VALID}"
-                )
+        if (form := _table_format(system, hadoop, folder)) is not None:
+            raise InputError(
+                f"{name} is in a table of {form} ({folder}): its folder also holds files that do not count any "
+                "more, which only its log can tell. Read the table in a job of your own and call "
+                f"storepulse.spark.report, or write it as Parquet files first; {_VALID}"
+            )
         if (parent := folder.getParent()) is not None and parent not in seen:
             folders.add(parent)
+
+
+def _table_format(system: Any, hadoop: Any, folder: Any) -> str | None:
+    """Return of which format a table begins in a folder."""
+    for marker, form in _TABLE_FORMATS.items():
+        place = hadoop.Path(folder, marker)
+        # Any folder may be called metadata; only what lies in it says whose it is.
+        if system.exists(place) and (
+            form != "Iceberg" or any(one.getPath().getName().endswith(_ICEBERG) for one in system.listStatus(place))
+        ):
+            return form
+    return None
 
 
 # --- failures ----------------------------------------------------------------------------------------------
