@@ -8,7 +8,6 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -26,6 +25,7 @@ MEMORY = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "4",
     "spark.default.parallelism": "2",
+    "spark.driver.extraJavaOptions": "-Dderby.stream.error.file=/dev/null",  # no log beside the tests
 }
 
 
@@ -44,10 +44,10 @@ def spark() -> Iterator[Any]:
         yield started
 
 
-@pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
-    """A master and two workers with a core each."""
-    with own_cluster(tmp_path) as started:
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A master and two workers with a core each; whoever kills one of them must come last."""
+    with own_cluster(tmp_path_factory.mktemp("cluster")) as started:
         yield started
 
 
