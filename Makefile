@@ -9,13 +9,14 @@ UV := $(BIN)/python -m uv
 # file stay together: they may share a service.
 AT_ONCE := -n 5 --dist loadfile --no-loadscope-reorder
 # Tests that need more than Python have verbs of their own.
-ELSEWHERE := --ignore=tests/browser
+ELSEWHERE := --ignore=tests/browser --ignore=tests/spark
 CHROMIUM := /usr/bin/chromium
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 
-# Two stamps: .venv has uv of this version, .venv has what uv.lock says.
+# Three stamps: .venv has uv of this version, it has what uv.lock says, and Spark too, which is larger than all the rest.
 TOOLS := .venv/.uv-$(UV_VERSION)
 SYNCED := .venv/.synced
+SPARK := .venv/.spark
 
 # uv works on this .venv and this interpreter only, and trusts the certificates that the system trusts.
 export UV_PROJECT_ENVIRONMENT := .venv
@@ -29,7 +30,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup fmt lint test test-db test-browser test-zone bench bench-service bench-db demo docs screenshots build check lock clean
+.PHONY: help setup fmt lint test test-db test-browser test-spark test-zone java bench bench-service bench-db bench-streaming bench-spark demo docs screenshots build check lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -52,6 +53,9 @@ lint: setup ## style, layers, types, container files, and a lock file that fits 
 test: setup ## run the tests, several at once (ARGS="-k outages -x"; ARGS="-n 0" for one after the other)
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines sqlite $(ELSEWHERE) $(ARGS)
 
+test-spark: $(SPARK) java ## run the tests on Spark, on this machine's cores and on a cluster of two workers
+	TZ=UTC $(BIN)/pytest -n 0 --engines sqlite $(or $(ARGS),tests/spark)
+
 test-db: setup ## run the tests of the store, the service and faults on PostgreSQL and MariaDB
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines postgresql,mysql tests/store tests/api tests/golden tests/faults $(ARGS)
 
@@ -70,6 +74,12 @@ bench-service: setup ## measure the service over HTTP
 bench-db: setup ## measure stores on each database engine
 	$(BIN)/python bench/databases.py $(ARGS)
 
+bench-streaming: setup ## measure reports of files that are larger than memory: 12 GB of disk, an hour
+	$(BIN)/python -m bench.streaming $(ARGS)
+
+bench-spark: $(SPARK) java ## measure Spark on this machine against one process
+	$(BIN)/python bench/spark.py $(ARGS)
+
 demo: setup ## see it work on a made-up fleet
 	$(BIN)/storepulse demo $(ARGS)
 
@@ -82,7 +92,7 @@ screenshots: setup $(CHROMIUM) ## take the pictures of the pages for the documen
 build: setup ## build the wheel and the source distribution into dist/
 	$(UV) build --quiet
 
-check: lint test test-db test-browser test-zone ## everything that CI runs
+check: lint test test-db test-browser test-zone test-spark ## everything that CI runs
 
 lock: $(TOOLS) ## bring uv.lock in line with pyproject.toml (ARGS=--upgrade for newer versions)
 	env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(UV) lock --default-index https://pypi.org/simple $(ARGS)
@@ -100,13 +110,28 @@ $(CHROMIUM):
 
 # uv takes files from where uv.lock found them. Where only a mirror can be reached, pip knows it from its
 # own configuration, and installs the same files: their hashes are checked.
-$(SYNCED): pyproject.toml uv.lock $(TOOLS)
-	@$(UV) sync --frozen --all-groups --quiet || { \
+define install
+	@$(UV) sync --frozen $(1) --quiet || { \
 		echo "uv sync failed; trying the same with pip and its configured index"; \
-		$(UV) export --frozen --all-groups --no-emit-project --quiet --output-file .venv/requirements.txt && \
+		$(UV) export --frozen $(1) --no-emit-project --quiet --output-file .venv/requirements.txt && \
 		$(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/requirements.txt && \
 		$(BIN)/python -m pip install --quiet --no-deps --editable . ; }
 	@touch $@
+endef
+
+$(SYNCED): pyproject.toml uv.lock $(TOOLS)
+	$(call install,--all-groups --no-group spark)
+
+$(SPARK): $(SYNCED)
+	$(call install,--all-groups)
+
+java:
+	@found() { "$${JAVA_HOME:+$$JAVA_HOME/bin/}java" -version 2>&1 | grep -Eq 'version "(1[7-9]|[2-9][0-9])'; }; \
+	found && exit 0; \
+	if [ -n "$$CI" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+		apt-get update -qq && { apt-get install -qq -y openjdk-17-jre-headless || apt-get install -qq -y default-jre-headless; }; \
+	fi; \
+	found || { echo "Spark needs Java 17 or newer: install it (Debian, Ubuntu: apt install openjdk-17-jre-headless)" >&2; exit 1; }
 
 # A .venv that was moved or lost its interpreter is made anew.
 ifneq ($(shell test -x $(BIN)/python && cat $(TOOLS) 2>/dev/null),$(CURDIR))

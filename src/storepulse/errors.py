@@ -8,6 +8,7 @@
     ├── ConflictError                     the request contradicts what is there
     │   └── LeaseLostError                another worker has taken the job over, or it was cancelled
     ├── QueueFullError                    too much is waiting already
+    ├── EngineError                       the cluster that should make a report failed
     └── StoreError                        the store failed
         ├── StoreUnavailableError         it cannot be reached, or it is busy or full
         └── SchemaVersionError            it was written by another version
@@ -50,6 +51,10 @@ class QueueFullError(StorepulseError):
     def __init__(self, waiting: int) -> None:
         self.waiting = waiting
         super().__init__(f"{waiting} jobs are waiting already; try again in some seconds")
+
+
+class EngineError(StorepulseError):
+    """The cluster that should make a report failed."""
 
 
 class StoreError(StorepulseError):

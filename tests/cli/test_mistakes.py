@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from storepulse.errors import EngineError
 from storepulse.store import connect
 from tests.cli.conftest import Ran, Run
 from tests.fixtures import tables
@@ -57,7 +58,28 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["load", "--polls", "broken.gz"], ["cannot read broken.gz (polls)"]),
     (["report", "--polls", "polls.csv", "--store", "nobody"], ["there is no store 'nobody'"]),
     (["report", "--hours", "hours.csv"], ["there are no", "polls", "as_of"]),
+    (["report", "--engine", "flink"], ["there is no engine 'flink'", "local, spark"]),
+    (["report", "--master", "yarn"], ["--master and --conf are for --engine spark"]),
+    (["report", "--engine", "spark"], ["reports from files or tables", "--polls"]),
+    (["report", "--engine", "spark", *DB], ["reports from files or tables", "--polls"]),
+    (["report", "--engine", "spark", "--polls", "p", "--hours", "x.csv"], ["there is no file x.csv (hours)"]),
+    (["report", "--engine", "spark", "--polls", "p", "--conf", "x"], ["cannot read the property 'x'", "NAME=VALUE"]),
     (["report", "-o", "nowhere/report.csv"], ["cannot write nowhere/report.csv"]),
+    (["report", "-o", "s3://"], ["there is no bucket in the place", "s3://bucket/prefix"]),
+    (["report", "--memory", "4GB"], ["--memory is for reports from files", "--polls"]),
+    (["report", "--temp", "."], ["--temp is for reports from files"]),
+    (["report", "--quarantine", "q.csv"], ["--quarantine is for reports from files"]),
+    (["report", "--polls", "polls.csv", "--memory", "4"], ["cannot read the size '4'", "500MB, 4GB"]),
+    (["report", "--polls", "polls.csv", "--memory", "-4GB"], ["cannot read the size '-4GB'", "500MB, 4GB"]),
+    (["report", "--polls", "polls.csv", "--memory", "1KB"], ["--memory 1KB is too little", "from 1MiB on"]),
+    (["report", "--polls", "polls.csv", "--temp", "nowhere"], ["there is no folder nowhere", "--temp"]),
+    (["report", "--polls", "polls.csv", "--quarantine", "nowhere/q.csv"], ["cannot write nowhere/q.csv"]),
+    (["report", "--polls", "s3://k:secret@b/x"], ["there is no bucket in the place", "without credentials"]),
+    (["export", "out"], ["Missing option '--to'"]),
+    (["export", "--to", "csv", "out"], ["there is no format 'csv' to export to", "valid are parquet"]),
+    (["export", "--to", "parquet"], ["Missing argument", "DIR"]),
+    (["export", "--to", "parquet", "polls.csv"], ["there is something at polls.csv already", "new or empty"]),
+    (["export", "--to", "parquet", "out", "--db", "sqlite:///nowhere.db"], ["there is no", "'nowhere.db'"]),
     (["report", "-o", "folder"], ["cannot write folder"]),
 ]  # fmt: skip
 
@@ -199,3 +221,20 @@ def test_a_report_that_cannot_be_finished_leaves_the_old_one_and_nothing_else(
     assert "Traceback" not in ran.err
     assert (tmp_path / "report.csv").read_bytes() == b"old"
     assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("storepulse.db")) == before
+
+
+def test_spark_that_is_not_installed_is_said_with_how_to_get_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("storepulse.spark.command.find_spec", lambda _name: None)
+    ran = run("report", "--engine", "spark", "--polls", "polls")
+    assert ran.code == 2
+    assert_one_clear_message(ran, "the engine spark needs PySpark", "pip install 'storepulse[spark]'")
+
+
+def test_a_cluster_that_fails_is_no_defect_of_ours(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_given: object, **_named: object) -> None:
+        raise EngineError("the Spark job failed: an executor ran out of memory")
+
+    monkeypatch.setattr("storepulse.cli.engines.on_spark", fail)
+    ran = run("report", "--engine", "spark", "--polls", "polls")
+    assert ran.code == 3
+    assert_one_clear_message(ran, "the Spark job failed: an executor ran out of memory")

@@ -14,11 +14,12 @@ import storepulse
 from storepulse import ingest
 from storepulse.ingest.sources import Kind
 from storepulse.kernel.policy import Policy
-from storepulse.reports import run_report
+from storepulse.reports import ReportOptions, run_report
 from storepulse.schema import DAY_US
 from storepulse.store import connect
 from tests import oracle
 from tests.fixtures.databases import only_sqlite, url_in
+from tests.fixtures.streams import report_of
 from tests.fixtures.tables import VERSION
 
 HERE = Path(__file__).parent
@@ -142,3 +143,47 @@ def test_a_store_gives_the_worked_answer(name: str, tmp_path: Path) -> None:
             version=VERSION,
         )
     assert sums_of(report.table()) == expected
+
+
+@only_sqlite  # nor does it
+@pytest.mark.parametrize("name", CASES)
+@pytest.mark.parametrize("form", ["as they are", "sorted by time", "shuffled"])
+def test_files_without_a_store_give_the_worked_answer(name: str, form: str, tmp_path: Path) -> None:
+    case = case_of(name)
+    options, expected = case["options"], flat(case["expected"])
+    max_age = options.get("max_age_minutes")
+    polls = HERE / name / "polls.csv"
+    if form != "as they are":
+        table = validated_polls(name)
+        table = (
+            table.sort("timestamp_utc") if form == "sorted by time" else table.sample(fraction=1, shuffle=True, seed=1)
+        )
+        polls = tmp_path / "polls.parquet"
+        table.write_parquet(polls, row_group_size=1)
+    report = report_of(
+        {
+            "polls": [str(polls)],
+            "hours": [str(HERE / name / "hours.csv")],
+            "timezones": [str(HERE / name / "timezones.csv")],
+        },
+        ReportOptions(
+            as_of=case["as_of_us"],
+            policy=Policy(
+                interpolation=options.get("interpolation", "previous"),
+                prefer_in_session=options.get("prefer_in_session", True),
+                max_age=None if max_age is None else timedelta(minutes=max_age),
+            ),
+            all_stores=options.get("all_stores", False),
+        ),
+        folder=tmp_path, rows=2, now=case["as_of_us"] + 400 * DAY_US, aside=lambda _source, _rows: None,
+    )  # fmt: skip
+    assert sums_of(report.table()) == expected
+
+
+def validated_polls(name: str) -> pl.DataFrame:
+    """Return the polls of a case with instants as instants."""
+    rows = [(row["store_id"], row["status"], instant_us(row["timestamp_utc"])) for row in rows_of(name, "polls.csv")]
+    table = pl.DataFrame(
+        rows, schema={"store_id": pl.String, "status": pl.String, "timestamp_utc": pl.Int64}, orient="row"
+    )
+    return table.with_columns(pl.col("timestamp_utc").cast(pl.Datetime("us", "UTC")))

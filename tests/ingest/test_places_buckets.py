@@ -4,69 +4,17 @@ from __future__ import annotations
 
 import sys
 import time
-import urllib.request
-from collections.abc import Iterator
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from storepulse.errors import InputError
 from storepulse.ingest.places import Found, files_of, fingerprint
+from tests.fixtures.endpoints import BUCKET, Endpoint, endpoint, running
+
+__all__ = ["endpoint", "running"]  # fixtures
 
 NOW = 1_700_000_000_000_000
-BUCKET = "polls-of-all-stores"
 ODD = ["in/a b.csv", "in/a%20b.csv", "in/a#b?c=d&e+f.csv", "in/ü→.csv", "in/{x}^~`|<>\\.csv", "in/[1]*.csv"]
-
-
-class Endpoint:
-    """An S3 endpoint on this machine, and a client that writes to it."""
-
-    def __init__(self, url: str) -> None:
-        self.url = url
-        self.client = boto3.client(
-            "s3",
-            endpoint_url=url,
-            region_name="us-east-1",
-            aws_access_key_id="writer",
-            aws_secret_access_key="secret",
-        )
-
-    def put(self, key: str, body: bytes = b"1\n") -> None:
-        self.client.put_object(Bucket=BUCKET, Key=key, Body=body)
-
-    def tell(self, path: str, body: bytes = b"") -> None:
-        """Call moto's own interface."""
-        headers = {"Content-Type": "text/plain"}
-        request = urllib.request.Request(f"{self.url}/moto-api/{path}", body, headers, method="POST")
-        urllib.request.build_opener(urllib.request.ProxyHandler({})).open(request).close()
-
-
-@pytest.fixture(scope="module")
-def running() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
-    if server._server:
-        server._server.server_close()  # stop() leaves the socket open
-
-
-@pytest.fixture
-def endpoint(running: str, monkeypatch: pytest.MonkeyPatch) -> Endpoint:
-    for name, value in {
-        "AWS_ENDPOINT_URL": running,
-        "AWS_REGION": "us-east-1",
-        "AWS_ACCESS_KEY_ID": "reader",
-        "AWS_SECRET_ACCESS_KEY": "secret",
-        "NO_PROXY": "127.0.0.1",
-    }.items():
-        monkeypatch.setenv(name, value)
-    endpoint = Endpoint(running)
-    endpoint.tell("reset")
-    endpoint.client.create_bucket(Bucket=BUCKET)
-    return endpoint
 
 
 def listed(path: str) -> list[Found]:

@@ -1,7 +1,7 @@
 """The command line: reads the clock and the environment, calls one function, prints what comes back.
 
 Results go to standard output, messages to standard error. Exit codes: 0 good, 2 the input is wrong, 3 the store
-failed, 1 a defect of ours.
+or the cluster failed, 1 a defect of ours.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ import typer
 from storepulse import __version__
 from storepulse.cli import keys, records, reporting, service, tour, upkeep
 from storepulse.cli.terminal import say
-from storepulse.errors import StoreError, StorepulseError
+from storepulse.errors import EngineError, StoreError, StorepulseError
 
 # The parts that do the work are imported by the command that needs them: a mistake in the options, or --help,
 # shall not wait for them.
 
 _DEFECT: Final = 1
 _INPUT_IS_WRONG: Final = 2
-_STORE_FAILED: Final = 3
+_FAILED: Final = 3
 
 app = typer.Typer(
     name="storepulse",
@@ -37,7 +37,7 @@ for _commands in (
     (reporting.load, reporting.report, reporting.explain),
     (records.stores, records.loads, records.quarantine, records.audit),
     (service.serve, service.worker),
-    (upkeep.migrate, upkeep.doctor, upkeep.prune, upkeep.copy),
+    (upkeep.migrate, upkeep.doctor, upkeep.prune, upkeep.copy, upkeep.export),
     (tour.demo,),
 ):
     for _command in _commands:
@@ -56,8 +56,8 @@ def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     try:
         app()
-    except StoreError as error:
-        _leave(error, _STORE_FAILED)
+    except (StoreError, EngineError) as error:
+        _leave(error, _FAILED)
     except StorepulseError as error:
         _leave(error, _INPUT_IS_WRONG)
     except KeyboardInterrupt:

@@ -61,6 +61,20 @@ Assume = Annotated[
 ]
 
 
+Engine = Annotated[str, typer.Option(help="What makes the report: local or spark.", metavar="NAME")]
+
+
+Master = Annotated[
+    str | None, typer.Option(help="Spark's master, with --engine spark. Default: local[*].", metavar="URL")
+]
+
+
+Conf = Annotated[
+    list[str] | None,
+    typer.Option(help="A property of Spark, with --engine spark; may be repeated.", metavar="NAME=VALUE"),
+]
+
+
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from storepulse import __version__
-from storepulse.cli import edge
+from storepulse.cli import edge, engines
+from storepulse.cli.files import Memory, Quarantine, Temp, check_no_files, report_of_files
 from storepulse.cli.options import (
     AsJson,
     AsOf,
     Assume,
+    Conf,
     Db,
+    Engine,
     Hours,
     Interpolation,
+    Master,
     MaxAge,
     Polls,
     PreferInSession,
@@ -32,9 +35,7 @@ from storepulse.cli.terminal import counted, print_json, progress_bars, say, wri
 from storepulse.errors import InputError
 
 if TYPE_CHECKING:
-    from storepulse.ingest.sources import Kind
-    from storepulse.reports import Report
-    from storepulse.schema import Fleet
+    from storepulse.reports import Report, ReportOptions
 
 
 def load(
@@ -84,9 +85,15 @@ def report(
     detail: Annotated[bool, typer.Option("--detail", help="More columns in CSV and XLSX.")] = False,
     form: Annotated[str, typer.Option("--format", help="csv, json, parquet or xlsx.", metavar="FORMAT")] = "csv",
     output: Annotated[
-        Path | None,
-        typer.Option("--output", "-o", help="Write to this file, whole or not at all.", metavar="FILE"),
+        str | None,
+        typer.Option("--output", "-o", help="Write to this file or s3:// URL, whole or not at all.", metavar="FILE"),
     ] = None,
+    quarantine: Quarantine = None,
+    memory: Memory = None,
+    temp: Temp = None,
+    engine: Engine = "local",
+    master: Master = None,
+    conf: Conf = None,
 ) -> None:
     """Report uptime and downtime of every store, from the store or straight from files."""
     from storepulse import reports
@@ -101,21 +108,25 @@ def report(
         as_of=None if as_of is None else instant_us(as_of),
         windows=tuple(window_of(text) for text in window) if window else DEFAULT_WINDOWS,
         policy=policy_of(interpolation, max_age, prefer_in_session, assume),
+        stores=None if store is None else tuple(store),
         all_stores=all_stores,
     )
+    engines.check(engine, master, conf)
     names = names_of(polls, hours, timezones)
     if any(names.values()) and db is not None:
         raise InputError("give either --db or files (--polls, --hours, --timezones), not both")
+    if not any(names.values()):
+        check_no_files(quarantine, memory, temp)
 
-    with _in_the_meantime(reports.warm_up), _fleet(db, names, store) as fleet:
-        made = reports.run_report(
-            fleet,
-            as_of=options.as_of,
-            chosen=options.windows,
-            policy=options.policy,
-            all_stores=options.all_stores,
-            version=__version__,
-        )
+    if engine == "spark":
+        check_no_files(quarantine, memory, temp, why="with --engine spark the executors read them")
+        made = engines.on_spark(names, options, master=master, conf=conf)
+    else:
+        with _in_the_meantime(reports.warm_up):
+            if any(names.values()):
+                made = report_of_files(names, options, quarantine=quarantine, memory=memory, temp=temp)
+            else:
+                made = _report_of_store(db, options)
     write(reports.written(made, form, detail=detail), output)
     say(f"{counted(len(made.store_ids), 'store')}, {_made_with(made)}" + (f" → {output}" if output else ""))
 
@@ -156,25 +167,18 @@ def explain(
         typer.echo(explanation.as_text(made))
 
 
-@contextmanager
-def _fleet(db: str | None, names: Mapping[Kind, Sequence[str]], store_ids: list[str] | None) -> Iterator[Fleet]:
-    """Open the fleet in the store, or read the one in the files that are named."""
-    if not any(names.values()):
-        with edge.store(db).snapshot(store_ids) as snapshot:
-            yield snapshot
-        return
-    from storepulse import ingest
+def _report_of_store(db: str | None, options: ReportOptions) -> Report:
+    from storepulse import reports
 
-    with progress_bars() as progress:
-        loaded = ingest.read(names, now=edge.now(), version=__version__, progress=progress)
-    for row in loaded.quarantine[:_SHOWN_REASONS]:
-        say(f"set aside: {loaded.files[row.file].name} line {row.line}: {row.reason}")
-    if (more := len(loaded.quarantine) - _SHOWN_REASONS) > 0:
-        say(f"set aside: {counted(more, 'more row')}; `storepulse load` keeps them all, with reasons")
-    yield ingest.memory_fleet(loaded).of(store_ids)
-
-
-_SHOWN_REASONS: Final = 5
+    with edge.store(db).snapshot(options.stores) as fleet:
+        return reports.run_report(
+            fleet,
+            as_of=options.as_of,
+            chosen=options.windows,
+            policy=options.policy,
+            all_stores=options.all_stores,
+            version=__version__,
+        )
 
 
 @contextmanager

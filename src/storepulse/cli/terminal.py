@@ -9,7 +9,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, BinaryIO, cast
 
 import typer
 
@@ -60,20 +60,36 @@ def instant(us: int | None) -> str:
     return "–" if us is None else instant_text(us)
 
 
-def write(content: bytes, output: Path | None) -> None:
-    """Print, or put into a file that is complete or not there at all."""
+def write(content: bytes, output: str | None) -> None:
+    """Print, or put into a file or an object that is complete or not there at all."""
     if output is None:
         sys.stdout.buffer.write(content)
         sys.stdout.buffer.flush()
         return
+    with whole_file(output) as file:
+        file.write(content)
+
+
+@contextmanager
+def whole_file(output: str) -> Iterator[BinaryIO]:
+    """Open a file, or an object of a bucket, that is there at the end of the block, complete, or not at all."""
+    from storepulse.ingest.places import is_in_bucket, put
+
+    path = Path(output)
     try:
-        with tempfile.NamedTemporaryFile(dir=output.parent, prefix=f".{output.name}.", delete=False) as file:
+        if is_in_bucket(output):
+            with tempfile.TemporaryFile() as content:
+                yield content
+                content.seek(0)
+                put(output, iter(lambda: content.read(1 << 20), b""))
+            return
+        with tempfile.NamedTemporaryFile(dir=path.parent, prefix=f".{path.name}.", delete=False) as file:
             try:
-                file.write(content)
+                yield cast(BinaryIO, file)
                 file.flush()
                 os.fsync(file.fileno())
                 Path(file.name).chmod(0o666 & ~_umask())  # as if it had been opened by name
-                Path(file.name).replace(output)
+                Path(file.name).replace(path)
             except BaseException:
                 Path(file.name).unlink()
                 raise

@@ -10,7 +10,7 @@ import typer
 from storepulse.cli import edge
 from storepulse.cli.options import AsJson, Db
 from storepulse.cli.terminal import counted, print_json, print_table, progress_bars, say
-from storepulse.errors import StoreError
+from storepulse.errors import InputError, StoreError
 
 
 def migrate(db: Db = None) -> None:
@@ -59,6 +59,29 @@ def prune(
     made = take_away(store, at, now=edge.now(), actor=edge.actor())
     typer.echo(f"{counted(made.observations, 'observation')} before {instant_text(at)} taken away")
     say("windows that begin before that instant are refused from now on")
+
+
+def export(
+    target: Annotated[str, typer.Argument(help="A new folder, or s3://BUCKET/PREFIX.", metavar="DIR")],
+    form: Annotated[str, typer.Option("--to", help="The format: parquet.", metavar="FORMAT")],
+    db: Db = None,
+    as_json: AsJson = False,
+) -> None:
+    """Write the store as Parquet files, observations by date, for Spark, DuckDB and `storepulse report`."""
+    from storepulse.export import FORMATS
+    from storepulse.export import export as export_store
+
+    if form not in FORMATS:
+        raise InputError(f"there is no format {form!r} to export to; valid are {', '.join(FORMATS)}")
+    with progress_bars(of_rows=True) as progress:
+        made = export_store(edge.store(db), target, now=edge.now(), progress=progress)
+    if as_json:
+        print_json(vars(made))
+    else:
+        typer.echo(
+            f"{counted(made.observations, 'observation')} of {counted(made.stores, 'store')} "
+            f"in {counted(made.files, 'file')} → {target}"
+        )
 
 
 def copy(

@@ -14,6 +14,7 @@ import polars as pl
 
 from storepulse.errors import InputError, NotFoundError
 from storepulse.ingest.kinds import kind_of
+from storepulse.ingest.places import named
 from storepulse.ingest.reading import Batch, batches, table_batch, values_batch
 from storepulse.ingest.sources import (
     STANDARD_INPUT,
@@ -24,7 +25,6 @@ from storepulse.ingest.sources import (
     Source,
     detected,
     opened,
-    sources,
 )
 from storepulse.ingest.validation import Accepted
 from storepulse.kernel.observations import distinct
@@ -33,6 +33,7 @@ from storepulse.store import Store
 from storepulse.store.loads import Load, Loaded, LoadedFile, Quarantined
 
 Number = TypeVar("Number", bound=np.generic)
+T = TypeVar("T")
 
 __all__ = [
     "Kind",
@@ -40,7 +41,9 @@ __all__ = [
     "MemoryFleet",
     "Progress",
     "Source",
+    "ahead",
     "detected",
+    "find",
     "kind_of",
     "load",
     "memory_fleet",
@@ -48,6 +51,7 @@ __all__ = [
     "read_rows",
     "read_sources",
     "read_tables",
+    "weekly_hours",
 ]
 
 _TABLE_NAMES: Final[Mapping[Kind, str]] = {
@@ -65,7 +69,7 @@ def read(
     progress: Progress | None = None,
     limits: Limits = UNLIMITED,
 ) -> Loaded:
-    """Read files of each kind, named by path, glob, or ``-`` for standard input.
+    """Read files of each kind, named by path, glob, ``-`` for standard input, or a place in an object store.
 
     Parameters
     ----------
@@ -85,12 +89,24 @@ def read(
     InputError
         Nothing is named, a file cannot be read, lacks a column, or holds too much. Bad rows raise nothing.
     """
-    found = [source for kind, some in names.items() for source in sources(kind, some)]
+    found = find(names, now=now or 0)
+    return read_sources(found, now=now, version=version, progress=progress, limits=limits)
+
+
+def find(names: Mapping[Kind, Sequence[str]], *, now: int) -> list[Source]:
+    """Find what `read` reads.
+
+    Raises
+    ------
+    InputError
+        Nothing is named, or what is named is not there.
+    """
+    found = [source for kind, some in names.items() for source in named(kind, some, now=now)]
     if not found:
         raise InputError("nothing to load: name files with --polls, --hours or --timezones")
     if sum(source.name == STANDARD_INPUT for source in found) > 1:
         raise InputError("standard input (-) is named twice; it can be read once")
-    return read_sources(found, now=now, version=version, progress=progress, limits=limits)
+    return found
 
 
 def read_sources(
@@ -112,7 +128,7 @@ def read_sources(
     files: list[LoadedFile] = []
     quarantine: list[Quarantined] = []
     for position, source in enumerate(found):
-        files.append(_read_source(source, position, accepted, quarantine, now, progress, limits))
+        files.append(read_source(source, position, accepted, quarantine, now, progress, limits))
     return loaded(accepted, files, quarantine, started_at=now or 0, version=version)
 
 
@@ -167,18 +183,25 @@ def load(
     return store.write(read(names, now=now, version=version, progress=progress))
 
 
-def _read_source(
+def read_source(
     source: Source,
     position: int,
     accepted: Accepted,
     quarantine: list[Quarantined],
     now: int | None,
-    progress: Progress | None,
-    limits: Limits,
+    progress: Progress | None = None,
+    limits: Limits = UNLIMITED,
 ) -> LoadedFile:
+    """Read one source, the one at a position, into ``accepted`` and ``quarantine``.
+
+    Raises
+    ------
+    InputError
+        It cannot be read, lacks a column, or holds too much. Bad rows raise nothing.
+    """
     good, before, header = 0, len(quarantine), None
     with opened(source, progress, limits) as (stream, reader):
-        for batch in _ahead(batches(source, reader, limits)):
+        for batch in ahead(batches(source, reader, limits)):
             good += add_batch(source.kind, batch, position, accepted, quarantine, now)
             header = batch.header
         sha256 = stream.sha256()
@@ -186,7 +209,7 @@ def _read_source(
     return LoadedFile(source.kind, source.name, sha256, stream.bytes_read, good + bad, good, bad, header)
 
 
-def _ahead(items: Iterator[Batch]) -> Iterator[Batch]:
+def ahead(items: Iterator[T]) -> Iterator[T]:
     """Yield the items while another thread makes the next one: reading and checking take about as long."""
     with ThreadPoolExecutor(max_workers=1) as thread:
         coming = thread.submit(next, items, None)
@@ -225,12 +248,8 @@ def loaded(
 ) -> Loaded:
     """Sum up what was accepted: the stores with a good row, each row of hours once, and one zone a store."""
     stores = _joined(accepted.stores, np.int32)
-    all_hours = _joined(accepted.hours, np.int64).reshape(-1, 4)
-    hours = np.unique(all_hours, axis=0) if len(all_hours) else all_hours
-    named = sorted(set(accepted.timezones))
-    zones: dict[int, str] = {}
-    for store, name in named:
-        zones.setdefault(store, name)  # two zones for one store: the first by name, in whatever order they came
+    hours, zones = hours_of(accepted), zones_of(accepted)
+    rows_of_hours, named_zones = sum(map(len, accepted.hours)), len(set(accepted.timezones))
 
     # A store that only bad rows speak of is none.
     known = np.zeros(len(accepted.store_ids.texts), dtype=np.bool_)
@@ -247,11 +266,25 @@ def loaded(
         statuses=_joined(accepted.statuses, np.uint8),
         hours=hours,
         timezones={int(numbers[store]): name for store, name in zones.items()},
-        repeated=len(all_hours) - len(hours) + len(accepted.timezones) - len(named),
-        conflicting=len(named) - len(zones),
+        repeated=rows_of_hours - len(hours) + len(accepted.timezones) - named_zones,
+        conflicting=named_zones - len(zones),
         files=files,
         quarantine=quarantine,
     )
+
+
+def hours_of(accepted: Accepted) -> npt.NDArray[np.int64]:
+    """Return the accepted rows of hours, each once, in order of store."""
+    rows = _joined(accepted.hours, np.int64).reshape(-1, 4)
+    return np.unique(rows, axis=0) if len(rows) else rows
+
+
+def zones_of(accepted: Accepted) -> dict[int, str]:
+    """Return one zone a store: of two the first by name, in whatever order they came."""
+    zones: dict[int, str] = {}
+    for store, name in sorted(set(accepted.timezones)):
+        zones.setdefault(store, name)
+    return zones
 
 
 def _joined(parts: Iterable[npt.NDArray[Number]], dtype: type[Number]) -> npt.NDArray[Number]:
@@ -317,19 +350,19 @@ class MemoryFleet:
 def memory_fleet(loaded: Loaded) -> MemoryFleet:
     """Hold a load in memory instead of writing it into a store."""
     n = len(loaded.store_ids)
-    rows = loaded.hours
-    names = sorted({DEFAULT_TIMEZONE, *loaded.timezones.values()})
-    codes = {name: code for code, name in enumerate(names)}
-    zones = [codes[loaded.timezones.get(store, DEFAULT_TIMEZONE)] for store in range(n)]
-    hours = WeeklyHours(
-        rows[:, 0].astype(np.int32),
-        rows[:, 1],
-        rows[:, 2],
-        rows[:, 3],
-        np.array(zones, dtype=np.int32),
-        tuple(names),
-        np.array([store not in loaded.timezones for store in range(n)], dtype=np.bool_),
-    )
+    hours = weekly_hours(loaded.hours, loaded.timezones, n)
     polls = distinct(loaded.stores, loaded.times, loaded.statuses, n)
     latest = int(loaded.times.max()) if len(loaded.times) else None
     return MemoryFleet(loaded.store_ids, hours, polls.observations, latest)
+
+
+def weekly_hours(rows: npt.NDArray[np.int64], timezones: Mapping[int, str], n: int) -> WeeklyHours:
+    """Return the hours of ``n`` stores, from rows and zones as `Loaded` has them."""
+    names = sorted({DEFAULT_TIMEZONE, *timezones.values()})
+    codes = {name: code for code, name in enumerate(names)}
+    zones = np.full(n, codes[DEFAULT_TIMEZONE], dtype=np.int32)
+    given = np.array(list(timezones), dtype=np.int64)
+    zones[given] = [codes[name] for name in timezones.values()]
+    is_default = np.ones(n, dtype=np.bool_)
+    is_default[given] = False
+    return WeeklyHours(rows[:, 0].astype(np.int32), rows[:, 1], rows[:, 2], rows[:, 3], zones, tuple(names), is_default)

@@ -41,6 +41,11 @@ def csv_lines(rows: Iterable[Mapping[str, Any]], *, kind: Kind, header: str | No
         yield _cell(row["reason"].encode(), delimiter) + delimiter + row["raw"] + b"\n"
 
 
+def csv_line(cells: Iterable[bytes]) -> bytes:
+    """Return a line of CSV; line breaks inside of a cell become blanks."""
+    return b",".join(map(_cell, cells)) + b"\n"
+
+
 def _cells_of_json(kind: Kind, raw: bytes) -> list[bytes]:
     """Return the columns of a row of JSON, and the row itself where one of them cannot be said in CSV."""
     row, problem = json_object(raw)

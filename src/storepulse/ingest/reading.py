@@ -104,7 +104,7 @@ def table_batch(kind: Kind, table: pl.DataFrame, name: str, *, first_line: int =
     InputError
         It lacks a column, or its store ids are floating-point numbers.
     """
-    positions = _positions(kind, table.columns, name)
+    positions = whole_positions(kind, table.columns, name)
     columns = [table.to_series(position).alias(column) for column, position in positions.items()]
     lines = pl.int_range(first_line, first_line + table.height, eager=True).alias("line")
     rows = pl.DataFrame([*(_as_text(column, name) for column in columns), lines]).with_columns(problem=_NO_PROBLEM)
@@ -121,11 +121,15 @@ _NO_PROBLEM: Final = pl.lit(None, dtype=pl.String)
 _BARE_OBJECT_ID: Final = pl.col("store_id").str.replace(r"^\s*ObjectId\(([0-9a-fA-F]{24})\)\s*$", "$1")
 
 
+#: A column of truth values says whether a store was active.
+_STATUS_OF_TRUTH: Final = pl.Series(["inactive", "active"])
+
+
 def _readable(table: pl.DataFrame) -> pl.DataFrame:
     """Return a table with its datetimes as text, or as numbers outside the years 1 to 9999, which have no text."""
 
     def text(instants: pl.Series) -> pl.Series:
-        us = _microseconds(instants)
+        us = microseconds(instants)
         sensible = (us > BEGINNING_OF_TIME) & (us < END_OF_TIME)
         numbers = instants.to_physical().cast(pl.String)
         return instants.set(~sensible, None).cast(pl.String).zip_with(sensible.fill_null(True), numbers)
@@ -133,7 +137,7 @@ def _readable(table: pl.DataFrame) -> pl.DataFrame:
     return table.with_columns(text(column) for column in table if column.dtype == pl.Datetime)
 
 
-def _microseconds(instants: pl.Series) -> pl.Series:
+def microseconds(instants: pl.Series) -> pl.Series:
     """Return datetimes as microseconds; those outside the years 1 to 9999 as the nearer end of them."""
     unit = instants.dtype.time_unit if isinstance(instants.dtype, pl.Datetime) else "us"
     numbers = instants.to_physical()  # with a zone or without, it counts from 1970 in UTC
@@ -153,7 +157,9 @@ def _as_text(column: pl.Series, name: str) -> pl.Series:
             f"{column.name} in {name} is {column.dtype}; valid are text, and what the column is named after"
         )
     if column.name == "timestamp_utc" and column.dtype in (pl.Date, pl.Datetime):
-        return _microseconds(column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column)
+        return microseconds(column.cast(pl.Datetime("us")) if column.dtype == pl.Date else column)
+    if column.name == "status" and column.dtype == pl.Boolean:
+        return _STATUS_OF_TRUTH.gather(column.cast(pl.UInt32)).alias(column.name)
     if column.name == "day" and column.dtype.is_float():
         # pandas makes floats of integers beside a missing value
         whole = column.cast(pl.Int64, strict=False)
@@ -182,7 +188,7 @@ def wanted(kind: Kind) -> str:
     return ", ".join(" or ".join((title, *others)) for title, others in INPUT_COLUMNS[kind].items())
 
 
-def _positions(kind: Kind, titles: Sequence[str], name: str) -> dict[str, int]:
+def whole_positions(kind: Kind, titles: Sequence[str], name: str) -> dict[str, int]:
     """Return where each column of the kind stands in a header."""
     positions = places(kind, titles)
     if not is_whole(kind, positions):
@@ -218,7 +224,7 @@ def _csv(source: Source, reader: io.BufferedReader, _limits: Limits) -> Iterator
     header, _, body = next(blocks, b"").partition(b"\n")
     text = header_text(header)
     delimiter, titles = delimited(source.kind, text, source.label)
-    positions = _positions(source.kind, titles, source.name)
+    positions = whole_positions(source.kind, titles, source.name)
     line = 2
     for block in chain([body], blocks):
         batch = _csv_batch(block, line, delimiter, len(titles), positions)

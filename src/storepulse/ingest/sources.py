@@ -30,6 +30,8 @@ Progress = Callable[[str, int, int | None], None]
 """Called with the name of a source, the bytes read so far, and its size where that is known."""
 Open = Callable[[], BinaryIO]
 """Opens bytes that lie elsewhere, from their start."""
+ReadAt = Callable[[int, int], bytes]
+"""Reads the bytes ``[start, stop)`` of something that lies elsewhere."""
 
 STANDARD_INPUT: Final = "-"
 _GZIP_MAGIC: Final = b"\x1f\x8b"
@@ -39,11 +41,16 @@ _BLOCK: Final = 1 << 20
 
 @dataclass(frozen=True)
 class Source:
-    """One file, or standard input, that holds rows of one kind; or bytes from elsewhere, which ``open`` gives."""
+    """One file, or standard input, that holds rows of one kind; or bytes from elsewhere, which ``open`` gives.
+
+    What lies elsewhere may have a ``size`` in bytes, and then it may be read in parts with ``read_at``.
+    """
 
     kind: Kind
     name: str
     open: Open | None = None
+    size: int | None = None
+    read_at: ReadAt | None = None
 
     @property
     def label(self) -> str:
@@ -99,7 +106,7 @@ def detected(name: str, open: Open, *, limits: Limits = UNLIMITED) -> Source:
     """
     from storepulse.ingest.kinds import kind_of  # it knows formats, which are made of sources
 
-    with _damage_told(name), open() as raw:
+    with damage_told(name), open() as raw:
         stream = Stream(name, raw)
         # A small buffer: bytes from afar are fetched in full only when they are read.
         return Source(kind_of(name, _decompressed(name, io.BufferedReader(stream), limits)), name, open)
@@ -192,14 +199,14 @@ def opened(
     InputError
         The file cannot be read, its compression is damaged, or it decompresses to more than allowed.
     """
-    with _damage_told(source.label), _raw(source) as raw:
-        size = os.fstat(raw.fileno()).st_size if source.path else None
+    with damage_told(source.label), _raw(source) as raw:
+        size = os.fstat(raw.fileno()).st_size if source.path else source.size
         stream = Stream(source.name, raw, size=size, progress=progress)
         yield stream, _decompressed(source.label, io.BufferedReader(stream, _BLOCK), limits)
 
 
 @contextmanager
-def _damage_told(label: str) -> Iterator[None]:
+def damage_told(label: str) -> Iterator[None]:
     """Turn the errors of reading, and of damaged compression, into an `InputError` about what is read."""
     try:
         yield

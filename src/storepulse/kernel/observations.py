@@ -35,11 +35,18 @@ def distinct(stores: Codes, times: Instants, statuses: Statuses, n: int) -> Dist
     offsets = np.concatenate([[0], np.cumsum(counts)])
     keys = np.empty(len(times), dtype=np.int64)
     _group_loop(stores, times, statuses, offsets[:-1].copy(), keys)
+    return distinct_of(offsets, keys)
+
+
+def distinct_of(offsets: Offsets, keys: npt.NDArray[np.int64]) -> Distinct:
+    """Sort rows that are grouped by store, in place, and keep one for each store and instant.
+
+    ``keys``: int64, ``instant << 1 | status`` of each row.
+    """
     sort_each(offsets, keys)
     times, statuses = keys >> 1, (keys & 1).astype(np.uint8)
-
     again = np.append(False, times[1:] == times[:-1])[: len(times)]
-    again[offsets[:-1][counts > 0]] = False  # the first of a store repeats nothing
+    again[offsets[:-1][np.diff(offsets) > 0]] = False  # the first of a store repeats nothing
     if not again.any():
         return Distinct(Observations(offsets, times, statuses), 0, 0)
     return _without(again, offsets, times, statuses)

@@ -9,7 +9,7 @@ import numpy.typing as npt
 
 from storepulse.kernel.compiled import compiled
 from storepulse.kernel.windows import Windows
-from storepulse.schema import INACTIVE, Codes, Instants, Spans
+from storepulse.schema import END_OF_TIME, INACTIVE, Codes, Instants, Spans
 
 
 @dataclass(frozen=True)
@@ -42,34 +42,48 @@ def outages(spans: Spans) -> Outages:
 
 def outages_in(spans: Spans, windows: Windows, as_of: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """Return, per store and window, how many outages have down time in it and the most that one has, in µs."""
-    counts = np.zeros(windows.starts.shape, dtype=np.int64)
-    longest = np.zeros(windows.starts.shape, dtype=np.int64)
-    ends = np.minimum(windows.ends, as_of)
-    _outages_loop(
-        spans.offsets,
-        spans.starts,
-        spans.ends,
-        spans.statuses == INACTIVE,
-        windows.starts,
-        ends,
-        counts,
-        longest,
-    )
+    counts, longest, running = (np.zeros(windows.starts.shape, dtype=np.int64) for _ in range(3))
+    everywhere = np.full(len(spans.offsets) - 1, END_OF_TIME)
+    add_outages(spans, -everywhere, everywhere, windows, as_of, counts, longest, running)
     return counts, longest
 
 
+def add_outages(
+    spans: Spans,
+    since: Instants,
+    until: Instants,
+    windows: Windows,
+    as_of: int,
+    counts: npt.NDArray[np.int64],
+    longest: npt.NDArray[np.int64],
+    running: npt.NDArray[np.int64],
+) -> None:
+    """Go on with what `outages_in` returns: let the spans count that lie in ``[since[i], until[i])`` of each store.
+
+    ``counts``, ``longest``, and ``running``, the down time that the outage which is going on has in each window:
+    int64 of shape (stores, windows), changed in place; all 0 before the first call.
+    """
+    _outages_loop(
+        spans.offsets, spans.starts, spans.ends, spans.statuses == INACTIVE, since, until,
+        windows.starts, np.minimum(windows.ends, as_of), counts, longest, running,
+    )  # fmt: skip
+
+
 @compiled
-def _outages_loop(offsets, starts, ends, down, window_starts, window_ends, counts, longest):  # type: ignore[no-untyped-def]
+def _outages_loop(  # type: ignore[no-untyped-def]
+    offsets, starts, ends, down, since, until, window_starts, window_ends, counts, longest, running
+):
     for store in range(len(offsets) - 1):
         for window in range(window_starts.shape[1]):
-            running = 0  # down time of the outage that is going on
             for i in range(offsets[store], offsets[store + 1]):
-                if not down[i]:
-                    running = 0
+                if ends[i] <= since[store] or starts[i] >= until[store]:
                     continue
-                start = max(starts[i], window_starts[store, window])
-                end = min(ends[i], window_ends[store, window])
+                if not down[i]:
+                    running[store, window] = 0
+                    continue
+                start = max(starts[i], since[store], window_starts[store, window])
+                end = min(ends[i], until[store], window_ends[store, window])
                 if start < end:
-                    counts[store, window] += running == 0
-                    running += end - start
-                    longest[store, window] = max(longest[store, window], running)
+                    counts[store, window] += running[store, window] == 0
+                    running[store, window] += end - start
+                    longest[store, window] = max(longest[store, window], running[store, window])

@@ -3,29 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import replace
 from threading import Lock
-from typing import Final, TypeAlias, TypeVar
+from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
 from storepulse.errors import InputError
 from storepulse.kernel.availability import availability
-from storepulse.kernel.hours import reach, sessions, tzdata_version
+from storepulse.kernel.hours import tzdata_version
 from storepulse.kernel.observations import sort_each
 from storepulse.kernel.outages import outages_in
 from storepulse.kernel.policy import Policy
-from storepulse.kernel.timeline import timeline
 from storepulse.kernel.windows import DEFAULT_WINDOWS, ELAPSED_US, Window, Windows, windows
 from storepulse.reports.formats import FORMATS, MEDIA_TYPES, as_csv, spreadsheet_safe, written
 from storepulse.reports.layouts import Column, Unit, layout
 from storepulse.reports.options import ReportOptions
 from storepulse.reports.packing import packed, unpacked
 from storepulse.reports.reading import NEVER, Known, end_of, read, read_window
+from storepulse.reports.reconstruction import Reconstruction, in_parts, reconstruct
 from storepulse.reports.report import Figures, Report, Totals, booked
-from storepulse.schema import DEFAULT_TIMEZONE, Fleet, Observations, Sessions, Spans, WeeklyHours
+from storepulse.reports.running import RunningTotals
+from storepulse.schema import DEFAULT_TIMEZONE, Fleet, Observations, WeeklyHours
 
 __all__ = [
     "FORMATS",
@@ -38,14 +38,18 @@ __all__ = [
     "Reconstruction",
     "Report",
     "ReportOptions",
+    "RunningTotals",
     "Totals",
     "Unit",
     "as_csv",
     "booked",
     "end_of",
+    "extent",
+    "in_order",
     "in_parts",
     "latest",
     "layout",
+    "nothing_observed",
     "packed",
     "read",
     "read_window",
@@ -58,75 +62,9 @@ __all__ = [
     "written",
 ]
 
-_STORES_AT_ONCE: Final = 4096
-
-_Made = TypeVar("_Made")
-
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with the stores done and the stores in total, from the computing threads but never from two at once; what it
 raises stops the work and comes out of the call."""
-
-
-@dataclass(frozen=True)
-class Reconstruction:
-    """Sessions, observations and the spans made of them, for all stores of a fleet in its order."""
-
-    sessions: Sessions
-    observations: Observations
-    spans: Spans
-
-
-def reconstruct(
-    fleet: Fleet, start: int, end: int, as_of: int, policy: Policy, *, merged: bool = True
-) -> Reconstruction:
-    """Return the timeline of every store over ``[start, end)``, as it is known at ``as_of``."""
-    end = min(end, as_of)
-    start = min(start, end)
-    return _reconstruction(fleet.observations(start, end, as_of), fleet.hours, start, end, policy, merged=merged)
-
-
-def _reconstruction(
-    observations: Observations, hours: WeeklyHours, start: int, end: int, policy: Policy, *, merged: bool = True
-) -> Reconstruction:
-    first_seen, last_seen = _seen(observations, start, end)
-    open_hours = sessions(hours, *reach(hours, first_seen, last_seen, start, end))
-    spans = timeline(observations, open_hours, start, end, policy, merged=merged)
-    return Reconstruction(open_hours, observations, spans)
-
-
-def _seen(observations: Observations, start: int, end: int) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
-    """Return the first and last instant observed, per store; start and end where there is none."""
-    first, stop = observations.offsets[:-1], observations.offsets[1:]
-    any_seen = first < stop
-    times = np.append(observations.times, 0)
-    return np.where(any_seen, times[first], start), np.where(any_seen, times[stop - 1], end)
-
-
-def in_parts(
-    observations: Observations,
-    hours: WeeklyHours,
-    start: int,
-    end: int,
-    policy: Policy,
-    work: Callable[[int, int, Reconstruction], _Made],
-) -> list[_Made]:
-    """Reconstruct the timelines of some thousand stores at a time, and do a piece of work with each part.
-
-    ``work`` is called with the first store of the part, the first one after it, and the timelines, in threads: arrays
-    stay in the processor's cache, memory does not grow with the spans of the whole fleet, and the kernel does not hold
-    Python's lock.
-    """
-    n = len(hours.zones)
-
-    def part(first: int) -> _Made:
-        stop = min(first + _STORES_AT_ONCE, n)
-        return work(
-            first, stop, _reconstruction(observations.of(first, stop), hours.of(first, stop), start, end, policy)
-        )
-
-    with ThreadPoolExecutor() as threads:
-        # At the first part that fails, map takes back all parts that no thread has begun.
-        return list(threads.map(part, range(0, max(n, 1), _STORES_AT_ONCE)))
 
 
 def totals(
@@ -139,7 +77,7 @@ def totals(
     progress: Progress | None = None,
 ) -> Totals:
     """Add up every store and window."""
-    start, end = _extent(laid, as_of)
+    start, end = extent(laid, as_of)
     counter = _Counter(len(hours.zones), progress)
 
     def part(first: int, stop: int, made: Reconstruction) -> Totals:
@@ -169,7 +107,7 @@ class _Counter:
                 self._progress(self._done, self._total)
 
 
-def _extent(laid: Windows, as_of: int) -> tuple[int, int]:
+def extent(laid: Windows, as_of: int) -> tuple[int, int]:
     """Return from where to where all windows reach, nothing of it after ``as_of``."""
     if not laid.starts.size:
         return as_of, as_of
@@ -187,8 +125,13 @@ def latest(fleet: Fleet) -> int:
     """
     as_of = fleet.latest_observation()
     if as_of is None:
-        raise InputError("there are no observations yet; load polls first, or name an instant (as_of, --as-of)")
+        raise nothing_observed()
     return as_of
+
+
+def nothing_observed() -> InputError:
+    """Return the error of a report for the latest observation where there is none."""
+    return InputError("there are no observations yet; load polls first, or name an instant (as_of, --as-of)")
 
 
 def run_report(
@@ -229,22 +172,25 @@ def run_report(
     policy = policy or Policy()
     as_of = latest(fleet) if as_of is None else as_of
     laid = windows(chosen, as_of, fleet.hours)
-    observations = fleet.observations(*_extent(laid, as_of), as_of)
+    observations = fleet.observations(*extent(laid, as_of), as_of)
     counted = totals(observations, fleet.hours, laid, as_of, policy, progress=progress)
 
     # Whoever was ever observed up to as_of has an observation here, however old.
     observed = np.flatnonzero(np.diff(observations.offsets))
-    reported = np.arange(len(fleet.store_ids)) if all_stores else observed
-    order = np.array(sorted(reported.tolist(), key=list(fleet.store_ids).__getitem__), dtype=np.int64)
-    return Report(
-        as_of=as_of,
-        policy=policy,
-        version=version,
-        tzdata=tzdata_version(),
-        store_ids=[fleet.store_ids[store] for store in order],
-        windows=laid.of(order),
-        totals=counted.of(order),
-        loads_seen=loads_seen,
+    return in_order(
+        Report(as_of, policy, version, tzdata_version(), fleet.store_ids, laid, counted, loads_seen),
+        np.arange(len(fleet.store_ids)) if all_stores else observed,
+    )
+
+
+def in_order(report: Report, stores: npt.NDArray[np.int64]) -> Report:
+    """Return a report of some stores of another one, given by position, in order of id as text."""
+    order = np.array(sorted(stores.tolist(), key=list(report.store_ids).__getitem__), dtype=np.int64)
+    return replace(
+        report,
+        store_ids=[report.store_ids[store] for store in order],
+        windows=report.windows.of(order),
+        totals=report.totals.of(order),
     )
 
 

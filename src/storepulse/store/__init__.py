@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from storepulse.store.loads import Load, Loaded
 
 _LARGEST: Final = np.iinfo(np.int32).max
+#: The histories of so many stores are read at once.
+_STORES_AT_ONCE: Final = 200
 _CONTENT: Final = (
     "SELECT (SELECT coalesce(max(loads.load), 0) FROM loads), "
     "(SELECT value FROM properties WHERE name = 'pruned_before')"
@@ -201,6 +203,17 @@ class Snapshot:
         offsets = np.concatenate([[0], np.cumsum(counts)])
         sort_each(offsets, found.values)  # they are in order, but no engine promises it
         return Observations(offsets, found.values >> 1, (found.values & 1).astype(np.uint8))
+
+    def histories(self) -> Iterator[tuple[int, Observations]]:
+        """Yield all observations, of some stores at a time: the position of the first of these stores, and theirs."""
+        for first in range(0, len(self.store_ids), _STORES_AT_ONCE):
+            numbers = self._numbers[first : first + _STORES_AT_ONCE]
+            found = self._reader.grouped("history", first=int(numbers[0]), last=int(numbers[-1]))
+            counts = np.zeros(len(numbers), dtype=np.int64)
+            counts[self._positions(found.stores) - first] = found.counts
+            offsets = np.concatenate([[0], np.cumsum(counts)])
+            sort_each(offsets, found.values)
+            yield first, Observations(offsets, found.values >> 1, (found.values & 1).astype(np.uint8))
 
     def _all_stores(self) -> list[tuple[int, str]]:
         return self._reader.rows("SELECT store, store_id FROM stores ORDER BY store")

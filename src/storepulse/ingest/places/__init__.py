@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from typing import Final
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
@@ -10,8 +11,9 @@ from storepulse.errors import InputError
 from storepulse.ingest.places.addresses import Resolve, system_addresses
 from storepulse.ingest.places.folders import local_files, path_of_url
 from storepulse.ingest.places.found import Found, fingerprint
+from storepulse.ingest.sources import Kind, Source, sources
 
-__all__ = ["Found", "described", "files_of", "fingerprint"]
+__all__ = ["Found", "described", "files_of", "fingerprint", "is_in_bucket", "named", "put"]
 
 _SCHEME: Final = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://(.*)", re.DOTALL)
 _SECRET: Final = re.compile(
@@ -21,6 +23,54 @@ _SECRET: Final = re.compile(
 _VALID: Final = (
     "valid is a folder, a file, a glob, or a URL that begins with file://, http://, https://, s3://, gs:// or az://"
 )
+
+
+_BUCKETS: Final = ("s3", "gs", "az")
+
+
+def is_in_bucket(place: str) -> bool:
+    """Tell whether a place is in an object store."""
+    return bool(place) and _split(place)[0] in _BUCKETS
+
+
+def named(kind: Kind, names: Iterable[str], *, now: int) -> list[Source]:
+    """Find what people name: files, globs and standard input of this machine, and places in object stores.
+
+    Each file once, in order of the names, and of its own name inside a glob or a folder of an object store.
+
+    Raises
+    ------
+    InputError
+        A file does not exist or is a folder, a glob matches nothing, or an object store cannot be listed.
+    """
+    found: dict[str, Source] = {}
+    for name in names:
+        for source in _in_bucket(kind, name, now) if is_in_bucket(name) else sources(kind, [name]):
+            found.setdefault(source.name, source)
+    return list(found.values())
+
+
+def _in_bucket(kind: Kind, place: str, now: int) -> list[Source]:
+    found = files_of(place, now=now)
+    if not found:
+        raise InputError(f"there is nothing at {described(place)!r} ({kind}); valid are a key, a prefix or a glob")
+    return [Source(kind, one.name, one.open, one.size, one.read_at) for one in found]
+
+
+def put(place: str, content: Iterable[bytes], *, timeout_s: float = 30) -> None:
+    """Write an object, whole or not at all.
+
+    Raises
+    ------
+    InputError
+        The place is no key in an object store, or it cannot be written.
+    """
+    scheme, rest = _split(place)
+    if scheme not in _BUCKETS:
+        raise InputError(f"{described(place)!r} is in no object store; valid are s3://, gs:// and az:// URLs")
+    from storepulse.ingest.places.buckets import write
+
+    write(scheme, rest, content, timeout_s=timeout_s)
 
 
 def files_of(
@@ -59,7 +109,7 @@ def files_of(
         from storepulse.ingest.places.urls import web_file
 
         return [web_file(place, described(place), allow_private=allow_private, timeout_s=timeout_s, resolve=resolve)]
-    if scheme in ("s3", "gs", "az"):
+    if scheme in _BUCKETS:
         from storepulse.ingest.places.buckets import objects
 
         return objects(scheme, rest, timeout_s=timeout_s)
@@ -71,7 +121,7 @@ def described(place: str) -> str:
     scheme, rest = _split(place)
     if scheme in ("", "file"):
         return place
-    if scheme in ("s3", "gs", "az"):
+    if scheme in _BUCKETS:
         bucket, slash, path = rest.partition("/")
         return f"{scheme}://{bucket.rpartition('@')[2]}{slash}{path}"
     try:

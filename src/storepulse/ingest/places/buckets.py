@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import timedelta
 from importlib.util import find_spec
@@ -48,6 +48,40 @@ def objects(scheme: str, rest: str, *, timeout_s: float) -> list[Found]:
     InputError
         obstore is not installed, or the bucket cannot be listed.
     """
+    bucket, path = _bucket_and_path(scheme, rest)
+    name = f"{scheme}://{bucket}/{path}"
+    with _clear_errors(scheme, name):
+        store = _store(scheme, bucket, timeout_s)
+        # An object of no bytes has no rows: it is how a folder is marked.
+        listed = {meta["path"]: meta for meta in _listed(store, path) if meta["size"]}
+    return [_found(store, scheme, f"{scheme}://{bucket}/{key}", listed[key]) for key in sorted(listed)]
+
+
+def write(scheme: str, rest: str, content: Iterable[bytes], *, timeout_s: float) -> None:
+    """Write an object, in parts where it is large; until the last of them is there, so is what was there before.
+
+    Parameters
+    ----------
+    scheme, rest
+        As with `objects`, but the key of one object.
+    timeout_s
+        The seconds without an answer after which a request fails. It is tried again three times.
+
+    Raises
+    ------
+    InputError
+        obstore is not installed, there is no key, or the object cannot be written.
+    """
+    import obstore
+
+    bucket, key = _bucket_and_path(scheme, rest)
+    if not key or key.endswith("/"):
+        raise InputError(f"{scheme}://{rest} is no object; write {scheme}://bucket/key")
+    with _clear_errors(scheme, f"{scheme}://{bucket}/{key}", "write"):
+        obstore.put(_store(scheme, bucket, timeout_s), key, iter(content))
+
+
+def _bucket_and_path(scheme: str, rest: str) -> tuple[str, str]:
     bucket, _, path = rest.partition("/")
     if not _BUCKET.fullmatch(bucket):
         raise InputError(
@@ -55,13 +89,8 @@ def objects(scheme: str, rest: str, *, timeout_s: float) -> list[Found]:
             f"these are {_CREDENTIALS[scheme]}"
         )
     if find_spec("obstore") is None:
-        raise InputError(f"reading {scheme}:// needs obstore: pip install 'storepulse[cloud]'")
-    name = f"{scheme}://{bucket}/{path}"
-    with _clear_errors(scheme, name):
-        store = _store(scheme, bucket, timeout_s)
-        # An object of no bytes has no rows: it is how a folder is marked.
-        listed = {meta["path"]: meta for meta in _listed(store, path) if meta["size"]}
-    return [_found(store, scheme, f"{scheme}://{bucket}/{key}", listed[key]) for key in sorted(listed)]
+        raise InputError(f"{scheme}:// needs obstore: pip install 'storepulse[cloud]'")
+    return bucket, path
 
 
 def _listed(store: ObjectStore, path: str) -> Sequence[ObjectMeta]:
@@ -98,7 +127,16 @@ def _single(store: ObjectStore, key: str) -> list[ObjectMeta]:
 
 
 def _found(store: ObjectStore, scheme: str, name: str, meta: ObjectMeta) -> Found:
-    return Found(name, _version(meta), meta["size"], lambda: stream(_chunks(store, scheme, name, meta)))
+    def read_at(start: int, stop: int) -> bytes:
+        with _clear_errors(scheme, name):
+            answer = obstore.get(store, meta["path"], options={"range": (start, stop)})
+            if _version(answer.meta) != _version(meta):
+                raise changed(name)
+            return bytes(answer.bytes())
+
+    import obstore
+
+    return Found(name, _version(meta), meta["size"], lambda: stream(_chunks(store, scheme, name, meta)), read_at)
 
 
 def _version(meta: ObjectMeta) -> str:
@@ -137,20 +175,21 @@ def _store(scheme: str, bucket: str, timeout_s: float) -> ObjectStore:
 
 
 @contextmanager
-def _clear_errors(scheme: str, name: str) -> Iterator[None]:
+def _clear_errors(scheme: str, name: str, verb: str = "read") -> Iterator[None]:
     from obstore import exceptions
 
     try:
         yield
     except FileNotFoundError:
-        raise InputError(f"{name} is not there; it went away after it was listed, or its bucket did") from None
+        gone = "it went away after it was listed, or its bucket did" if verb == "read" else "its bucket does not exist"
+        raise InputError(f"{name} is not there; {gone}") from None
     except (exceptions.BaseError, OSError, ValueError) as error:
         if isinstance(error, InputError):
             raise
         if _REFUSED.search(str(error)):
             reason = f"{_reason(error)}; credentials are {_CREDENTIALS[scheme]}"
-            raise InputError(f"not allowed to read {name}: {reason}") from None
-        raise InputError(f"cannot read {name}: {_reason(error)}") from None
+            raise InputError(f"not allowed to {verb} {name}: {reason}") from None
+        raise InputError(f"cannot {verb} {name}: {_reason(error)}") from None
 
 
 def _reason(error: Exception) -> str:

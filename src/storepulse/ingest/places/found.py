@@ -29,12 +29,15 @@ class Found:
     open
         Streams the bytes of this very version. Raises InputError, also while reading, when they cannot be had: then
         the file is to be listed again later.
+    read_at
+        Reads the bytes ``[start, stop)`` of this very version, where single parts can be had. Raises as ``open`` does.
     """
 
     name: str
     version: str
     size: int | None
     open: Callable[[], BinaryIO]
+    read_at: Callable[[int, int], bytes] | None = None
 
 
 def fingerprint(found: Found) -> str:

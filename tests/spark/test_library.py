@@ -1,0 +1,200 @@
+"""`storepulse.spark` in a session of this machine gives what the library gives, and nothing runs before it is asked."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from polars.testing import assert_frame_equal
+
+import storepulse
+from storepulse import spark as on_spark
+from storepulse.errors import InputError
+from storepulse.schema import DAY_US
+from tests.golden.test_golden import CASES, case_of, flat, sums_of, table
+from tests.property.strategies import DEFAULT_WINDOWS, Case, cases
+
+pytest.importorskip("pyspark")
+
+KINDS = ("polls", "hours", "timezones")
+POLLS = pl.DataFrame(
+    {
+        "store_id": ["1", "1", "2"],
+        "status": ["active", "inactive", "active"],
+        "timestamp_utc": ["2023-01-24 10:00:00 UTC", "2023-01-25 12:30:00.25 UTC", "2023-01-25 15:04:05.123456 UTC"],
+        "poller": ["x", "y", "z"],
+    }
+)
+HOURS = pl.DataFrame(
+    {
+        "store_id": ["1", "1", "3"],
+        "dayOfWeek": [1, 2, 2],
+        "start_time_local": ["09:00:00", "18:00", "00:00:00"],
+        "end_time_local": ["17:00:00", "02:00", "23:59:59"],
+    }
+)
+ZONES = pl.DataFrame({"store_id": ["1", "2"], "timezone_str": ["America/New_York", "Asia/Kolkata"]})
+
+
+def frame(spark: Any, made: pl.DataFrame) -> Any:
+    import pyarrow as pa
+
+    arrow = made.to_arrow(compat_level=pl.CompatLevel.oldest())
+    plain = [field.with_type(pa.string()) if field.type == pa.large_string() else field for field in arrow.schema]
+    return spark.createDataFrame(arrow.cast(pa.schema(plain)))
+
+
+def frames(spark: Any, *made: pl.DataFrame) -> list[Any]:
+    return [frame(spark, one) for one in made]
+
+
+def collected(made: Any) -> pl.DataFrame:
+    return pl.DataFrame(made.toArrow()).sort("store_id", maintain_order=True)
+
+
+def reports_at_once(spark: Any, jobs: dict[str, Any]) -> dict[str, pl.DataFrame]:
+    """Compute many reports as one job: it is the jobs that take the time."""
+    from functools import reduce
+
+    from pyspark.sql import functions as sql
+
+    named = [made.withColumn("job", sql.lit(name)) for name, made in jobs.items()]
+    table = collected(reduce(lambda one, more: one.unionAll(more), named))
+    return {name: table.filter(pl.col("job") == name).drop("job") for name in jobs}
+
+
+def test_the_golden_cases_have_their_worked_answers(spark: Any) -> None:
+    jobs = {}
+    for name in CASES:
+        options = case_of(name)["options"]
+        max_age = options.get("max_age_minutes")
+        jobs[name] = on_spark.report(
+            *frames(spark, *(table(name, f"{kind}.csv") for kind in KINDS)),
+            as_of=options["as_of"],
+            policy=storepulse.Policy(
+                interpolation=options.get("interpolation", "previous"),
+                prefer_in_session=options.get("prefer_in_session", True),
+                max_age=None if max_age is None else timedelta(minutes=max_age),
+            ),
+            all_stores=options.get("all_stores", False),
+            buckets=1,
+        )
+    for name, made in reports_at_once(spark, jobs).items():
+        assert sums_of(made) == flat(case_of(name)["expected"]), name
+
+
+@settings(max_examples=3)
+@given(some=st.lists(cases(), min_size=6, max_size=6))
+def test_random_cases_get_the_report_and_the_timeline_of_the_library(spark: Any, some: list[Case]) -> None:
+    reports = {
+        str(place): on_spark.report(
+            *frames(spark, *case.tables()),
+            as_of=case.as_of_us,
+            windows=[*DEFAULT_WINDOWS, *(storepulse.Window(*window) for window in case.extra_windows)],
+            policy=case.policy(),
+            all_stores=True,
+            buckets=1,
+        )
+        for place, case in enumerate(some)
+    }
+    for place, made in reports_at_once(spark, reports).items():
+        assert_frame_equal(made, some[int(place)].report(), check_exact=True)
+    case = some[0]
+    spans = on_spark.timeline(*frames(spark, *case.tables()), as_of=case.as_of_us, policy=case.policy(), buckets=1)
+    expected = storepulse.timeline(*case.tables(), as_of=case.as_of_us, policy=case.policy())
+    assert_frame_equal(collected(spans), expected, check_exact=True)
+
+
+def test_nothing_runs_before_an_action(spark: Any) -> None:
+    polls, hours, zones = frames(spark, POLLS, HOURS, ZONES)
+    spark.sparkContext.setJobGroup("lazy", "what building a job starts")
+    made = on_spark.report(polls, hours, zones)
+    spans = on_spark.timeline(polls, hours, zones, as_of="2023-01-25")
+    validated = on_spark.validate(polls, hours, zones)
+    on_spark.report(validated, windows=["previous_month"], all_stores=True)
+    tracker = spark.sparkContext.statusTracker()
+    assert not tracker.getJobIdsForGroup("lazy")
+    assert spans.count()
+    assert tracker.getJobIdsForGroup("lazy")
+    assert made.columns == storepulse.report(POLLS, HOURS, ZONES).columns
+
+
+def test_without_an_instant_the_observations_are_read_and_shuffled_once(spark: Any, tmp_path: Path) -> None:
+    POLLS.write_parquet(tmp_path / "polls.parquet")
+    polls, (hours, zones) = spark.read.parquet(str(tmp_path)), frames(spark, HOURS, ZONES)
+    made = on_spark.report(polls, hours, zones)
+    assert_frame_equal(collected(made), storepulse.report(POLLS, HOURS, ZONES), check_exact=True)
+    made._jdf.collect()
+    plan = made._jdf.queryExecution().executedPlan().toString()
+    assert "ReusedExchange" in plan  # in the final plan alone
+    assert "FileScan" in plan
+    assert "poller" not in plan  # only what is needed is read
+
+
+def test_types_of_columns_do_not_matter(spark: Any, tmp_path: Path) -> None:
+    expected = storepulse.report(POLLS, HOURS, ZONES, all_stores=True)
+    instants = pl.col("timestamp_utc").str.to_datetime("%Y-%m-%d %H:%M:%S%.f UTC", time_unit="us")
+    spark.conf.set("spark.sql.session.timeZone", "+05:30")  # must not matter
+    try:
+        for column in (instants.dt.replace_time_zone("UTC"), instants):
+            POLLS.with_columns(column, pl.col("store_id").cast(pl.Int64)).write_parquet(tmp_path / "polls.parquet")
+            made = on_spark.report(spark.read.parquet(str(tmp_path)), *frames(spark, HOURS, ZONES), all_stores=True)
+            assert_frame_equal(collected(made), expected, check_exact=True)
+    finally:
+        spark.conf.set("spark.sql.session.timeZone", "UTC")
+
+
+def test_hours_and_zones_may_be_left_out(spark: Any) -> None:
+    made = on_spark.report(frame(spark, POLLS), buckets=3)
+    assert_frame_equal(collected(made), storepulse.report(POLLS), check_exact=True)
+
+
+def test_bad_rows_end_the_job_unless_they_were_set_aside(spark: Any) -> None:
+    polls = frame(spark, POLLS.vstack(POLLS[:1].with_columns(status=pl.lit("closed"))))
+    hours = frame(spark, HOURS.vstack(HOURS[:1].with_columns(dayOfWeek=pl.lit(9, dtype=pl.Int64))))
+    validated = on_spark.validate(polls, hours)
+    assert sorted((row["table"], row["reason"]) for row in validated.quarantine.collect()) == [
+        ("business_hours", "day is '9'; valid are 0 (Monday) to 6 (Sunday)"),
+        ("observations", "unknown status 'closed'; valid are active, inactive"),
+    ]
+    assert_frame_equal(collected(on_spark.report(validated)), storepulse.report(POLLS, HOURS), check_exact=True)
+    with pytest.raises(Exception, match="unknown status 'closed'"):
+        on_spark.report(polls, hours).collect()
+
+
+def test_a_wrong_table_or_option_is_refused_before_anything_runs(spark: Any) -> None:
+    polls = frame(spark, POLLS)
+    with pytest.raises(InputError, match=r"observations .* has no column status"):
+        on_spark.report(polls.drop("status"))
+    with pytest.raises(InputError, match="store_id in observations is Float64"):
+        on_spark.report(polls.withColumn("store_id", polls["store_id"].cast("double")))
+    with pytest.raises(InputError, match="there is no window 'last_year'"):
+        on_spark.report(polls, windows=["last_year"])
+    with pytest.raises(InputError, match="is not after start"):
+        on_spark.timeline(polls, start="2023-01-25", as_of="2023-01-24")
+    with pytest.raises(InputError, match="validated tables have their hours"):
+        on_spark.report(on_spark.validate(polls), polls)
+
+
+def test_a_store_with_two_million_observations_stands_among_small_ones(spark: Any, tmp_path: Path) -> None:
+    chance = np.random.default_rng(5)
+    as_of, big, small = 20_000 * DAY_US, 2_000_000, 200
+    stores = np.concatenate([np.zeros(big, dtype=np.int64), np.repeat(np.arange(1, small + 1), 168)])
+    polls = pl.DataFrame(
+        {
+            "store_id": stores,
+            "status": pl.Series(np.where(chance.random(len(stores)) < 0.9, "active", "inactive")),
+            "timestamp_utc": pl.Series(as_of - chance.integers(0, 7 * DAY_US, len(stores))).cast(
+                pl.Datetime("us", "UTC")
+            ),
+        }
+    ).sample(fraction=1, shuffle=True, seed=1)
+    polls.write_parquet(tmp_path / "polls.parquet")
+    made = on_spark.report(spark.read.parquet(str(tmp_path)), as_of=as_of, buckets=8)
+    assert_frame_equal(collected(made), storepulse.report(polls, as_of=as_of), check_exact=True)
