@@ -432,7 +432,7 @@ def test_links_that_change_something_are_not_for_sessions(browse: Browse) -> Non
     browser = browse("admin")
     for path in ("/trigger_report", "/store_csv_data"):
         answer = browser.client.get(path, headers=PAGE)
-        assert (answer.status_code, answer.headers["content-type"]) == (401, "application/problem+json")
+        assert (answer.status_code, answer.headers["content-type"]) == (401, "text/html; charset=utf-8")
 
 
 @pytest.mark.parametrize("cookie", ["", "x", "a" * 52, "a" * 5000, '"', "sp_aaaaaaaaaaaa_" + "a" * 52])

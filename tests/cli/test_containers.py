@@ -85,7 +85,8 @@ def test_the_image_is_built_with_the_tool_and_the_extras_of_this_project() -> No
     assert any(run.endswith(f" uv=={version[1]}") for run in all_of(BUILD, "RUN"))
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["optional-dependencies"]
     for run in (run for run in all_of(BUILD, "RUN") if "uv sync" in run):
-        assert set(re.findall(r"--extra (\S+)", run)) == set(extras)
+        # Spark is larger than all the rest and needs Java: who has a cluster has an image for it.
+        assert set(re.findall(r"--extra (\S+)", run)) == set(extras) - {"spark"}
 
 
 def test_what_is_copied_into_the_build_is_not_left_out_of_it() -> None:
