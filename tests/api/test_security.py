@@ -43,7 +43,8 @@ def check_headers(answer: httpx.Response) -> None:
     ("method", "path", "status"),
     [
         ("GET", "/healthz", 200), ("GET", "/metrics", 200), ("GET", "/openapi.json", 200), ("GET", "/docs", 200),
-        ("GET", "/static/docs.js", 200), ("GET", "/static/none.js", 404), ("GET", "/", 200), ("GET", "/none", 404), ("GET", "/v1/none", 404),
+        ("GET", "/static/docs.js", 200), ("GET", "/static/none.js", 404), ("GET", "/", 200),
+        ("GET", "/none", 404), ("GET", "/v1/none", 404),
         ("PATCH", "/v1/reports", 405), ("POST", "/static/docs.js", 405), ("GET", "/v1/loads?limit=0", 422),
         ("OPTIONS", "/v1/reports", 405), ("HEAD", "/static/docs.js", 200), ("GET", "/v1/loads/99/quarantine", 404),
     ],

@@ -13,7 +13,7 @@ from storepulse.store import days, properties
 from storepulse.web.access import Calling, needs
 from storepulse.web.api.stores import Asking, made_with
 from storepulse.web.models import BucketModel, DayList, DayModel, FleetHistory, HeatCell, HeatMapModel, IntervalModel
-from storepulse.web.service import Serving
+from storepulse.web.service import Service, Serving
 
 router = APIRouter(prefix="/v1", tags=["fleet"])
 
@@ -78,6 +78,12 @@ def list_days(
         pruned_before=None if pruned_before is None else instant_iso(int(pruned_before)),
         days=[DayModel(day=_text(day), polled=day in polled) for day in range(first, last + 1)],
     )
+
+
+def any_polls(serving: Service) -> bool:
+    """Say whether the store holds any observation."""
+    with serving.store.reading() as connection:
+        return days.latest(connection) is not None
 
 
 def _day(name: str, text: str) -> int:

@@ -44,8 +44,7 @@ class Cell:
 @needs("read")
 def show(request: Request, serving: Serving, caller: Calling, cursor_: After = None) -> Response:
     """Show loads, sources, and what is missing."""
-    with serving.store.snapshot() as seen:
-        observed = seen.latest_observation() is not None
+    observed = fleet.any_polls(serving)
     return page(
         request,
         "data",

@@ -106,9 +106,8 @@ Listing = Annotated[Listed, Depends(_listed)]
 @needs("read")
 def show(request: Request, serving: Serving, caller: Calling, asking: Asking, listing: Listing) -> Response:
     """Show the fleet; with an empty store, what to do first."""
-    with serving.store.snapshot() as seen:
-        if seen.latest_observation() is None:
-            return page(request, "first_run", caller=caller)
+    if not fleet.any_polls(serving):
+        return page(request, "first_run", caller=caller)
     question = asking.question()
     found = stores.list_stores(
         serving,
