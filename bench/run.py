@@ -429,6 +429,19 @@ def remove(path: Path) -> None:
         path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
+def keep(path: Path, stores: int, results: dict[str, Any]) -> None:
+    """Write the results of a complete run, and what they were taken with."""
+    facts = {
+        "taken": datetime.now(UTC).date().isoformat(),
+        "storepulse": storepulse.__version__,
+        "machine": machine(),
+        "stores": stores,
+        "results": results,
+    }
+    path.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
+    print(f"kept in {path}")
+
+
 def machine() -> dict[str, Any]:
     model = next(
         (
@@ -483,15 +496,7 @@ def main() -> None:
             made = sections[section]()
             results[section] = [vars(one) if isinstance(one, Comparison) else one for one in made]
     if set(chosen) == set(ALL):
-        facts = {
-            "taken": datetime.now(UTC).date().isoformat(),
-            "storepulse": storepulse.__version__,
-            "machine": machine(),
-            "stores": arguments.stores,
-            "results": results,
-        }
-        BASELINE.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        print(f"kept in {BASELINE}")
+        keep(BASELINE, arguments.stores, results)
 
 
 if __name__ == "__main__":

@@ -22,14 +22,12 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import httpx
-from run import NOW, Comparison, Files, machine, make_files, remove, seconds
+from run import NOW, Comparison, Files, keep, make_files, remove, seconds
 
-import storepulse
 from storepulse import demo, ingest, reports
 from storepulse.schema import HOUR_US, SECOND_US, instant_iso
 from storepulse.store import Store, connect
@@ -372,15 +370,7 @@ def main() -> None:
         for section in chosen:
             results[section] = [vars(one) for one in sections[section]()]
     if set(chosen) == set(ALL):
-        facts = {
-            "taken": datetime.now(UTC).date().isoformat(),
-            "storepulse": storepulse.__version__,
-            "machine": machine(),
-            "stores": arguments.stores,
-            "results": results,
-        }
-        BASELINE.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        print(f"kept in {BASELINE}")
+        keep(BASELINE, arguments.stores, results)
 
 
 if __name__ == "__main__":

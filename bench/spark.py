@@ -19,16 +19,14 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import polars as pl
 import psutil
-from run import machine, peak_mb
+from run import keep, peak_mb
 
-import storepulse
 from storepulse import ingest, reports
 from storepulse.reports import ReportOptions
 from storepulse.schema import DAY_US, HOUR_US
@@ -212,15 +210,7 @@ def main() -> None:
             print(f"{millions} million rows, {size / 1e6:.0f} MB of Parquet", flush=True)
             results[str(millions)] = measure(folder, chosen, with_steps=millions == 24)
     if set(chosen) == set(SECTIONS):
-        facts = {
-            "taken": datetime.now(UTC).date().isoformat(),
-            "storepulse": storepulse.__version__,
-            "machine": machine(),
-            "stores": arguments.stores,
-            "results": results,
-        }
-        BASELINE.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        print(f"kept in {BASELINE}")
+        keep(BASELINE, arguments.stores, results)
 
 
 if __name__ == "__main__":

@@ -25,7 +25,7 @@ from storepulse.schema import (
 )
 
 OBSERVED: Final = ("inactive", "active")
-_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _why(times: list[int], speaker: int, start: int, session: tuple[int, int], p
 def business_hours_of(hours: WeeklyHours) -> list[str]:
     """Return the rows of hours of a single store, as people write them."""
     rows = sorted(zip(hours.weekdays.tolist(), hours.opens_local.tolist(), hours.closes_local.tolist(), strict=True))
-    return [f"{_WEEKDAYS[day]} {local_time_text(opens)}–{local_time_text(closes)}" for day, opens, closes in rows]
+    return [f"{WEEKDAYS[day]} {local_time_text(opens)}–{local_time_text(closes)}" for day, opens, closes in rows]
 
 
 def as_text(explained: Explanation) -> str:

@@ -75,6 +75,7 @@ def test_rows_that_were_set_aside_are_fetched_fixed_and_loaded_again(page: Page,
     bad = "store_id,status,timestamp_utc\n1,active,2023-01-25 10:00:00 UTC\n1,activ,2023-01-25 11:00:00 UTC\n"
     drop(page, {"polls.csv": bad})
     page.get_by_role("link", name="What is wrong with them").click()
+    page.wait_for_url("**/data/loads/*")
     with page.expect_download() as fetched:
         page.get_by_role("link", name="CSV", exact=True).click()
     fixed = fetched.value.path().read_text().replace("activ,", "active,")

@@ -50,6 +50,7 @@ def test_whoever_signs_in_gets_to_the_page_that_was_asked_for_and_can_do_what_th
     page.get_by_role("button", name="Make the report").click()
     expect(page.locator(".headline")).to_contain_text("complete")
     page.get_by_role("link", name="Data", exact=True).click()
+    page.wait_for_url("**/data")  # until its scripts run: nobody drops files before
     drop(page, {"polls.csv": "store_id,status,timestamp_utc\n1004,active,2023-01-25 17:30:00 UTC\n"})
     expect(page.locator(".upload .outcome")).to_contain_text("1 accepted")
 

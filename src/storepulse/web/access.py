@@ -21,7 +21,7 @@ from structlog.contextvars import bind_contextvars
 from storepulse.errors import StorepulseError
 from storepulse.store import Store, keys, sessions
 from storepulse.web.origins import SAFE, Way, own_path
-from storepulse.web.problems import AccessError, NotSignedInError
+from storepulse.web.problems import AccessError, NotSignedInError, is_for_people
 
 log = structlog.get_logger("storepulse.access")
 
@@ -240,7 +240,7 @@ async def authorize(
     try:
         caller = await access.caller(token, scope_of(endpoint), session=session)
     except AccessError as error:
-        if error.status == 401 and token is None and _is_for_people(request):
+        if error.status == 401 and token is None and _can_be_led(request):
             raise NotSignedInError(_wanted(request)) from None
         raise
     if caller.signed_in and session is not None:
@@ -250,14 +250,10 @@ async def authorize(
     return caller
 
 
-def _is_for_people(request: Request) -> bool:
+def _can_be_led(request: Request) -> bool:
     """Say whether somebody has gone to the address of a page, who can be led to where to sign in."""
-    return (
-        request.method in ("GET", "HEAD")
-        and "text/html" in request.headers.get("accept", "")
-        and not request.url.path.startswith("/v1/")
-        and getattr(request.scope["endpoint"], _SESSIONS_ATTRIBUTE)
-    )
+    is_page = getattr(request.scope["endpoint"], _SESSIONS_ATTRIBUTE)
+    return request.method in ("GET", "HEAD") and is_page and is_for_people(request)
 
 
 def _wanted(request: Request) -> str:

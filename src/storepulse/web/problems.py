@@ -121,6 +121,11 @@ def answer_to(request: Request, error: Exception) -> Response:
     return answer(request, error)
 
 
+def is_for_people(request: Request) -> bool:
+    """Say whether somebody has gone to an address in a browser, who is answered with a page."""
+    return "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/")
+
+
 def install(app: FastAPI, presented: Callable[[Request, Response], Response]) -> None:
     """Make every failure of the application a problem, or what ``presented`` makes of one; defects are `guards`'."""
 

@@ -28,7 +28,6 @@ _SOME: Final = 12
 #: A store that was not observed for so long, while others were, is missing.
 _LONG_US: Final = DAY_US
 
-
 Kind: TypeAlias = Literal["polled", "missing", "before"]
 
 

@@ -8,7 +8,7 @@ from datetime import date, timedelta
 from typing import Any
 
 from storepulse.kernel.hours import local_date, midnight
-from storepulse.schema import DAY_US, MINUTE_US
+from storepulse.schema import MINUTE_US
 
 
 @dataclass(frozen=True)
@@ -73,8 +73,3 @@ def _pieces(intervals: Iterable[tuple[int, int]], start: int, end: int) -> list[
         for place, (first, last) in enumerate(intervals)
         if first < end and last > start
     ]
-
-
-def is_short_or_long(day: Day) -> bool:
-    """Say whether the clocks change on a day."""
-    return day.minutes * MINUTE_US != DAY_US

@@ -9,6 +9,7 @@ from typing import Annotated, Final, get_args
 from fastapi import APIRouter, Depends, Request, Response
 
 from storepulse.errors import InputError
+from storepulse.explanation import WEEKDAYS
 from storepulse.overview import STATES, Lacking, Sort
 from storepulse.web.access import Calling, needs
 from storepulse.web.api import fleet, stores
@@ -19,7 +20,6 @@ from storepulse.web.service import Serving
 router = APIRouter()
 
 _ON_A_PAGE: Final = 50
-_WEEKDAYS: Final = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 #: By what the list can be sorted, and whether that begins with the largest.
 _SORTS: Final[Mapping[Sort, bool]] = {
     "lost_time": True,
@@ -137,6 +137,6 @@ def show_week(request: Request, serving: Serving, caller: Calling, asking: Askin
     week = fleet.show_heat_map(serving, caller, asking.question())
     by_day = [
         {"name": name, "cells": [cell for cell in week.cells if cell.weekday == day]}
-        for day, name in enumerate(_WEEKDAYS)
+        for day, name in enumerate(WEEKDAYS)
     ]
     return page(request, "week", asked=asking, week=week, days=by_day)

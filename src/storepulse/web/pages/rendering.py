@@ -15,12 +15,12 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
 from storepulse import __version__
-from storepulse.explanation import duration_text
+from storepulse.explanation import WEEKDAYS, duration_text
 from storepulse.kernel.hours import wall_clock
 from storepulse.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US, instant_iso, instant_us
 from storepulse.web.access import CSRF_FIELD, csrf_token
 from storepulse.web.models import HeatCell
-from storepulse.web.problems import MEDIA_TYPE
+from storepulse.web.problems import MEDIA_TYPE, is_for_people
 from storepulse.web.terms import now_us
 
 #: A page runs and loads what is served beside it, and nothing that stands in the page itself.
@@ -55,8 +55,7 @@ def page(request: Request, template: str, *, status: int = 200, **values: object
 
 def presented(request: Request, answer: Response) -> Response:
     """Return a problem as a page to whoever has gone to an address in a browser; all else as it is."""
-    for_people = "text/html" in request.headers.get("accept", "") and not request.url.path.startswith("/v1/")
-    if not for_people or answer.media_type != MEDIA_TYPE:
+    if not is_for_people(request) or answer.media_type != MEDIA_TYPE:
         return answer
     made = page(request, "problem", status=answer.status_code, problem=json.loads(bytes(answer.body)))
     for name in ("Retry-After", "WWW-Authenticate"):
@@ -69,11 +68,7 @@ def presented(request: Request, answer: Response) -> Response:
 
 
 def percent(ratio: float | None) -> str:
-    r"""Write a ratio with two decimals, never rounded up: 100 % is said of nothing that is less.
-
-    >>> percent(0.99999)
-    '99.99\\u202f%'
-    """
+    """Write a ratio in percent with two decimals, never rounded up: 100 % is said of nothing that is less."""
     if ratio is None:
         return _NONE
     # repr: 0.57 * 100 is 56.99… in floats.
@@ -187,6 +182,7 @@ _ENVIRONMENT.globals |= {
     "version": __version__,
     "with_query": with_query,
     "STATES": STATES,
+    "WEEKDAYS": WEEKDAYS,
     "csrf_field": csrf_field,
     "csrf_token": csrf_token,
 }

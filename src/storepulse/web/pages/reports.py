@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 
-from storepulse.reports import MEDIA_TYPES
 from storepulse.web.access import Calling, needs
 from storepulse.web.api import reports
 from storepulse.web.api.paging import After
 from storepulse.web.api.reports import ReportId
 from storepulse.web.models import ReportBody
-from storepulse.web.pages.asked import WINDOWS, Asking, problems_told
+from storepulse.web.pages.asked import Asking, problems_told
 from storepulse.web.pages.rendering import page
 from storepulse.web.service import Serving
 
 router = APIRouter(prefix="/reports")
 
-_ON_A_PAGE = 20
+_ON_A_PAGE: Final = 20
 
 
 @router.get("")
@@ -29,14 +28,7 @@ def list_reports(
 ) -> Response:
     """Show the form for a report, and the last ones."""
     found = reports.list_reports(serving, caller, cursor_, _ON_A_PAGE)
-    return page(
-        request,
-        "reports",
-        asked=asking,
-        found=found,
-        windows=WINDOWS,
-        caller=caller,
-    )
+    return page(request, "reports", asked=asking, found=found)
 
 
 @router.post("")
@@ -74,9 +66,7 @@ def trigger(
 @needs("read")
 def show(request: Request, serving: Serving, caller: Calling, report_id: ReportId) -> Response:
     """Show how far a report is, and what it was made from."""
-    return page(
-        request, "report", report=reports.show(serving, caller, report_id), formats=[*MEDIA_TYPES], caller=caller
-    )
+    return page(request, "report", report=reports.show(serving, caller, report_id))
 
 
 @router.post("/{report_id}/cancel")
