@@ -5,16 +5,19 @@
 UV_VERSION := 0.13.9
 BIN := .venv/bin
 UV := $(BIN)/python -m uv
-# Many tests wait for processes, so five run at once whatever the number of cores; -n 0 turns that off. The tests of a
-# file stay together: they may share a service.
-AT_ONCE := -n 5 --dist loadfile --no-loadscope-reorder
+# The tests of a file stay together: they may share a service. Slow tests wait for processes, so five run at once
+# whatever the number of cores; -n 0 turns that off.
+TOGETHER := --dist loadfile --no-loadscope-reorder
+AT_ONCE := -n 5 $(TOGETHER)
 # Tests that need more than Python have verbs of their own.
-ELSEWHERE := --ignore=tests/browser --ignore=tests/spark
+ELSEWHERE := --ignore=tests/browser --ignore=tests/spark --ignore=tests/attacks
 CHROMIUM := /usr/bin/chromium
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 
-# Three stamps: .venv has uv of this version, it has what uv.lock says, and Spark too, which is larger than all the rest.
+# Four stamps: .venv has uv of this version; what the program needs; all that its developers need; and Spark too, which
+# is larger than all the rest.
 TOOLS := .venv/.uv-$(UV_VERSION)
+RUNTIME := .venv/.runtime
 SYNCED := .venv/.synced
 SPARK := .venv/.spark
 
@@ -30,7 +33,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup fmt lint test test-db test-browser test-spark test-zone java bench bench-service bench-db bench-streaming bench-spark demo docs screenshots build check lock clean
+.PHONY: help setup fmt lint test test-slow test-db test-browser test-spark test-zone test-attacks soak java bench bench-service bench-db bench-streaming bench-spark demo docs screenshots build check lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -41,29 +44,39 @@ fmt: setup ## format the code and repair what can be repaired
 	$(BIN)/ruff format .
 	$(BIN)/ruff check --fix .
 
-lint: setup ## style, layers, types, container files, and a lock file that fits pyproject.toml
+lint: setup ## style, layers, types, words, container files, and a lock file that fits pyproject.toml
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/lint-imports --no-logo
 	$(BIN)/mypy
+	$(BIN)/python docs/development/prose.py
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec compose.yaml
 	$(UV) lock --check --quiet
 
-test: setup ## run the tests, several at once (ARGS="-k outages -x"; ARGS="-n 0" for one after the other)
-	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines sqlite $(ELSEWHERE) $(ARGS)
+test: setup ## run the quick tests, several at once (ARGS="-k outages -x"; ARGS="-n 0" for one after the other)
+	TZ=UTC $(BIN)/pytest -n 3 $(TOGETHER) -p no:schemathesis --engines sqlite -m "not slow" $(ELSEWHERE) $(ARGS)
+
+test-slow: setup ## run the tests that start services, kill processes, fill disks
+	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines sqlite -m slow $(ELSEWHERE) $(ARGS)
 
 test-spark: $(SPARK) java ## run the tests on Spark, on this machine's cores and on a cluster of two workers
 	TZ=UTC $(BIN)/pytest -n 0 --engines sqlite $(or $(ARGS),tests/spark)
 
-test-db: setup ## run the tests of the store, the service and faults on PostgreSQL and MariaDB
-	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines postgresql,mysql tests/store tests/api tests/golden tests/faults $(ARGS)
+test-db: setup ## run the tests of the database, of faults and a journey through the API on PostgreSQL and MariaDB
+	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines postgresql,mysql tests/database tests/api tests/golden tests/faults $(ARGS)
 
 test-browser: setup $(CHROMIUM) ## run the tests of the pages in a real browser
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) tests/browser $(ARGS)
 
+test-attacks: setup java ## attack the service: bombs, raw sockets, other HTTP clients, on SQLite and PostgreSQL
+	TZ=UTC $(BIN)/pytest -n 0 --engines sqlite,postgresql tests/attacks $(ARGS)
+
 test-zone: setup ## run the quick tests that know dates on a machine that lives in an odd time zone
 	TZ=Australia/Lord_Howe HYPOTHESIS_PROFILE=again $(BIN)/pytest $(AT_ONCE) --engines sqlite -m "not slow and not anywhere" $(ELSEWHERE) $(ARGS)
+
+soak: setup ## run random tests with a thousand examples each, and those that kill, with new seeds for an hour (ARGS="--minutes 10")
+	TZ=UTC $(BIN)/python tests/soak.py $(AT_ONCE) $(ARGS)
 
 bench: setup ## measure
 	$(BIN)/python bench/run.py $(ARGS)
@@ -71,7 +84,7 @@ bench: setup ## measure
 bench-service: setup ## measure the service over HTTP
 	$(BIN)/python bench/service.py $(ARGS)
 
-bench-db: setup ## measure stores on each database engine
+bench-db: setup ## measure each database engine
 	$(BIN)/python bench/databases.py $(ARGS)
 
 bench-streaming: setup ## measure reports of files that are larger than memory: 12 GB of disk, an hour
@@ -80,8 +93,8 @@ bench-streaming: setup ## measure reports of files that are larger than memory: 
 bench-spark: $(SPARK) java ## measure Spark on this machine against one process
 	$(BIN)/python bench/spark.py $(ARGS)
 
-demo: setup ## see it work on a made-up fleet
-	$(BIN)/storepulse demo $(ARGS)
+demo: $(RUNTIME) ## see it work on a made-up fleet; installs only what the program needs
+	@$(BIN)/uphours demo $(ARGS)
 
 docs: setup ## draw the pictures of the documentation
 	$(BIN)/python docs/draw.py
@@ -92,7 +105,7 @@ screenshots: setup $(CHROMIUM) ## take the pictures of the pages for the documen
 build: setup ## build the wheel and the source distribution into dist/
 	$(UV) build --quiet
 
-check: lint test test-db test-browser test-zone test-spark ## everything that CI runs
+check: lint test test-slow test-db test-browser test-zone test-spark ## everything that CI runs
 
 lock: $(TOOLS) ## bring uv.lock in line with pyproject.toml (ARGS=--upgrade for newer versions)
 	env -u UV_INDEX -u UV_EXTRA_INDEX_URL -u UV_FIND_LINKS $(UV) lock --default-index https://pypi.org/simple $(ARGS)
@@ -111,7 +124,7 @@ $(CHROMIUM):
 # uv takes files from where uv.lock found them. Where only a mirror can be reached, pip knows it from its
 # own configuration, and installs the same files: their hashes are checked.
 define install
-	@$(UV) sync --frozen $(1) --quiet || { \
+	@$(UV) sync --frozen $(1) $(2) --quiet || { \
 		echo "uv sync failed; trying the same with pip and its configured index"; \
 		$(UV) export --frozen $(1) --no-emit-project --quiet --output-file .venv/requirements.txt && \
 		$(BIN)/python -m pip install --quiet --require-hashes --requirement .venv/requirements.txt && \
@@ -119,8 +132,13 @@ define install
 	@touch $@
 endef
 
+# What developers need is left in place where it is there already.
+$(RUNTIME): pyproject.toml uv.lock $(TOOLS)
+	$(call install,--no-default-groups,--inexact)
+
 $(SYNCED): pyproject.toml uv.lock $(TOOLS)
 	$(call install,--all-groups --no-group spark)
+	@touch $(RUNTIME)
 
 $(SPARK): $(SYNCED)
 	$(call install,--all-groups)
@@ -129,11 +147,11 @@ java:
 	@found() { "$${JAVA_HOME:+$$JAVA_HOME/bin/}java" -version 2>&1 | grep -Eq 'version "(1[7-9]|[2-9][0-9])'; }; \
 	found && exit 0; \
 	if [ -n "$$CI" ] && [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && { apt-get install -qq -y openjdk-17-jre-headless || apt-get install -qq -y default-jre-headless; }; \
+		apt-get update -qq && { apt-get install -qq -y openjdk-17-jdk-headless || apt-get install -qq -y default-jdk-headless; }; \
 	fi; \
-	found || { echo "Spark needs Java 17 or newer: install it (Debian, Ubuntu: apt install openjdk-17-jre-headless)" >&2; exit 1; }
+	found || { echo "Spark and the attack by Java's HTTP client need Java 17 or newer: install it (Debian, Ubuntu: apt install openjdk-17-jdk-headless)" >&2; exit 1; }
 
-# A .venv that was moved or lost its interpreter is made anew.
+# A .venv that was moved or lost its interpreter is made again.
 ifneq ($(shell test -x $(BIN)/python && cat $(TOOLS) 2>/dev/null),$(CURDIR))
 .PHONY: $(TOOLS)
 endif
@@ -151,5 +169,5 @@ $(TOOLS):
 	if [ -n "$$recent" ]; then \
 		echo "$$recent cannot make virtual environments: install its venv package (Debian, Ubuntu: apt install python3-venv)"; \
 	else \
-		echo "storepulse needs Python 3.11 or newer, and none of these is: $(PYTHONS). Name one: make setup PYTHON=/path/to/python3"; \
+		echo "uphours needs Python 3.11 or newer, and none of these is: $(PYTHONS). Name one: make setup PYTHON=/path/to/python3"; \
 	fi >&2; exit 1

@@ -25,12 +25,15 @@ import pymysql
 from run import NOW, PRAGMAS, Comparison, Files, compare, machine, make_files, remove, seconds
 from sqlalchemy import make_url
 
-import storepulse
-from storepulse import demo, ingest, reports
-from storepulse.schema import DAY_US, HOUR_US
-from storepulse.store import Store, connect
-from storepulse.store.loads import Loaded, LoadedFile
-from storepulse.store.retention import prune
+import uphours
+from uphours import demo
+from uphours.database.database import Database, connect
+from uphours.database.prune import prune
+from uphours.ingest.load import load_files, read_files
+from uphours.load_record import Loaded, LoadedFile
+from uphours.reports.measure import run_report
+from uphours.reports.writers import written
+from uphours.schema import DAY_US, HOUR_US
 
 BASELINE = Path(__file__).with_name("databases.json")
 ENGINES = ("sqlite", "postgresql", "mysql")
@@ -38,7 +41,7 @@ SERVERS = {
     "postgresql": os.environ.get("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/postgres"),
     "mysql": os.environ.get("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/mysql"),
 }
-DATABASE = "storepulse_bench"
+DATABASE = "uphours_bench"
 Rows = list[tuple[int, int, int]]
 
 
@@ -69,7 +72,7 @@ def execute(connection: Any, sql: str) -> Any:
 
 
 @contextmanager
-def database(engine: str, folder: Path) -> Iterator[str]:
+def new_database(engine: str, folder: Path) -> Iterator[str]:
     """Make an empty database, and drop it in the end."""
     if engine == "sqlite":
         path = folder / "bench.db"
@@ -91,14 +94,14 @@ def database(engine: str, folder: Path) -> Iterator[str]:
 
 def bench_load(engine: str, files: Files, rows: Rows, folder: Path) -> Comparison:
     """Load the three files into a new store, against the driver's bulk insert of the polls alone, parsed already."""
-    with database(engine, folder) as url:
-        store = connect(url)
-        store.migrate()
+    with new_database(engine, folder) as url:
+        database = connect(url)
+        database.migrate()
         tables = ("observations", "business_hours", "timezones", "load_files", "loads", "stores")
 
         def ours() -> None:
             empty(url, tables)
-            ingest.load(store, files.names(), now=NOW, version="bench")
+            load_files(database, files.names(), now=NOW)
 
         def bare() -> None:
             with closing(opened(url)) as connection:
@@ -145,14 +148,14 @@ def insert_bare(engine: str, connection: Any, rows: Rows) -> None:
 
 def bench_report(engine: str, loaded: Loaded, folder: Path) -> Comparison:
     """Report from the store, against the driver's bulk read of the same rows."""
-    with database(engine, folder) as url:
-        store = connect(url)
-        store.write(loaded)
+    with new_database(engine, folder) as url:
+        database = connect(url)
+        database.write(loaded)
 
         def ours() -> None:
-            with store.snapshot() as fleet:
-                made = reports.run_report(fleet, version="bench")
-            reports.written(made, "csv")
+            with database.snapshot() as fleet:
+                made = run_report(fleet)
+            written(made, "csv")
 
         def bare() -> None:
             query = "SELECT store, observed_at, status FROM observations"
@@ -187,18 +190,18 @@ def bench_year(engine: str, stores: int, folder: Path) -> dict[str, Any]:
     """An hour appended to a year of hours, a report of its last week, and pruning; in seconds."""
     store_ids = [f"{place:019}" for place in range(stores)]
     first = demo.AS_OF - 365 * DAY_US
-    with database(engine, folder) as url:
-        store = connect(url)
-        store.write(hours_of(store_ids, first, 7 * 24))
-        week = seconds(lambda: report(store))
+    with new_database(engine, folder) as url:
+        database = connect(url)
+        database.write(hours_of(store_ids, first, 7 * 24))
+        week = seconds(lambda: report(database))
         for day in range(7, 365, 7):
-            store.write(hours_of(store_ids, first + day * DAY_US, min(7, 365 - day) * 24))
+            database.write(hours_of(store_ids, first + day * DAY_US, min(7, 365 - day) * 24))
         appends = [
-            seconds(lambda at=at: store.write(hours_of(store_ids, demo.AS_OF + at * HOUR_US, 1))) for at in range(5)
+            seconds(lambda at=at: database.write(hours_of(store_ids, demo.AS_OF + at * HOUR_US, 1))) for at in range(5)
         ]  # type: ignore[misc]
-        reported = [seconds(lambda: report(store)) for _ in range(3)]
+        reported = [seconds(lambda: report(database)) for _ in range(3)]
         pruned = [
-            (days, seconds(lambda days=days: prune(store, first + days * DAY_US, now=NOW, actor="bench")))  # type: ignore[misc]
+            (days, seconds(lambda days=days: prune(database, first + days * DAY_US, now=NOW, actor="bench")))  # type: ignore[misc]
             for days in (90, 91, 180)
         ]
     made = {
@@ -215,9 +218,9 @@ def bench_year(engine: str, stores: int, folder: Path) -> dict[str, Any]:
     return made
 
 
-def report(store: Store) -> bytes:
-    with store.snapshot() as fleet:
-        return reports.written(reports.run_report(fleet, version="bench"), "csv")
+def report(database: Database) -> bytes:
+    with database.snapshot() as fleet:
+        return written(run_report(fleet), "csv")
 
 
 def main() -> None:
@@ -229,10 +232,10 @@ def main() -> None:
     arguments = parser.parse_args()
     engines, chosen = arguments.engines.split(","), arguments.only.split(",")
     results: dict[str, list[Any]] = {}
-    with tempfile.TemporaryDirectory(prefix="storepulse-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="uphours-bench-") as name:
         folder = Path(name)
         files = make_files(folder, arguments.stores)
-        loaded = ingest.read(files.names(), now=NOW, version="bench")
+        loaded = read_files(files.names(), now=NOW)
         columns = (loaded.stores.tolist(), loaded.times.tolist(), loaded.statuses.tolist())
         rows: Rows = sorted(
             {(store, at): (store, at, status) for store, at, status in zip(*columns, strict=True)}.values()
@@ -248,7 +251,7 @@ def main() -> None:
     if set(chosen) == set(sections) and set(engines) == set(ENGINES):
         facts = {
             "taken": datetime.now(UTC).date().isoformat(),
-            "storepulse": storepulse.__version__,
+            "uphours": uphours.__version__,
             "machine": machine(),
             "stores": arguments.stores,
             "year_stores": arguments.year_stores,

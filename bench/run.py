@@ -1,4 +1,4 @@
-"""Measure storepulse against something measured beside it, in one run, and keep the result.
+"""Measure uphours against something measured beside it, in one run, and keep the result.
 
     python bench/run.py [--stores 14092] [--only kernel,load,…] [--year] [--scale]
 
@@ -32,14 +32,22 @@ import duckdb
 import numpy as np
 import polars as pl
 
-import storepulse
-from storepulse import demo, ingest, overview, reports
-from storepulse.kernel.observations import distinct
-from storepulse.kernel.policy import Policy
-from storepulse.kernel.windows import DEFAULT_WINDOWS, windows
-from storepulse.schema import DAY_US, HOUR_US, Observations, WeeklyHours
-from storepulse.store import connect
-from storepulse.web.fleets import Fleets
+import uphours
+from uphours import demo
+from uphours.database.database import connect
+from uphours.ingest.inputs import Kind
+from uphours.ingest.load import load_files, read_files
+from uphours.ingest.memory_fleet import memory_fleet
+from uphours.kernel.observations import distinct
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import DEFAULT_WINDOWS, windows
+from uphours.reports import fleet as overview
+from uphours.reports import measure
+from uphours.reports.measure import latest_instant, run_report
+from uphours.reports.report import Totals
+from uphours.reports.writers import written
+from uphours.schema import DAY_US, HOUR_US, Observations, Schedule
+from uphours.service.views import Fleets
 
 BASELINE = Path(__file__).with_name("baseline.json")
 NOW = demo.AS_OF + HOUR_US
@@ -91,7 +99,7 @@ class Files:
     hours: Path
     timezones: Path
 
-    def names(self) -> dict[ingest.Kind, list[str]]:
+    def names(self) -> dict[Kind, list[str]]:
         return {"polls": [str(self.polls)], "hours": [str(self.hours)], "timezones": [str(self.timezones)]}
 
 
@@ -102,13 +110,13 @@ def make_files(folder: Path, stores: int) -> Files:
     return Files(*(folder / f"{name}.csv" for name in ("polls", "hours", "timezones")))
 
 
-def totals(observations: Observations, hours: WeeklyHours, as_of: int) -> reports.Totals:
+def totals(observations: Observations, schedule: Schedule, as_of: int) -> Totals:
     """From observations in order to totals: what a report computes, without reading and writing."""
-    return reports.totals(observations, hours, windows(DEFAULT_WINDOWS, as_of, hours), as_of, Policy())
+    return measure.totals(observations, schedule, windows(DEFAULT_WINDOWS, as_of, schedule), as_of, Policy())
 
 
 def bench_kernel(loaded: Any) -> list[Comparison]:
-    fleet = ingest.memory_fleet(loaded)
+    fleet = memory_fleet(loaded)
     n = len(loaded.store_ids)
     rows = pl.DataFrame({"store": loaded.stores, "t": loaded.times, "active": loaded.statuses == 1}).to_arrow()
     database = duckdb.connect()
@@ -121,10 +129,10 @@ def bench_kernel(loaded: Any) -> list[Comparison]:
         return database.execute(query).fetchnumpy()
 
     def in_order() -> object:
-        return totals(fleet.all_observations, fleet.hours, as_of)
+        return totals(fleet.all_observations, fleet.schedule, as_of)
 
     def sorted_first(stores: Any, times: Any, statuses: Any) -> object:
-        return totals(distinct(stores, times, statuses, n).observations, fleet.hours, as_of)
+        return totals(distinct(stores, times, statuses, n).observations, fleet.schedule, as_of)
 
     shuffled = (loaded.stores, loaded.times, loaded.statuses)
     by_time = tuple(column[np.argsort(loaded.times)] for column in shuffled)
@@ -153,7 +161,7 @@ def bench_load(files: Files, loaded: Any, folder: Path) -> list[Comparison]:
 
     def ours() -> None:
         remove(folder / "load.db")
-        ingest.load(connect(f"sqlite:///{folder / 'load.db'}"), files.names(), now=NOW, version="bench")
+        load_files(connect(f"sqlite:///{folder / 'load.db'}"), files.names(), now=NOW)
 
     def executemany(rows: list[tuple[int, int, int]]) -> None:
         remove(folder / "yardstick.db")
@@ -185,17 +193,17 @@ def bench_load(files: Files, loaded: Any, folder: Path) -> list[Comparison]:
 
 def bench_report(url: str, path: Path, name: str, rows_of_week: int) -> list[Comparison]:
     """Report from the store, against reading the same rows through ADBC."""
-    store = connect(url)
+    database = connect(url)
 
     def ours() -> None:
-        with store.snapshot() as fleet:
-            made = reports.run_report(fleet, version="bench")
-        reports.written(made, "csv")
+        with database.snapshot() as fleet:
+            made = run_report(fleet)
+        written(made, "csv")
 
     def read() -> None:
         with (
-            adbc_driver_sqlite.connect(str(path)) as database,
-            adbc_driver_manager.AdbcConnection(database) as connection,
+            adbc_driver_sqlite.connect(str(path)) as sql,
+            adbc_driver_manager.AdbcConnection(sql) as connection,
         ):
             for query in (
                 "SELECT store, observed_at, status FROM observations",
@@ -212,13 +220,13 @@ def bench_report(url: str, path: Path, name: str, rows_of_week: int) -> list[Com
 
 def bench_fleet(url: str) -> list[Comparison]:
     """The views of the whole fleet, made anew and kept, against one report of the last week."""
-    store = connect(url, keep_open=True)
+    database = connect(url, keep_open=True)
     question: dict[str, Any] = {"as_of": None, "window": "last_week", "policy": Policy()}
-    kept = Fleets(store, "bench")
+    kept = Fleets(database, "bench")
 
     def report() -> None:
-        with store.snapshot() as fleet:
-            reports.run_report(fleet, chosen=["last_week"], version="bench")
+        with database.snapshot() as fleet:
+            run_report(fleet, chosen=["last_week"])
 
     def listed(fleets: Fleets) -> None:
         made = fleets.overview(**question, stale_ok=0)
@@ -239,10 +247,10 @@ def bench_fleet(url: str) -> list[Comparison]:
     ]
     made = []
     for name, view, target in views:
-        anew = partial(lambda view: view(Fleets(store, "bench")), view)
+        anew = partial(lambda view: view(Fleets(database, "bench")), view)
         made.append(compare(f"{name}, made anew, against a report", anew, report, target=target))
         made.append(compare(f"{name}, kept, against a report", partial(view, kept), report, target=0.1))
-    store.close()
+    database.close()
     return made
 
 
@@ -282,24 +290,24 @@ def bench_year(folder: Path, eight_days: Path) -> list[Comparison]:
     print(f"a year of history: {rows:,} rows, {year.stat().st_size / 1e9:.2f} GB")
 
     def report(path: Path) -> Callable[[], None]:
-        store = connect(f"sqlite:///{path}")
+        database = connect(f"sqlite:///{path}")
 
         def call() -> None:
-            with store.snapshot() as fleet:
-                reports.written(reports.run_report(fleet, version="bench"), "csv")
+            with database.snapshot() as fleet:
+                written(run_report(fleet), "csv")
 
         return call
 
     made = compare("report with a year of history, against eight days", report(year), report(eight_days), target=1.3)
-    store = connect(f"sqlite:///{year}")
-    with store.snapshot() as fleet:
+    database = connect(f"sqlite:///{year}")
+    with database.snapshot() as fleet:
         one = fleet.store_ids[len(fleet.store_ids) // 2]
 
     def explain() -> None:
-        from storepulse import explanation
+        from uphours.reports import explain as explanation
 
-        with store.snapshot([one]) as fleet:
-            explanation.explain(fleet, as_of=reports.latest(fleet), window="last_day", policy=Policy(), version="bench")
+        with database.snapshot([one]) as fleet:
+            explanation.explain(fleet, as_of=latest_instant(fleet), window="last_day", policy=Policy())
 
     explain()
     took = statistics.median(seconds(explain) for _ in range(9))
@@ -309,15 +317,15 @@ def bench_year(folder: Path, eight_days: Path) -> list[Comparison]:
 
 def bench_cold(url: str) -> list[Comparison]:
     """The whole command in a new process, against the same call in a running one: one second more at most."""
-    command = [str(Path(sys.executable).with_name("storepulse")), "report", "--db", url]
-    store = connect(url)
+    command = [str(Path(sys.executable).with_name("uphours")), "report", "--db", url]
+    database = connect(url)
 
     def cold() -> None:
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
 
     def warm() -> None:
-        with store.snapshot() as fleet:
-            reports.written(reports.run_report(fleet, version="bench"), "csv")
+        with database.snapshot() as fleet:
+            written(run_report(fleet), "csv")
 
     cold(), warm()
     pairs = [(seconds(cold), seconds(warm)) for _ in range(7)]
@@ -331,7 +339,7 @@ def bench_memory(files: Files, folder: Path) -> list[Comparison]:
     """Peak memory of the two commands, as the operating system accounts for finished processes."""
     url = f"sqlite:///{folder / 'memory.db'}"
     remove(folder / "memory.db")
-    program = str(Path(sys.executable).with_name("storepulse"))
+    program = str(Path(sys.executable).with_name("uphours"))
     load = [program, "load", "--db", url]
     for kind, names in files.names().items():
         load += [f"--{kind}", *names]
@@ -377,7 +385,7 @@ def scale_once(millions: int) -> None:
     )
     rows = np.arange(n * 6)
     stores = (rows // 6).astype(np.int32)
-    hours = WeeklyHours(
+    schedule = Schedule(
         stores, rows % 6, np.full(len(rows), 9 * HOUR_US), np.full(len(rows), 21 * HOUR_US),
         (np.arange(n) % 4).astype(np.int32),
         ("America/Chicago", "America/Denver", "America/Los_Angeles", "America/New_York"),
@@ -385,24 +393,24 @@ def scale_once(millions: int) -> None:
     warm = slice(0, 6 * 10)
     totals(
         Observations(observations.offsets[:11], observations.times, observations.statuses),
-        WeeklyHours(
+        Schedule(
             stores[warm],
-            hours.weekdays[warm],
-            hours.opens_local[warm],
-            hours.closes_local[warm],
-            hours.zones[:10],
-            hours.zone_names,
+            schedule.weekdays[warm],
+            schedule.opens_local[warm],
+            schedule.closes_local[warm],
+            schedule.zones[:10],
+            schedule.zone_names,
         ),
         demo.AS_OF,
     )
-    took = seconds(lambda: totals(observations, hours, demo.AS_OF))
+    took = seconds(lambda: totals(observations, schedule, demo.AS_OF))
     size = sum(
         array.nbytes
         for array in (
             *vars(observations).values(),
             rows,
             stores,
-            *(v for v in vars(hours).values() if isinstance(v, np.ndarray)),
+            *(v for v in vars(schedule).values() if isinstance(v, np.ndarray)),
         )
     )
     print(
@@ -433,7 +441,7 @@ def keep(path: Path, stores: int, results: dict[str, Any]) -> None:
     """Write the results of a complete run, and what they were taken with."""
     facts = {
         "taken": datetime.now(UTC).date().isoformat(),
-        "storepulse": storepulse.__version__,
+        "uphours": uphours.__version__,
         "machine": machine(),
         "stores": stores,
         "results": results,
@@ -474,10 +482,10 @@ def main() -> None:
     arguments = parser.parse_args()
     chosen = arguments.only.split(",")
     results: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="storepulse-bench-") as name:
+    with tempfile.TemporaryDirectory(prefix="uphours-bench-") as name:
         folder = Path(name)
         files = make_files(folder, arguments.stores)
-        loaded = ingest.read(files.names(), now=NOW, version="bench")
+        loaded = read_files(files.names(), now=NOW)
         print(f"{len(loaded.store_ids):,} stores, {len(loaded.times):,} polls, {len(loaded.hours):,} rows of hours")
         path = folder / "report.db"
         url = f"sqlite:///{path}"

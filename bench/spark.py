@@ -27,9 +27,14 @@ import polars as pl
 import psutil
 from run import keep, peak_mb
 
-from storepulse import ingest, reports
-from storepulse.reports import ReportOptions
-from storepulse.schema import DAY_US, HOUR_US
+from uphours.ingest.inputs import Kind
+from uphours.ingest.load import read_files
+from uphours.ingest.memory_fleet import memory_fleet
+from uphours.reports.measure import run_report
+from uphours.reports.report import Report
+from uphours.reports.request import ReportRequest
+from uphours.reports.writers import written
+from uphours.schema import DAY_US, HOUR_US
 
 BASELINE = Path(__file__).with_name("spark.json")
 FILES = 24
@@ -68,14 +73,14 @@ def make_files(folder: Path, stores: int, per_hour: int) -> None:
 def one_process(folder: Path, _master: str) -> dict[str, Any]:
     started = time.perf_counter()
     polls = sorted(map(str, (folder / "polls").glob("*.parquet")))
-    names: dict[ingest.Kind, list[str]] = {
+    names: dict[Kind, list[str]] = {
         "polls": polls,
         "hours": [str(folder / "hours.csv")],
         "timezones": [str(folder / "timezones.csv")],
     }
-    loaded = ingest.read(names, now=None, version="bench")
+    loaded = read_files(names, now=None)
     read = time.perf_counter()
-    made = reports.run_report(ingest.memory_fleet(loaded), as_of=AS_OF, version="bench")
+    made = run_report(memory_fleet(loaded), as_of=AS_OF)
     done = time.perf_counter()
     return {"read_s": read - started, "report_s": done - read, "peak_mb": peak_mb()} | told(made)
 
@@ -87,24 +92,23 @@ def cpu_s(root: int) -> float:
     return float(sum(time.user + time.system + time.children_user + time.children_system for time in times))
 
 
-def told(made: reports.Report) -> dict[str, Any]:
-    content = reports.written(made, "csv", detail=True)
+def told(made: Report) -> dict[str, Any]:
+    content = written(made, "csv", detail=True)
     return {"cpu_s": cpu_s(os.getpid()), "sha256": hashlib.sha256(content).hexdigest()}
 
 
 def on_spark(folder: Path, master: str) -> dict[str, Any]:
-    from storepulse.spark import command
+    from uphours.spark import command
 
     started = time.perf_counter()
     with command.session(master, MEMORY) as spark:
         ready = time.perf_counter()
-        settings = ingest.read(
+        settings = read_files(
             {"hours": [str(folder / "hours.csv")], "timezones": [str(folder / "timezones.csv")]},
             now=None,
-            version="bench",
         )
         read = time.perf_counter()
-        answer = command.report(spark, [str(folder / "polls")], settings, ReportOptions(as_of=AS_OF), now=None)
+        answer = command.report(spark, [str(folder / "polls")], settings, ReportRequest(as_of=AS_OF), now=None)
         done = time.perf_counter()
         end = told(answer.report)
     return {"start_s": ready - started, "settings_s": read - ready, "job_s": done - read} | end
@@ -112,11 +116,11 @@ def on_spark(folder: Path, master: str) -> dict[str, Any]:
 
 def steps(folder: Path, master: str) -> dict[str, Any]:
     """Do more and more of a job, from reading to the kernel: the differences are what each part takes."""
-    from storepulse.kernel.policy import Policy
-    from storepulse.kernel.windows import DEFAULT_WINDOWS
-    from storepulse.spark import command
-    from storepulse.spark.job import shuffled, table_of, with_latest
-    from storepulse.spark.results import Reports
+    from uphours.kernel.policy import Policy
+    from uphours.kernel.windows import DEFAULT_WINDOWS
+    from uphours.spark import command
+    from uphours.spark.job import in_order, shuffled, table_of
+    from uphours.spark.results import Reports
 
     def nothing(made: Any) -> None:
         made.write.format("noop").mode("overwrite").save()
@@ -130,7 +134,7 @@ def steps(folder: Path, master: str) -> dict[str, Any]:
         polls = spark.read.parquet(str(folder / "polls"))
         table = table_of("polls", "polls", polls)
         rows = table.rows("leave out", made.needs(AS_OF))
-        ordered = with_latest(shuffled([rows], None), AS_OF)
+        ordered = in_order(shuffled([rows], None), AS_OF, None)
         nothing(spark.range(4).mapInArrow(through_python, "id long"))  # Python is running
         for name, frame in {
             "read": table.frame,
@@ -203,7 +207,7 @@ def main() -> None:
         return
     chosen, results = arguments.only.split(","), {}
     for millions in map(int, arguments.rows.split(",")):
-        with tempfile.TemporaryDirectory(prefix="storepulse-bench-") as name:
+        with tempfile.TemporaryDirectory(prefix="uphours-bench-") as name:
             folder = Path(name) / "files"
             make_files(folder, arguments.stores, millions // 24)
             size = sum(path.stat().st_size for path in (folder / "polls").iterdir())

@@ -27,7 +27,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-import storepulse
+import uphours
 from bench.run import machine
 
 KEPT = Path(__file__).with_name("streaming.json")
@@ -70,7 +70,7 @@ def make_files(folder: Path, stores: int) -> None:
 
 
 def ours(folder: Path, *, all_weeks: bool) -> list[str]:
-    program = str(Path(sys.executable).with_name("storepulse"))
+    program = str(Path(sys.executable).with_name("uphours"))
     words = [
         program,
         "report",
@@ -144,7 +144,7 @@ def folder_of(millions: int, parent: Path | None, *, keep: bool) -> Iterator[Pat
         (parent / str(millions)).mkdir(exist_ok=True)
         yield parent / str(millions)
     else:
-        with tempfile.TemporaryDirectory(prefix="storepulse-bench-", dir=parent) as name:
+        with tempfile.TemporaryDirectory(prefix="uphours-bench-", dir=parent) as name:
             yield Path(name)
 
 
@@ -165,7 +165,7 @@ def main() -> None:
             results[made["rows"]] = made | {"load_before": load, "load_after": round(os.getloadavg()[0], 1)}
         facts = {
             "taken": datetime.now(UTC).date().isoformat(),
-            "storepulse": storepulse.__version__,
+            "uphours": uphours.__version__,
             "machine": machine(),
             "results": [results[rows] for rows in sorted(results)],
         }

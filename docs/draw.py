@@ -1,6 +1,6 @@
 """Draw the pictures of the documentation into ``docs/pictures/``.
 
-Only the small tables at the top of each picture are made up. Every session, span and sum is what storepulse says about
+Only the small tables at the top of each picture are made up. Every session, span and sum is what uphours says about
 them, and every measurement is one that was kept. The same program writes the same bytes.
 """
 
@@ -18,9 +18,9 @@ from typing import Final, Literal, get_args
 
 import polars as pl
 
-import storepulse
-from storepulse.kernel.hours import timezone
-from storepulse.kernel.policy import Interpolation
+import uphours
+from uphours.kernel.local_time import timezone
+from uphours.kernel.policy import Interpolation
 
 PICTURES: Final = Path(__file__).parent / "pictures"
 
@@ -232,12 +232,12 @@ def week() -> Picture:
         failed = (day == 1 and 13 <= clock < 17) or (day == 4 and 18 <= clock < 20)
         polls.append((moment, "active" if trading and not failed else "inactive"))
     tables = (_polls(polls), _hours(rows), _zone(zone.key or ""))
-    policy = storepulse.Policy(max_age=6 * HOUR)
+    policy = uphours.Policy(max_age=6 * HOUR)
     end = monday + 7 * DAY
-    spans = _spans(storepulse.timeline(*tables, start=monday, as_of=end, policy=policy))
-    open_times = _pairs(storepulse.sessions(*tables[1:], start=monday, end=end))
-    windows = [storepulse.Window(f"day_{n}", monday + n * DAY, monday + (n + 1) * DAY) for n in range(7)]
-    sums = storepulse.report(*tables, as_of=end, windows=windows, policy=policy)
+    spans = _spans(uphours.timeline(*tables, start=monday, as_of=end, policy=policy))
+    open_times = _pairs(uphours.sessions(*tables[1:], start=monday, end=end))
+    windows = [uphours.Window(f"day_{n}", monday + n * DAY, monday + (n + 1) * DAY) for n in range(7)]
+    sums = uphours.report(*tables, as_of=end, windows=windows, policy=policy)
 
     picture = Picture(
         "A store's week",
@@ -283,7 +283,7 @@ def interpolation() -> Picture:
     polls = [(_utc("2023-01-23T10:14"), "active"), (_utc("2023-01-23T11:15"), "inactive")]
     tables = (_polls(polls), _hours([(0, "09:00", "12:00")]), _zone("UTC"))
     as_of = _utc("2023-01-23T13:00")
-    start, end = _pairs(storepulse.sessions(*tables[1:], start=as_of - DAY, end=as_of))[0]
+    start, end = _pairs(uphours.sessions(*tables[1:], start=as_of - DAY, end=as_of))[0]
 
     picture = Picture(
         "The same two polls under three interpolations",
@@ -303,15 +303,15 @@ def interpolation() -> Picture:
         picture.poll(x, top - 14, status)
         picture.words(x, top - 30, f"{moment:%H:%M} {status}", anchor="middle", size=12)
     for n, name in enumerate(get_args(Interpolation)):
-        policy = storepulse.Policy(interpolation=name)
+        policy = uphours.Policy(interpolation=name)
         y = top + 8 + 62 * n
         picture.words(axis.left - 14, y + 22, name, anchor="end", bold=True)
-        spans = _spans(storepulse.timeline(*tables, start=start, as_of=as_of, policy=policy))
+        spans = _spans(uphours.timeline(*tables, start=start, as_of=as_of, policy=policy))
         for span in spans:
             picture.span(axis, y, 34, span)
         change = spans[0].end
         picture.label(axis(change), y + 49, f"{change:%H:%M:%S}".removesuffix(":00"))
-        row = storepulse.report(*tables, as_of=as_of, windows=["last_day"], policy=policy).row(0, named=True)
+        row = uphours.report(*tables, as_of=as_of, windows=["last_day"], policy=policy).row(0, named=True)
         minutes_of = {key: f"{row[key] / 60_000_000:g} min" for key in ("uptime_us", "downtime_us")}
         picture.words(axis.right + 18, y + 14, f"up {minutes_of['uptime_us']}", size=13)
         picture.words(axis.right + 18, y + 32, f"down {minutes_of['downtime_us']}", size=13)
@@ -375,7 +375,7 @@ def clock_change() -> Picture:
         for k, (label, rows) in enumerate(stores):
             bar = y + 36 + 38 * k
             picture.words(left - 12, bar + 19, label, anchor="end", size=12)
-            for opens, closes in _pairs(storepulse.sessions(rows, _zone(zone.key or ""), start=begin, end=over)):
+            for opens, closes in _pairs(uphours.sessions(rows, _zone(zone.key or ""), start=begin, end=over)):
                 picture.box(
                     axis(opens),
                     bar,
@@ -400,10 +400,10 @@ def collector_gap() -> Picture:
         if not gap[0] <= (moment := start + n * HOUR + (n * 7 % 20) * MINUTE) < gap[1]
     ]
     tables = (_polls(polls), None, _zone("UTC"))
-    window = storepulse.Window("three_days", start, end)
+    window = uphours.Window("three_days", start, end)
     policies = [
-        ("no limit", "the default", storepulse.Policy()),
-        ("max_age 3 h", "and the rest is unknown", storepulse.Policy(max_age=3 * HOUR)),
+        ("no limit", "the default", uphours.Policy()),
+        ("max_age 3 h", "and the rest is unknown", uphours.Policy(max_age=3 * HOUR)),
     ]
 
     picture = Picture(
@@ -440,9 +440,9 @@ def collector_gap() -> Picture:
         y = top + 46 + 116 * n
         picture.words(axis.left - 14, y + 14, name, anchor="end", bold=True)
         picture.words(axis.left - 14, y + 30, more, anchor="end", size=11 if n == 0 else 10, colour=FAINT)
-        for span in _spans(storepulse.timeline(*tables, start=start, as_of=end, policy=policy)):
+        for span in _spans(uphours.timeline(*tables, start=start, as_of=end, policy=policy)):
             picture.span(axis, y, 34, span)
-        row = storepulse.report(*tables, as_of=end, windows=[window], policy=policy).row(0, named=True)
+        row = uphours.report(*tables, as_of=end, windows=[window], policy=policy).row(0, named=True)
         _numbers(picture, axis, y + 58, row)
         _bounds(picture, axis, y + 70, row)
     picture.legend(picture.height - 32)

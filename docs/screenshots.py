@@ -17,14 +17,14 @@ from typing import Final
 import polars as pl
 from playwright.sync_api import Page, sync_playwright
 
-from storepulse import demo
-from storepulse.schema import MINUTE_US
-from storepulse.web.terms import now_us
+from uphours import demo
+from uphours.schema import MINUTE_US
+from uphours.service.terms import now_us
 
 HERE: Final = Path(__file__).parent / "pictures" / "pages"
 SIZES: Final = {"phone": (390, 844), "laptop": (1366, 900), "wall": (2560, 1440)}
 STORES: Final = 14_092
-COMMAND: Final = str(Path(sys.executable).with_name("storepulse"))
+COMMAND: Final = str(Path(sys.executable).with_name("uphours"))
 
 
 def main() -> None:

@@ -1,23 +1,76 @@
-"""What every test run shares: Hypothesis profiles, the time zone of the process, and the database engines."""
+"""What every test run shares: Hypothesis profiles, the seed, the time zone of the process, and the database engines."""
 
 import os
+import random
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
 
 from tests.fixtures import databases
+from uphours.kernel.jit import compile_always
 
 # A slow shared machine is no reason to fail, and large examples are wanted: no deadline, no check of sizes.
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_SLOW_IS_FINE)
-settings.register_profile("ci", settings.get_profile("dev"), max_examples=200, derandomize=True, print_blob=True)
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=200, print_blob=True)
+settings.register_profile("soak", settings.get_profile("ci"), max_examples=1_000)
 # The run under another time zone asks whether the zone matters; what the answers are, the first run has shown.
 settings.register_profile("again", settings.get_profile("ci"), max_examples=40)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
+
+# --- the seed --------------------------------------------------------------------------------------------
+
+_SEED = pytest.StashKey[int]()
+
+
+@pytest.hookimpl(tryfirst=True)  # Hypothesis reads its option in the same hook
+def pytest_configure(config: pytest.Config) -> None:
+    """Draw a new seed for each run, unless one is given: what random tests can find must be found one day."""
+    # What runs for large fleets is tested on small ones too; `tests/property/test_plain_loops.py` has the other way.
+    compile_always()
+    if hasattr(config, "workerinput"):  # one of several processes: all have the seed of the first
+        seed = int(config.workerinput["seed"])
+    else:
+        given = [value for name in ("seed", "hypothesis_seed") if (value := config.getoption(name)) is not None]
+        if len(set(map(str, given))) > 1:
+            raise pytest.UsageError("--seed and --hypothesis-seed are the same; give one of them")
+        if any(not str(value).isdecimal() for value in given):
+            raise pytest.UsageError(f"--seed: {given[0]!r} is no whole number")
+        seed = int(given[0]) if given else random.SystemRandom().getrandbits(32)
+    config.stash[_SEED] = seed
+    config.option.hypothesis_seed = str(seed)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_configure_node(node: Any) -> None:
+    """Hand the seed to a process that runs some of the tests."""
+    node.workerinput["seed"] = node.config.stash[_SEED]
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    return f"random seed: {config.stash[_SEED]}"
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    """Say how to get the same again; the header is not shown with -q."""
+    if terminalreporter.stats.get("failed") or terminalreporter.stats.get("error"):
+        terminalreporter.write_line(
+            f"random seed: {config.stash[_SEED]}; the same again with --seed {config.stash[_SEED]}"
+        )
+
+
+@pytest.fixture(scope="session")
+def seed(request: pytest.FixtureRequest) -> int:
+    """What a test is random with."""
+    return request.config.stash[_SEED]
+
+
+# --- the time zone ---------------------------------------------------------------------------------------
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -35,14 +88,19 @@ def process_time_zone() -> Iterator[None]:
 
 # --- engines ---------------------------------------------------------------------------------------------
 
-#: The tests in these folders run on every engine, unless they are marked with the ones that they are about.
-_FOLDERS = ("store", "api", "golden", "faults")
+#: The tests in these folders run on these engines, unless they are marked with the ones that they are about.
+_FOLDERS = {
+    **dict.fromkeys(("database", "golden", "faults"), databases.ENGINES),
+    "api": ("sqlite",),  # on the servers one journey through all of it gives the same answers
+    "attacks": ("sqlite", "postgresql"),
+}
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
-        "--engines", default=",".join(databases.ENGINES), help="run tests of stores on these engines: %(default)s"
+        "--engines", default=",".join(databases.ENGINES), help="run tests of databases on these engines: %(default)s"
     )
+    parser.addoption("--seed", help="the seed of random tests; each run draws a new one, and names it")
 
 
 def _chosen(config: pytest.Config) -> set[str]:
@@ -56,7 +114,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     folder = metafunc.definition.path.relative_to(Path(__file__).parent).parts[0]
     if folder in _FOLDERS:
         marker = metafunc.definition.get_closest_marker("engines")
-        names = databases.ENGINES if marker is None else marker.args
+        names = _FOLDERS[folder] if marker is None else marker.args
         metafunc.parametrize("engine", names, indirect=True, scope="session")
 
 

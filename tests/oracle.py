@@ -13,11 +13,11 @@ from itertools import pairwise
 from typing import Literal
 from zoneinfo import ZoneInfo
 
-Observation = tuple[str, int, str]  # store_id, observed_at_us, "active" | "inactive"
+Observation = tuple[str, int, str]  # store_id, observed_at_us, "active" | "inactive" | "unknown"
 HoursRow = tuple[str, int, str, str]  # store_id, day (0 = Monday), start_text, end_text
 Window = tuple[str, int, int]  # name, start_us, end_us
 Interval = tuple[int, int]
-Poll = tuple[int, str]  # observed_at_us, "up" | "down"
+Poll = tuple[int, str]  # observed_at_us, "up" | "down" | "unknown"
 Span = tuple[int, int, str, bool]  # start, end, "up" | "down" | "unknown", confirmed
 Outage = tuple[int, int, int]  # start of its first down span, end of its last one, down time
 Interpolation = Literal["previous", "next", "nearest"]
@@ -30,8 +30,8 @@ DAY_US = 24 * HOUR_US
 DEFAULT_ZONE = "America/Chicago"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 ALWAYS: Interval = (-(10**18), 10**18)
-# A row is at most a day and a clock change long (the largest change is a whole day); twice that is ample.
-MARGIN = timedelta(days=4)
+# A row is at most two days and a clock change long (the largest change is a whole day); that is ample.
+MARGIN = timedelta(days=6)
 
 
 @dataclass(frozen=True)
@@ -42,6 +42,7 @@ class Rules:
     prefer_in_session: bool = True
     max_age_us: int | None = None
     confirm_within_us: int = 2 * HOUR_US
+    only_watched: bool = False
 
 
 @dataclass(frozen=True)
@@ -54,6 +55,7 @@ class Answer:
     confirmed_uptime_us: int
     confirmed_downtime_us: int
     business_us: int
+    watched_us: int
     observations: int
     outages: int
     longest_outage_us: int
@@ -77,7 +79,8 @@ def answers(
             opened = true_sessions(store, hours, zones, [start, end, as_of_us, *(at for at, _ in polls)])
             spans = spans_of(polls, opened, start, min(end, as_of_us), rules)
             seen = sum(start <= at < end for at, _ in polls)
-            found[store, name] = _summary(spans, seen)
+            watched = watched_pieces(polls, opened, start, min(end, as_of_us), rules)
+            found[store, name] = _summary(spans, sum(end - start for start, end in watched), seen)
     return found
 
 
@@ -95,6 +98,22 @@ def timeline(
     polls = polls_of(store, observations, as_of_us)
     opened = true_sessions(store, hours, zones, [start_us, as_of_us, *(at for at, _ in polls)])
     return joined(spans_of(polls, opened, start_us, as_of_us, rules or Rules()))
+
+
+def watched(
+    store: str,
+    observations: Sequence[Observation],
+    hours: Sequence[HoursRow],
+    zones: dict[str, str],
+    *,
+    start_us: int,
+    as_of_us: int,
+    rules: Rules | None = None,
+) -> list[Interval]:
+    """Return the pieces of ``[start_us, as_of_us)`` in which one store was open and watched."""
+    polls = polls_of(store, observations, as_of_us)
+    opened = true_sessions(store, hours, zones, [start_us, as_of_us, *(at for at, _ in polls)])
+    return watched_pieces(polls, opened, start_us, as_of_us, rules or Rules())
 
 
 def sessions(
@@ -129,11 +148,11 @@ def _openings_of(local_date: date, rows: list[tuple[int, str, str]], zone: ZoneI
     """Return the openings that start on one local date, in UTC; empty and negative ones are left out."""
     opened = []
     for day, start_text, end_text in rows:
-        if day != local_date.weekday():
+        if day != local_date.weekday() or start_text == end_text == "closed":
             continue
         start, end = _time_of_day_us(start_text), _time_of_day_us(end_text)
-        if end >= 23 * HOUR_US + 59 * MINUTE_US:
-            end = DAY_US
+        if end % DAY_US >= 23 * HOUR_US + 59 * MINUTE_US:
+            end = (end // DAY_US + 1) * DAY_US
         if end <= start:
             end += DAY_US
         interval = (_to_utc_us(local_date, start, zone), _to_utc_us(local_date, end, zone))
@@ -179,6 +198,12 @@ def _from_us(instant_us: int) -> datetime:
 # --- calendar windows ---------------------------------------------------------------------------------------
 
 
+def _months_later(first: date, months: int) -> date:
+    """Return the first day of a month some months after (before, if negative) one that begins at ``first``."""
+    count = first.year * 12 + first.month - 1 + months
+    return date(count // 12, count % 12 + 1, 1)
+
+
 def calendar_windows(zone_name: str, as_of_us: int) -> list[Window]:
     """Return the calendar windows of one zone: from one local midnight to another, each on its own date."""
     zone = ZoneInfo(zone_name)
@@ -186,6 +211,7 @@ def calendar_windows(zone_name: str, as_of_us: int) -> list[Window]:
     monday = today - timedelta(days=today.weekday())
     month = today.replace(day=1)
     previous_month = (month - timedelta(days=1)).replace(day=1)
+    quarter = _months_later(month, -((month.month - 1) % 3))
     next_month = (month + timedelta(days=31)).replace(day=1)
     dates = {
         "today": (today, today + timedelta(days=1)),
@@ -194,6 +220,8 @@ def calendar_windows(zone_name: str, as_of_us: int) -> list[Window]:
         "previous_week": (monday - timedelta(days=7), monday),
         "this_month": (month, next_month),
         "previous_month": (previous_month, month),
+        "this_quarter": (quarter, _months_later(quarter, 3)),
+        "previous_quarter": (_months_later(quarter, -3), quarter),
     }
     return [(name, _to_utc_us(first, 0, zone), _to_utc_us(end, 0, zone)) for name, (first, end) in dates.items()]
 
@@ -202,12 +230,15 @@ def calendar_windows(zone_name: str, as_of_us: int) -> list[Window]:
 
 
 def polls_of(store: str, observations: Sequence[Observation], as_of_us: int) -> list[Poll]:
-    """Return what one store showed up to as_of, in order of time; at one instant inactive wins."""
-    shown: dict[int, str] = {}
+    """Return what one store showed up to as_of, in order of time; at one instant down wins, then up."""
+    shown: dict[int, set[str]] = {}
     for row_store, at, status in observations:
-        if row_store == store and at <= as_of_us and shown.get(at) != "down":
-            shown[at] = "up" if status == "active" else "down"
-    return sorted(shown.items())
+        if row_store == store and at <= as_of_us:
+            shown.setdefault(at, set()).add({"active": "up", "inactive": "down", "unknown": "unknown"}[status])
+    return [
+        (at, next(status for status in ("down", "up", "unknown") if status in statuses))
+        for at, statuses in sorted(shown.items())
+    ]
 
 
 def status_at(u: int, polls: list[Poll], session: Interval, rules: Rules) -> tuple[str, bool]:
@@ -219,7 +250,9 @@ def status_at(u: int, polls: list[Poll], session: Interval, rules: Rules) -> tup
         elif after is None:
             after = poll
     chosen = _chosen(u, before, after, session, rules)
-    if chosen is None or not _fresh(u, chosen, rules):
+    if chosen is None or chosen[1] == "unknown" or not _fresh(u, chosen, rules):
+        return "unknown", False
+    if rules.only_watched and not _is_watched(u, before, after, rules):
         return "unknown", False
     confirmed = (
         before is not None
@@ -242,6 +275,14 @@ def _chosen(u: int, before: Poll | None, after: Poll | None, session: Interval, 
     return {"previous": before, "next": after}[rules.interpolation]
 
 
+def _is_watched(u: int, before: Poll | None, after: Poll | None, rules: Rules) -> bool:
+    if before is None:
+        return False
+    if after is None:
+        return u - before[0] < rules.confirm_within_us
+    return after[0] - before[0] <= rules.confirm_within_us
+
+
 def _fresh(u: int, chosen: Poll, rules: Rules) -> bool:
     if rules.max_age_us is None:
         return True
@@ -256,6 +297,7 @@ def spans_of(polls: list[Poll], opened: list[Interval], start: int, end: int, ru
     for at, _ in polls:
         cuts.update((at, at - (rules.max_age_us or 0), at + (rules.max_age_us or 0)))
     cuts.update((p[0] + q[0]) // 2 for p, q in pairwise(polls))
+    cuts.update(at + rules.confirm_within_us for at, _ in polls[-1:])
     spans: list[Span] = []
     for piece_start, piece_end in pairwise(sorted(cut for cut in cuts if start <= cut <= end)):
         for session in opened:
@@ -288,7 +330,22 @@ def outages(spans: Iterable[Span]) -> list[Outage]:
     return [(run[0][0], run[-1][1], sum(end - start for start, end, _, _ in run)) for run in runs if run]
 
 
-def _summary(spans: list[Span], seen: int) -> Answer:
+def watched_pieces(polls: list[Poll], opened: list[Interval], start: int, end: int, rules: Rules) -> list[Interval]:
+    """Return the elementary open pieces of ``[start, end)`` at which polls were near enough to each other."""
+    cuts = {start, end, *(at for at, _ in polls), *(at + rules.confirm_within_us for at, _ in polls[-1:])}
+    for session in opened:
+        cuts.update(session)
+    pieces = []
+    for piece_start, piece_end in pairwise(sorted(cut for cut in cuts if start <= cut <= end)):
+        is_open = any(session[0] <= piece_start < session[1] for session in opened)
+        before = [poll for poll in polls if poll[0] <= piece_start]
+        after = [poll for poll in polls if poll[0] > piece_start]
+        if is_open and _is_watched(piece_start, before[-1] if before else None, after[0] if after else None, rules):
+            pieces.append((piece_start, piece_end))
+    return pieces
+
+
+def _summary(spans: list[Span], watched: int, seen: int) -> Answer:
     def measure(*statuses: str, only_confirmed: bool = False) -> int:
         return sum(e - s for s, e, status, sure in spans if status in statuses and (sure or not only_confirmed))
 
@@ -300,6 +357,7 @@ def _summary(spans: list[Span], seen: int) -> Answer:
         confirmed_uptime_us=measure("up", only_confirmed=True),
         confirmed_downtime_us=measure("down", only_confirmed=True),
         business_us=sum(end - start for start, end, _, _ in spans),
+        watched_us=watched,
         observations=seen,
         outages=len(down_runs),
         longest_outage_us=max((down for _, _, down in down_runs), default=0),

@@ -3,7 +3,9 @@
 import os
 import re
 import shlex
+import socket
 import subprocess
+import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -15,23 +17,23 @@ import pytest
 import typer.main
 from typer.testing import CliRunner
 
-import storepulse
+import uphours
 from docs import draw
-from storepulse import demo
-from storepulse.cli import app
-from storepulse.kernel.windows import WINDOW_NAMES
-from storepulse.reports import run_report
-from storepulse.settings import Settings, SourceSettings
-from storepulse.settings import settings as settings_of
-from storepulse.web import docs as openapi
-from storepulse.web import legacy
-from storepulse.web.app import create_app
 from tests.fixtures.services import Service, service
+from uphours import demo
+from uphours.cli.command_line import app
+from uphours.kernel.windows import WINDOW_NAMES
+from uphours.reports.measure import run_report
+from uphours.service import api_docs as openapi
+from uphours.service import legacy
+from uphours.service.app import create_app
+from uphours.settings import Settings, SourceSettings
+from uphours.settings import settings as settings_of
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md"), *ROOT.glob("changelog.d/*.md")])
-PROGRAM = ".venv/bin/storepulse"
+PROGRAM = ".venv/bin/uphours"
 
 
 def text(page: str) -> str:
@@ -89,6 +91,20 @@ def test_every_page_is_in_the_index() -> None:
     assert pages <= index
 
 
+# --- contributing ---------------------------------------------------------------------------------------
+
+
+def test_contributing_lists_every_verb_and_every_layer() -> None:
+    page = text("CONTRIBUTING.md")
+    verbs = re.findall(r"^([a-z-]+):.*?## ", text("Makefile"), flags=re.MULTILINE)
+    assert sorted(re.findall(r"^\| `make ([a-z-]+)` \|", page, flags=re.MULTILINE)) == sorted({*verbs} - {"help"})
+    with (ROOT / "pyproject.toml").open("rb") as file:
+        contracts = tomllib.load(file)["tool"]["importlinter"]["contracts"]
+    shown = re.search(r"^```\n(__main__\n.*?)^```", page, flags=re.MULTILINE | re.DOTALL)
+    assert shown is not None
+    assert [re.split(r"\s{2,}", line)[0] for line in shown[1].splitlines()] == contracts[0]["layers"]
+
+
 # --- reference ------------------------------------------------------------------------------------------
 
 
@@ -133,7 +149,7 @@ def test_every_window_is_documented() -> None:
     assert named == list(WINDOW_NAMES)
 
 
-@pytest.mark.parametrize("name", storepulse.__all__)
+@pytest.mark.parametrize("name", uphours.__all__)
 def test_every_name_of_the_library_is_documented(name: str) -> None:
     page = text("docs/reference/library.md")
     assert f"### {name}\n" in page or f"| `{name}` |" in page
@@ -142,7 +158,7 @@ def test_every_name_of_the_library_is_documented(name: str) -> None:
 def reasons() -> set[str]:
     """Return every reason for which a row is set aside, got by giving such rows."""
     long_id, good = "x" * 300, "2023-01-22 12:09:39 UTC"
-    tables = {
+    tables: dict[str, Any] = {
         "observations": pl.DataFrame(
             [
                 ("", "active", good), (long_id, "active", good), ("a\tb", "active", good),
@@ -156,14 +172,52 @@ def reasons() -> set[str]:
             [
                 ("a", "", "09:00", "12:00"), ("a", "7", "09:00", "12:00"), ("a", "0", "", "12:00"),
                 ("a", "0", "24:00", "12:00"), ("a", "0", "09:00", ""), ("a", "0", "09:00", "noon"),
+                ("a", "0", "early", "12:00"),
             ],
             schema=["store_id", "day", "start_time_local", "end_time_local"], orient="row",
         ),
-        "timezones": pl.DataFrame({"store_id": ["a", "a"], "timezone_str": ["", "CT"]}),
+        "timezones": pl.DataFrame({"store_id": ["a", "a", "a"], "timezone_str": ["", "CT", "EST"]}),
+        "special_hours": pl.DataFrame(
+            [
+                ("a", "", "", "", ""), ("a", "Easter", "", "", ""), ("a", "24.12.2026", "", "", ""),
+                ("a", "46015", "", "", ""), ("a", "2026-12-24T09:00", "", "", ""), ("a", "1969-12-31", "", "", ""),
+                ("a", "2200-01-01", "", "", ""), ("a", "2026-12-24", "9:00", "", ""),
+                ("a", "2026-12-24", "", "9:00", ""), ("a", "2026-12-24", "9:00", "17:00", ""),
+                ("b", "2026-12-24", "9:00", "17:00", "x" * 256), ("b", "2026-12-25", "24:00", "17:00", ""),
+                ("b", "2026-12-26", "9", "17:00", ""), ("b", "2026-12-27", "noon", "evening", ""),
+            ],
+            schema=["store_id", "date", "start_time_local", "end_time_local", "name"], orient="row",
+        ),
+        "attributes": pl.DataFrame(
+            [
+                ("*", "", "", "", ""), ("a", "soon", "", "", ""), ("a", "", "x", "", ""), ("a", "", "", "x", ""),
+                ("a", "", "2026-12-24", "2026-12-23", ""), ("a", "", "", "", "x" * 256),
+            ],
+            schema=["store_id", "valid_from", "first_day", "last_day", "region"], orient="row",
+        ),
+        "adjustments": pl.DataFrame(
+            [
+                {"store_id": "a", "start_utc": "2026-12-24", "end_utc": "2026-12-25", "counts_as": "up",
+                 "reason": "other"} | changed
+                for changed in (
+                    {"store_id": "*"}, {"counts_as": ""}, {"counts_as": "x"}, {"reason": ""}, {"reason": "x"},
+                    {"start_utc": ""}, {"start_utc": "", "end_utc": ""}, {"start_local": "2026-12-24"},
+                    {"start_utc": "x"}, {"end_utc": "x"}, {"end_utc": "2201-01-01"}, {"end_utc": "2026-12-24"},
+                    {"counts_as": "withdrawal"}, {"counts_as": "withdrawal", "withdraws": "1"}, {"withdraws": "1"},
+                    {"start_utc": "", "end_utc": "", "start_local": "x", "end_local": "2026-12-24"},
+                    {"start_utc": "", "end_utc": "", "start_local": "2026-12-24", "end_local": "x"},
+                    {"start_utc": "", "end_utc": "", "start_local": "2026-12-24", "end_local": "2026-12-25T1:00Z"},
+                    {"start_utc": "", "end_utc": "", "start_local": "2026-12-24", "end_local": "24.12.2026"},
+                    {"note": "x" * 4001}, {"entry": "x" * 65}, {"counts_as": "withdrawal", "start_utc": "",
+                     "end_utc": "", "withdraws": "x" * 65}, {"entry": "1"}, {"entry": "1", "counts_as": "down"},
+                )
+            ],
+        ),
     }  # fmt: skip
-    found = storepulse.validate(**tables).quarantine
-    assert found.height == sum(table.height for table in tables.values())
-    return set(found["reason"])
+    heights = sum(table.height for table in tables.values())
+    found = uphours.validate(**tables)
+    assert len(found.quarantine) == heights
+    return set(found.quarantine["reason"])
 
 
 def test_every_reason_of_the_quarantine_is_documented() -> None:
@@ -175,7 +229,7 @@ def test_every_reason_of_the_quarantine_is_documented() -> None:
     for reason in found:
         assert any(re.match(pattern, reason) for pattern in patterns), reason
     # Problems of whole lines and of clocks do not occur in tables; their words must at least be in the code.
-    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/storepulse/ingest").glob("*.py"))
+    code = "".join(path.read_text(encoding="utf-8") for path in (ROOT / "src/uphours/ingest").rglob("*.py"))
     for reason, pattern in zip(documented, patterns, strict=True):
         in_code = all(part.strip() in code for part in reason.split("…"))
         assert in_code or any(re.match(pattern, given) for given in found), reason
@@ -239,8 +293,7 @@ def test_every_setting_is_documented_with_its_name_in_the_environment_and_its_me
     page = text("docs/reference/settings.md").partition("## A source")[0]
     documented = [(name, variable, meaning) for name, variable, _type, _default, meaning in table(page)]
     assert documented == [
-        (f"`{name}`", f"`STOREPULSE_{name.upper()}`", field.description)
-        for name, field in Settings.model_fields.items()
+        (f"`{name}`", f"`UPHOURS_{name.upper()}`", field.description) for name, field in Settings.model_fields.items()
     ]
 
 
@@ -284,7 +337,7 @@ def test_every_dialect_of_the_earlier_systems_is_documented() -> None:
 
 def test_every_column_of_the_earlier_systems_is_documented_with_its_unit() -> None:
     polls = pl.DataFrame({"store_id": ["1"], "status": ["active"], "timestamp_utc": ["2023-01-25 12:00:00 UTC"]})
-    made = run_report(storepulse.validate(polls).fleet, version="0")
+    made = run_report(uphours.validate(polls).fleet)
     expected = [(column.title, column.unit) for dialect in legacy.DIALECTS for column in dialect.columns(made)]
     rows = table(sections("docs/reference/earlier-systems.md")["Columns"])
     assert [(title.strip("`"), unit) for _dialect, title, unit in rows] == expected
@@ -325,7 +378,7 @@ class Services:
         self._running: Service | None = None
 
     def start(self, *words: str) -> None:
-        database = os.environ.get("STOREPULSE_DATABASE_URL", "sqlite:///storepulse.db")
+        database = os.environ.get("UPHOURS_DATABASE_URL", "sqlite:///uphours.db")
         self._running = self._stack.enter_context(service(Path.cwd(), *words, database_url=database))
 
     def placed(self, code: str) -> str:
@@ -353,7 +406,7 @@ def run_shell(code: str, environment: pytest.MonkeyPatch, services: Services) ->
         elif words[0] == "export":
             environment.setenv(*words[1].split("=", 1))
         else:
-            printed += subprocess.run(words, check=True, capture_output=True, text=True).stdout
+            printed += subprocess.run(["sh", "-euc", line], check=True, capture_output=True, text=True).stdout
     return printed
 
 
@@ -366,10 +419,10 @@ def run_ours(words: list[str]) -> str:
 @pytest.fixture
 def beside_the_demo(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     """Stand in an empty folder in which the demo has just left its files; return what sets its environment."""
-    demo.make_files(tmp_path / "storepulse-demo")
-    (tmp_path / "storepulse-demo" / "storepulse.db").touch()
+    demo.make_files(tmp_path / "uphours-demo")
+    (tmp_path / "uphours-demo" / "uphours.db").touch()
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("STOREPULSE_DATABASE_URL", raising=False)
+    monkeypatch.delenv("UPHOURS_DATABASE_URL", raising=False)
     return monkeypatch
 
 
@@ -394,11 +447,44 @@ def test_what_a_page_shows_runs_and_prints_what_the_page_says(
             assert re.fullmatch(pattern, printed), f"{block.code}prints\n{printed}"
 
 
+def curl_blocks() -> list[str]:
+    return [block.code for block in blocks(ROOT / "README.md") if "curl" in block.code]
+
+
+def gone_wrong(code: str, folder: Path, url: str) -> str:
+    """Run lines that cannot work; they must end soon, fail, and leave nothing. Return what they say."""
+    for shell in (["sh", "-c"], ["sh", "-euc"]):
+        ran = subprocess.run(
+            [*shell, code.replace(ADDRESS, url)], cwd=folder, capture_output=True, text=True, timeout=30, check=False
+        )
+        assert ran.returncode != 0, (code, ran.stdout)
+        assert not (folder / "report.csv").exists()
+    return ran.stderr
+
+
+def test_the_curl_lines_of_the_readme_fail_where_no_service_is_up(tmp_path: Path) -> None:
+    assert len(curl_blocks()) == 2
+    with socket.socket() as taken:  # a port on which nobody answers
+        taken.bind(("127.0.0.1", 0))
+        for code in curl_blocks():
+            said = gone_wrong(code, tmp_path, f"http://127.0.0.1:{taken.getsockname()[1]}")
+            assert re.search(r"curl: \(7\) ", said)
+
+
+def test_the_curl_lines_of_the_readme_fail_where_a_key_is_asked_for(
+    beside_the_demo: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    run_ours(["keys", "create", "test", "--scope", "read"])
+    with service(tmp_path, require_key="true", database_url="sqlite:///uphours.db") as running:
+        for code in curl_blocks():
+            assert "401" in gone_wrong(code, tmp_path, running.url)
+
+
 @pytest.mark.usefixtures("beside_the_demo")
 def test_the_report_on_the_first_screen_is_real() -> None:
     shown = re.search(r"^```csv\n(.*?)^```", text("README.md"), flags=re.MULTILINE | re.DOTALL)
     stores = [word for store_id in demo.SHOWN for word in ("--store", store_id)]
-    files = [f"--{kind}=storepulse-demo/{kind}.csv" for kind in ("polls", "hours", "timezones")]
+    files = [f"--{kind}=uphours-demo/{kind}.csv" for kind in ("polls", "hours", "timezones")]
     made = run_ours(["report", *files, "--as-of", "2023-01-25 18:13:22.47922 UTC", *stores])
     assert shown is not None
     assert made == shown[1]
@@ -409,8 +495,8 @@ def test_the_report_on_the_first_screen_is_real() -> None:
 def test_the_table_of_policies_is_measured() -> None:
     section = sections("docs/how-to/choose-a-policy.md")["What the options do to one store"]
     rows = re.findall(r"^\| (?:`(.*?)`|\*\(none\)\*) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", section, re.MULTILINE)
-    assert len(rows) == 6
-    files = [f"--{kind}=storepulse-demo/{kind}.csv" for kind in ("polls", "hours", "timezones")]
+    assert len(rows) == 7
+    files = [f"--{kind}=uphours-demo/{kind}.csv" for kind in ("polls", "hours", "timezones")]
     always = ["--as-of", "2023-01-25 18:13:22.47922 UTC", "--store", "1004", "--window", "last_week", "--detail"]
     for options, *figures in rows:
         made = run_ours(["report", *files, *always, *options.split()])

@@ -8,10 +8,10 @@ from pathlib import Path
 import httpx
 import pytest
 
-from storepulse.store import connect
 from tests.fixtures import known, tables
 from tests.fixtures.databases import url_in
 from tests.fixtures.services import Service, service
+from uphours.database.database import connect
 
 
 @pytest.fixture(scope="session")
@@ -25,8 +25,8 @@ def served(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 def load_small_fleet(folder: Path) -> None:
     """Load the two stores into the store of a folder."""
-    store = connect(url_in(folder))
-    tables.load(store, folder, polls=tables.POLLS, hours=tables.HOURS, timezones=tables.TIMEZONES)
+    database = connect(url_in(folder))
+    tables.load(database, folder, polls=tables.POLLS, hours=tables.HOURS, timezones=tables.TIMEZONES)
 
 
 @pytest.fixture
@@ -40,8 +40,8 @@ def client(served: Service) -> Iterator[httpx.Client]:
 def unattended(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Serve the fleet of `tests.fixtures.known` without a worker: what is queued waits until a test does it."""
     folder = tmp_path_factory.mktemp("unattended")
-    store = connect(url_in(folder))
-    tables.load(store, folder, polls=known.with_odd_ids(), hours=known.HOURS, timezones=known.TIMEZONES)
+    database = connect(url_in(folder))
+    tables.load(database, folder, polls=known.with_odd_ids(), hours=known.HOURS, timezones=known.TIMEZONES)
     with service(folder, workers="0") as running:
         yield running
 

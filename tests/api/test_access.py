@@ -14,30 +14,39 @@ import pytest
 from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute, Mount
 
-from storepulse.settings import settings
-from storepulse.store import connect, keys
-from storepulse.web.access import scope_of
-from storepulse.web.app import create_app
 from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
 from tests.fixtures.commands import start
 from tests.fixtures.databases import only_sqlite, url_in
 from tests.fixtures.services import Service, in_time, service
+from uphours.database import api_keys
+from uphours.database.database import connect
+from uphours.service.app import create_app
+from uphours.service.auth import scope_of
+from uphours.settings import settings
 
 pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 
 OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/docs"), ("GET", "/openapi.json"), ("GET", "/sign-in")}
 #: They take a key in another way, and are asked in `test_sessions`.
 SIGNING = {("POST", "/sign-in"), ("POST", "/sign-out")}
+#: It takes the token of a key in its address, and is asked in `test_calendar_feed`.
+FEED = {("GET", "/v1/calendar/{token}.ics")}
 ADMIN = {("GET", "/v1/audit")}
 INGEST = {
     ("POST", "/v1/observations"),
     ("PUT", "/v1/business-hours"),
     ("PUT", "/v1/timezones"),
+    ("PUT", "/v1/special-hours"),
+    ("PUT", "/v1/stores"),
     ("POST", "/v1/loads"),
+    ("DELETE", "/v1/jobs/{job_id}"),
     ("POST", "/v1/demo"),
     ("GET", "/store_csv_data"),
     ("POST", "/store_csv_data"),
+}
+ADJUST = {
+    ("POST", f"{under}{path}") for under in ("", "/v1") for path in ("/adjustments", "/adjustments/{entry}/withdrawal")
 }
 MALFORMED = ("sp_", "sp_a_b", "x" * 5000, "sp_aaaaaaaaaaaa_" + "a" * 52, "sp_AAAAAAAAAAAA_" + "a" * 52, "\xff")
 BURST = 150
@@ -61,7 +70,7 @@ def guarded(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     load_small_fleet(folder)
     made = start(folder, "keys", "create", "the test", "--scope", "admin")
     assert made.returncode == 0, made.stderr
-    tokens = {scope: new_key(folder, scope) for scope in ("read", "ingest")}
+    tokens = {scope: new_key(folder, scope) for scope in ("read", "ingest", "adjust")}
     tokens["revoked"] = new_key(folder, "admin")
     tokens["admin"] = made.stdout.decode().strip()
     revoke(folder, tokens["revoked"])
@@ -74,12 +83,12 @@ def guarded(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
 
 def new_key(folder: Path, *scopes: str) -> str:
     with connect(url_in(folder)).writing() as connection:
-        return keys.create(connection, name="a test", scopes=scopes, now=tables.NOW, actor="test")[1]
+        return api_keys.create(connection, name="a test", scopes=scopes, now=tables.NOW, actor="test")[1]
 
 
 def revoke(folder: Path, token: str) -> None:
     with connect(url_in(folder)).writing() as connection:
-        keys.revoke(connection, token.split("_")[1], now=tables.NOW, actor="test")
+        api_keys.revoke(connection, token.split("_")[1], now=tables.NOW, actor="test")
 
 
 def leaves(routes: Sequence[BaseRoute]) -> Iterator[BaseRoute]:
@@ -113,7 +122,7 @@ def request(client: httpx.Client, method: str, path: str) -> httpx.Response:
 
 
 def statuses(client: httpx.Client, asked: list[tuple[str, str]]) -> dict[tuple[str, str], int]:
-    return {one: request(client, *one).status_code for one in asked if one not in OPEN | SIGNING}
+    return {one: request(client, *one).status_code for one in asked if one not in OPEN | SIGNING | FEED}
 
 
 def test_every_route_declares_a_scope(routes: list[BaseRoute]) -> None:
@@ -123,9 +132,9 @@ def test_every_route_declares_a_scope(routes: list[BaseRoute]) -> None:
         if isinstance(route, APIRoute)
         for method in route.methods or ()
     }
-    for scope, expected in (("open", OPEN | SIGNING), ("admin", ADMIN), ("ingest", INGEST)):
+    for scope, expected in (("open", OPEN | SIGNING | FEED), ("admin", ADMIN), ("ingest", INGEST), ("adjust", ADJUST)):
         assert {one for one, declared in found.items() if declared == scope} == expected
-    rest = set(found) - OPEN - SIGNING - ADMIN - INGEST
+    rest = set(found) - OPEN - SIGNING - FEED - ADMIN - INGEST - ADJUST
     assert {found[one] for one in rest} == {"read"}
 
 
@@ -178,7 +187,7 @@ def test_a_key_counts_only_where_it_belongs(guarded: Guarded, value: str) -> Non
 
 @pytest.mark.parametrize(
     ("scope", "refused"),
-    [("read", INGEST | ADMIN), ("admin", set())],
+    [("read", INGEST | ADMIN | ADJUST), ("admin", set())],
 )
 def test_a_key_opens_the_routes_of_its_scope_and_admin_opens_all(
     guarded: Guarded, asked: list[tuple[str, str]], scope: str, refused: set[tuple[str, str]]
@@ -189,10 +198,13 @@ def test_a_key_opens_the_routes_of_its_scope_and_admin_opens_all(
     assert {one: status for one, status in found.items() if status == 401 or status >= 500} == {}
 
 
-def test_a_key_that_brings_rows_reads_nothing(guarded: Guarded, asked: list[tuple[str, str]]) -> None:
-    with guarded.client(guarded.tokens["ingest"]) as client:
+@pytest.mark.parametrize(("scope", "opened"), [("ingest", INGEST), ("adjust", ADJUST)])
+def test_a_key_that_writes_reads_nothing_and_writes_nothing_else(
+    guarded: Guarded, asked: list[tuple[str, str]], scope: str, opened: set[tuple[str, str]]
+) -> None:
+    with guarded.client(guarded.tokens[scope]) as client:
         found = statuses(client, asked)
-    assert {one for one, status in found.items() if status != 403} == INGEST
+    assert {one for one, status in found.items() if status != 403} == opened
 
 
 def test_a_refusal_says_what_is_needed_and_how_to_send_it(guarded: Guarded) -> None:
@@ -203,7 +215,7 @@ def test_a_refusal_says_what_is_needed_and_how_to_send_it(guarded: Guarded) -> N
     with guarded.client(guarded.tokens["read"]) as client:
         small = client.get("/v1/audit")
     for answer in (missing, wrong):
-        assert answer.headers["www-authenticate"] == 'Bearer realm="storepulse"'
+        assert answer.headers["www-authenticate"] == 'Bearer realm="uphours"'
     assert "www-authenticate" not in small.headers
     for answer, status, hint in ((missing, 401, "Bearer"), (wrong, 401, "not valid"), (small, 403, "needs admin")):
         assert answer.headers["content-type"] == "application/problem+json"

@@ -11,13 +11,13 @@ from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
 import httpx
 import pytest
 
-from storepulse import client as module
-from storepulse.client import Client
-from storepulse.errors import ConflictError, InputError, NotFoundError
 from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite
 from tests.fixtures.services import Service, service
+from uphours import wire, wire_calendar, wire_ledger, wire_loads
+from uphours.client import Client
+from uphours.errors import ConflictError, InputError, NotFoundError
 
 pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 
@@ -96,7 +96,7 @@ def test_a_report_that_is_not_there_is_not_found(client: Client) -> None:
 
 
 def test_rows_are_sent_and_set_aside(client: Client) -> None:
-    made = client.send([ROW, ROW | {"status": "up"}])
+    made = client.send([ROW, ROW | {"status": "open"}])
     assert (made.rows_read, made.accepted, made.quarantined) == (2, 1, 1)
     assert made.reasons[0]["line"] == 2
     (row,) = client.quarantine(made.loads[0])
@@ -116,10 +116,10 @@ def test_hours_and_zones_are_set(client: Client) -> None:
 
 def test_files_are_loaded_and_what_was_set_aside_comes_back_as_csv(client: Client, tmp_path: Path) -> None:
     polls = tmp_path / "polls.csv"
-    polls.write_text(tables.table("polls", "3,active,2023-01-25 10:00:00 UTC", "3,up,2023-01-25 11:00:00 UTC"))
+    polls.write_text(tables.table("polls", "3,active,2023-01-25 10:00:00 UTC", "3,open,2023-01-25 11:00:00 UTC"))
     made = client.load(polls=[polls])
     assert (made["accepted"], made["quarantined"]) == (1, 1)
-    assert b"3,up,2023-01-25 11:00:00 UTC" in client.quarantine_csv(made["load"])
+    assert b"3,open,2023-01-25 11:00:00 UTC" in client.quarantine_csv(made["load"])
     assert next(client.loads())["files"][0]["name"] == "polls.csv"
     with pytest.raises(InputError):
         client.load(files=[__file__])
@@ -149,37 +149,52 @@ def test_any_id_of_a_store_leads_to_it(store_id: str, client: Client) -> None:
 
 #: Of the service, by the name of its schema in the document.
 SCHEMAS: dict[str, Any] = {
-    "AuditEntry": module.AuditEntry,
-    "BucketModel": module.Bucket,
-    "DayList": module.Days,
-    "DayModel": module.Day,
-    "FleetHistory": module.FleetHistory,
-    "HeatCell": module.HeatCell,
-    "HeatMapModel": module.HeatMap,
-    "IntervalModel": module.Interval,
-    "JobModel": module.Job,
-    "LoadFileModel": module.LoadFile,
-    "LoadModel": module.Load,
-    "LoadOutcome": module.LoadOutcome,
-    "ObservationModel": module.Observation,
-    "OutageList": module.Outages,
-    "OutageModel": module.Outage,
-    "Progress": module.Progress,
-    "QuarantinedRow": module.QuarantinedRow,
-    "Reason": module.Reason,
-    "ReportBody": module.ReportOptions,
-    "ReportState": module.ReportState,
-    "SourceModel": module.Source,
-    "SpanModel": module.Span,
-    "StoreModel": module.StoreDetail,
-    "StoreRow": module.Store,
-    "TimelineModel": module.Timeline,
-    "WindowBody": module.OwnWindow,
-    "WindowModel": module.Window,
+    "AdjustmentBody": wire_ledger.AdjustmentOptions,
+    "AheadModel": wire.Ahead,
+    "AuditEntry": wire.AuditEntry,
+    "BucketModel": wire.Bucket,
+    "CalendarDayModel": wire_calendar.CalendarDay,
+    "CalendarModel": wire_calendar.Calendar,
+    "DayList": wire.Days,
+    "DayModel": wire.Day,
+    "EntryModel": wire_ledger.Entry,
+    "FailingFileModel": wire.FailingFile,
+    "FleetHistory": wire.FleetHistory,
+    "HeatCell": wire.HeatCell,
+    "HeatMapModel": wire.HeatMap,
+    "IntervalModel": wire.Interval,
+    "JobModel": wire_loads.Job,
+    "LoadFileModel": wire_loads.LoadFile,
+    "LoadModel": wire_loads.Load,
+    "LoadOutcome": wire_loads.LoadOutcome,
+    "MovedFigures": wire_ledger.MovedFigures,
+    "MovedModel": wire_ledger.Moved,
+    "ObservationModel": wire.Observation,
+    "OpeningModel": wire_calendar.Opening,
+    "OutageList": wire.Outages,
+    "OutageModel": wire.Outage,
+    "Progress": wire.Progress,
+    "QuarantinedRow": wire_loads.QuarantinedRow,
+    "Reason": wire_loads.Reason,
+    "RejectedModel": wire_loads.Rejected,
+    "ReportBody": wire.ReportOptions,
+    "ReportState": wire.ReportState,
+    "SourceModel": wire.Source,
+    "SpanModel": wire.Span,
+    "StoreCountsModel": wire_loads.StoreCounts,
+    "StoreModel": wire.StoreDetail,
+    "StoreRow": wire.Store,
+    "SummaryModel": wire_loads.Summary,
+    "BroughtModel": wire_loads.Brought,
+    "TimelineModel": wire.Timeline,
+    "WindowBody": wire.OwnWindow,
+    "WindowFacts": wire.WindowFacts,
+    "WindowModel": wire.Window,
+    "WithdrawalBody": wire_ledger.WithdrawalOptions,
 }
 NAMES = {kind: name for name, kind in SCHEMAS.items()}
 #: What the client turns into something else: pages into their rows, problems into errors.
-TURNED = {"AuditList", "LoadList", "QuarantineList", "ReportList", "SourceList", "StoreList", "Problem"}
+TURNED = {"AuditList", "EntryList", "LoadList", "QuarantineList", "ReportList", "SourceList", "StoreList", "Problem"}
 PLAIN = {int: "integer", str: "string", float: "number", bool: "boolean", type(None): "null"}
 
 
@@ -229,13 +244,13 @@ def native(document: Any) -> dict[str, Any]:
 @pytest.mark.parametrize(
     ("path", "options", "own_doing"),
     [
-        ("/v1/stores", module.Selection, {"cursor", "limit"}),
-        ("/v1/fleet/history", module.View, set()),
-        ("/v1/fleet/heatmap", module.View, set()),
-        ("/v1/stores/{store_id}", module.View, set()),
-        ("/v1/stores/{store_id}/timeline", module.View, set()),
-        ("/v1/stores/{store_id}/outages", module.View, set()),
-        ("/v1/stores/{store_id}/explanation", module.View, set()),
+        ("/v1/stores", wire.Selection, {"cursor", "limit"}),
+        ("/v1/fleet/history", wire.View, set()),
+        ("/v1/fleet/heatmap", wire.View, set()),
+        ("/v1/stores/{store_id}", wire.View, set()),
+        ("/v1/stores/{store_id}/timeline", wire.View, set()),
+        ("/v1/stores/{store_id}/outages", wire.View, set()),
+        ("/v1/stores/{store_id}/explanation", wire.View, set()),
     ],
 )
 def test_the_options_of_a_view_are_the_parameters_of_the_document(
@@ -254,7 +269,9 @@ def test_all_that_the_client_asks_for_is_in_the_document_and_the_other_way_round
 ) -> None:
     ask_for_everything(client, tmp_path)
     asked = {matched(request, document) for request in recording.seen}
-    assert asked == {(verb, path) for path, verbs in native(document).items() for verb in verbs}
+    offered = {(verb, path) for path, verbs in native(document).items() for verb in verbs}
+    feeds = {("get", "/v1/calendar.ics"), ("get", "/v1/calendar/{token}.ics")}  # calendar programs ask for these
+    assert asked == offered - feeds
 
 
 def ask_for_everything(client: Client, folder: Path) -> None:
@@ -266,16 +283,34 @@ def ask_for_everything(client: Client, folder: Path) -> None:
     load = client.send([ROW | {"status": "?"}]).loads[0]
     client.replace_business_hours([{"store_id": "9", "day": 0, "start_time_local": "09:00", "end_time_local": "10:00"}])
     client.set_timezones([{"store_id": "9", "timezone_str": "UTC"}])
+    closed = {"start_time_local": "closed", "end_time_local": "closed"}
+    client.put_special_hours([{"store_id": "9", "date": "2031-12-25"} | closed])
+    client.put_stores([{"store_id": "9", "region": "North"}])
+    closure: wire_ledger.AdjustmentOptions = {
+        "counts_as": "excluded", "reason": "planned closure", "note": "floor", "stores": ["9"],
+        "start": "2023-01-24", "end": "2023-01-25",
+    }  # fmt: skip
+    assert client.adjust(**closure, dry_run=True)["stores"] == 1
+    entry = client.adjust(**closure)
+    assert client.adjustment(entry["entry"]) == entry
+    taken = client.withdraw(entry["entry"], reason="wrong data")
+    assert [one["entry"] for one in client.adjustments("9")] == [taken["entry"], entry["entry"]]
+    with pytest.raises(ConflictError, match="is withdrawn already"):
+        client.withdraw(entry["entry"], reason="wrong data")
+    (christmas,) = client.calendar("9", "2031-12-25", "2031-12-26")["days"]
+    assert (christmas["origin"], christmas["hours"]) == ("special hours", [])
     client.load(timezones=[tables.write(folder / "zones.csv", tables.TIMEZONES)])
     with pytest.raises(ConflictError, match="observations already"):
         client.load_demo()
     with pytest.raises(NotFoundError):
         client.job("none")
+    with pytest.raises(NotFoundError):
+        client.cancel_load("none")
     client.loaded(load)
     client.quarantine_csv(load, file=0)
     list(client.quarantine(load))
     everything: Any = {"as_of": AS_OF, "window": "last_day", "interpolation": "next", "prefer_in_session": False}
-    everything |= {"max_age": "2h", "confirm_within": "1h", "assume": "active"}
+    everything |= {"max_age": "2h", "confirm_within": "1h", "assume": "active", "raw": True}
     list(
         client.stores(
             **everything,

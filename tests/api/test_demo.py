@@ -11,14 +11,14 @@ from typing import Any
 import httpx
 import pytest
 
-from storepulse.client import Client
-from storepulse.errors import ConflictError
-from storepulse.schema import HOUR_US, MINUTE_US, instant_us
-from storepulse.store import connect
 from tests.api.test_access import new_key
 from tests.fixtures import tables
 from tests.fixtures.databases import opened, url_in
 from tests.fixtures.services import finished, in_time, service
+from uphours.client import Client
+from uphours.database.database import connect
+from uphours.errors import ConflictError
+from uphours.schema import HOUR_US, MINUTE_US, instant_us
 
 pytestmark = pytest.mark.slow
 
@@ -61,7 +61,7 @@ def test_the_demo_is_an_ordinary_load_of_a_fleet_that_was_polled_until_now(empty
 
     again = empty.post("/v1/demo")
     assert again.status_code == 409
-    assert again.json()["detail"] == "the store holds observations already; the demo is for one that is empty"
+    assert again.json()["detail"] == "the database holds observations already; the demo is for one that is empty"
     assert len(empty.get("/v1/loads").json()["loads"]) == 1
 
 
@@ -74,13 +74,13 @@ def test_a_client_waits_for_the_demo(empty: httpx.Client) -> None:
 
 
 def test_a_store_with_one_observation_is_not_empty(engine: str, tmp_path: Path) -> None:
-    store = connect(url_in(tmp_path))
-    tables.load(store, tmp_path, polls=tables.table("polls", "1,active,2023-01-24 10:00:00 UTC"))
+    database = connect(url_in(tmp_path))
+    tables.load(database, tmp_path, polls=tables.table("polls", "1,active,2023-01-24 10:00:00 UTC"))
     with service(tmp_path, workers="0") as running, running.client() as client:
         assert client.post("/v1/demo").status_code == 409
         assert client.get("/v1/stores").json()["total_matching"] == 1
-    with opened(url_in(tmp_path)) as database:
-        assert database.execute("SELECT count(*) FROM jobs") == [(0,)]
+    with opened(url_in(tmp_path)) as sql:
+        assert sql.execute("SELECT count(*) FROM jobs") == [(0,)]
 
 
 def test_of_many_that_ask_at_once_one_gets_it(engine: str, tmp_path: Path) -> None:

@@ -7,12 +7,12 @@ from typing import Any
 import httpx
 import pytest
 
-from storepulse.history import heat_map, history
-from storepulse.kernel.policy import Policy
-from storepulse.kernel.windows import Window
-from storepulse.schema import HOUR_US, MINUTE_US, instant_us
 from tests.api.test_stores import WEDNESDAY, fleet, listed
 from tests.fixtures import known
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import Window
+from uphours.reports.history import heat_map, history
+from uphours.schema import HOUR_US, MINUTE_US, instant_us
 
 SUMMED = ("uptime_us", "downtime_us", "unknown_us", "business_us", "uptime_min_us", "uptime_max_us")
 QUERIES: list[dict[str, Any]] = [
@@ -38,8 +38,8 @@ def asked(query: dict[str, Any]) -> dict[str, Any]:
     facts |= {"max_age_us": 90 * MINUTE_US, "assume": "inactive"} if "max_age" in query else {}
     return {
         "as_of": instant_us(query.get("as_of", known.AS_OF)),
-        "window": Window("wednesday", "2023-01-25", "2023-01-26") if window == WEDNESDAY else window,
-        "policy": Policy.of(facts),
+        "window": Window("wednesday", "2023-01-25T00:00Z", "2023-01-26T00:00Z") if window == WEDNESDAY else window,
+        "policy": Policy.from_dict(facts),
     }
 
 

@@ -17,7 +17,7 @@ from tests.fixtures.databases import only_sqlite
 from tests.fixtures.services import Service, service
 from tests.fixtures.workers import at_work, work_off
 
-pytestmark = only_sqlite  # no engine shows in what these are about
+pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 
 MINUTES = """\
 store_id,uptime_last_hour,downtime_last_hour,uptime_last_day,downtime_last_day,uptime_last_week,downtime_last_week
@@ -25,6 +25,14 @@ always,30.00,30.00,1110.00,330.00,9750.00,330.00
 late,0.67,59.33,0.67,1439.33,0.67,10079.33
 shut,0.00,0.00,0.00,0.00,480.00,0.00
 wednesdays,0.00,60.00,0.00,180.00,0.00,480.00
+"""
+DOCUMENTED = """\
+store_id,uptime_last_hour(in minutes),uptime_last_day(in hours),update_last_week(in hours),\
+downtime_last_hour(in minutes),downtime_last_day(in hours),downtime_last_week(in hours)
+always,30.00,18.50,162.50,30.00,5.50,5.50
+late,0.67,0.01,0.01,59.33,23.99,167.99
+shut,0.00,0.00,8.00,0.00,0.00,0.00
+wednesdays,0.00,0.00,0.00,60.00,3.00,8.00
 """
 TITLED = """\
 store_id,uptime_last_hour(in mins),uptime_last_day(in hrs),uptime_last_week(in hrs),\
@@ -56,6 +64,8 @@ WORDS = (
     "Report not found",
     "Data stored",
     "in mins",
+    "in minutes",
+    "update_last_week",
     "in hrs",
 )
 
@@ -105,7 +115,7 @@ def assert_is_download(answer: httpx.Response, csv: str, status: str) -> None:
     assert answer.status_code == 200
     assert answer.text == csv
     assert answer.headers["content-type"] == "text/csv; charset=utf-8"
-    assert answer.headers["content-disposition"] == 'attachment; filename="storepulse-20230125T120000Z.csv"'
+    assert answer.headers["content-disposition"] == 'attachment; filename="uphours-20230125T120000Z.csv"'
     assert answer.headers["x-report-status"] == status
 
 
@@ -152,11 +162,17 @@ def test_the_original_client_finds_everything_under_api_too(
     speaking: httpx.Client, earlier: Service, verb: str
 ) -> None:
     started = speaking.request(verb, "/api/trigger_report").raise_for_status().json()
-    report = started.pop("report_id")
-    assert started == {"message": "Report generation started", "error_code": None}
+    report = started["report_id"]
+    assert list(started.items()) == [("message", "Success"), ("error_code", 200), ("report_id", report)]
     assert speaking.get("/api/get_report", params={"report_id": report}).json() == {"status": "Running"}
     work_off(earlier.folder)
-    assert_is_download(speaking.get("/api/get_report", params={"report_id": report}), known.CSV, "Complete")
+    assert_is_download(speaking.get("/api/get_report", params={"report_id": report}), DOCUMENTED, "Complete")
+    # Under its own URL the same report has the titles of the original, and the other way round.
+    assert speaking.get("/get_report", params={"report_id": report}).text == known.CSV
+    original = triggered(speaking, "POST", "/trigger_report")
+    work_off(earlier.folder)
+    inline = speaking.get("/api/get_report", params={"report_id": original}, headers={"Accept": "application/json"})
+    assert inline.json() == {"status": "Complete", "csv_file": DOCUMENTED}
 
 
 def test_the_client_that_wants_minutes_gets_the_csv_inside_json(speaking: httpx.Client, earlier: Service) -> None:
@@ -300,7 +316,7 @@ def test_without_the_setting_there_is_no_data_folder_to_load(client: httpx.Clien
     for verb in ("GET", "POST"):
         answer = client.request(verb, "/store_csv_data")
         assert answer.status_code == 409
-        assert "STOREPULSE_DATA_FOLDER" in answer.json()["detail"]
+        assert "UPHOURS_DATA_FOLDER" in answer.json()["detail"]
 
 
 def test_a_data_folder_without_csv_files_is_a_mistake(
@@ -317,7 +333,7 @@ def test_a_data_folder_without_csv_files_is_a_mistake(
 def test_a_broken_file_in_the_data_folder_keeps_all_of_it_out(
     speaking: httpx.Client, earlier: Service, data_folder: Path
 ) -> None:
-    (data_folder / "broken.csv").write_text("store_id,colour\nalways,red\n")
+    (data_folder / "broken.csv").write_text("shop,colour\nalways,red\n")
     (data_folder / "new.csv").write_text("store_id,status,timestamp_utc\nnew,active,2023-01-25T10:00:00Z\n")
     before = speaking.get("/v1/loads").json()["loads"][0]["load"]
     with at_work(earlier.folder):
@@ -332,10 +348,12 @@ def test_a_broken_file_in_the_data_folder_keeps_all_of_it_out(
 def test_bad_rows_in_the_data_folder_are_set_aside_and_the_others_loaded(
     speaking: httpx.Client, earlier: Service, data_folder: Path
 ) -> None:
-    (data_folder / "more.csv").write_text("store_id,status,timestamp_utc\nalways,asleep,2023-01-25T10:00:00Z\n")
+    (data_folder / "more.csv").write_text(
+        "store_id,status,timestamp_utc\nalways,asleep,2023-01-25T10:00:00Z\nalways,active,2023-01-24T10:00:00Z\n"
+    )
     with at_work(earlier.folder):
         answer = speaking.get("/store_csv_data").raise_for_status().json()
-    assert (answer["accepted"], answer["quarantined"]) == (16, 1)
+    assert (answer["accepted"], answer["quarantined"]) == (17, 1)
     (reason,) = answer["reasons"]
     assert (Path(reason["file"]).name, reason["line"]) == ("more.csv", 2)
 

@@ -16,9 +16,9 @@ import polars as pl
 import pytest
 import zstandard
 
-from storepulse.schema import instant_us
 from tests.fixtures import tables
 from tests.fixtures.services import Service, service
+from uphours.schema import instant_us
 
 AT = "2023-01-25T12:00:00Z"
 COUNTS = ("rows_read", "accepted", "repeated", "conflicting", "quarantined")
@@ -208,7 +208,8 @@ def test_an_id_that_has_lost_digits_is_set_aside(sending: httpx.Client) -> None:
         (b"[]", {}, 400, "no observation"),
         (b"{", {}, 400, "not JSON"),
         (b"store_id", {}, 400, "not JSON"),
-        (b"[" * 100_000, {}, 400, "not JSON"),
+        (b"[" * 40_000, {}, 400, "not JSON"),
+        (b"[" * 100_000, {}, 422, "JSON"),
         (b"\xff\xff", {}, 400, "not JSON"),
         (b"", CSV, 422, "is empty"),
         (b"", NDJSON, 422, "is empty"),
@@ -384,11 +385,79 @@ def test_hours_of_one_store_are_one_object(sending: httpx.Client, store_id: str)
 
 
 def test_bad_hours_are_set_aside_and_spoil_no_week(sending: httpx.Client, store_id: str) -> None:
+    sending.post("/v1/observations", json=poll(store_id)).raise_for_status()
     sending.put("/v1/business-hours", json=hours_row(store_id, 0)).raise_for_status()
-    answer = sending.put("/v1/business-hours", json=hours_row(store_id, 7))
-    assert counts(answer) == (1, 0, 0, 0, 1)
-    assert "0" in answer.json()["reasons"][0]["reason"]
+    answer = sending.put("/v1/business-hours", json=hours_row(store_id, 9))
+    assert answer.status_code == 422
+    assert "1 × unreadable day" in answer.json()["detail"]
+    assert answer.json()["detail"].endswith("nothing was changed")
     assert len(hours_of(sending, store_id)) == 1
+    other = f"{store_id}-other"
+    rows = [hours_row(store_id, 9), hours_row(other, 0), hours_row(f"{store_id}-bad", 9)]
+    answer = sending.put("/v1/business-hours", json=rows)
+    assert counts(answer) == (3, 1, 0, 0, 2)
+    assert len(hours_of(sending, store_id)) == 1
+    found = sending.get(f"/v1/stores/{store_id}-bad", params={"as_of": "2023-01-30T00:00:00Z"}).json()
+    assert (found["state"], found["hours_known"], found["business_us"]) == ("hours unknown", False, 0)
+    listed = sending.get("/v1/stores", params={"state": "hours unknown", "as_of": "2023-01-30T00:00:00Z"}).json()
+    assert f"{store_id}-bad" in [row["store_id"] for row in listed["stores"]]
+    record = sending.get(f"/v1/loads/{answer.json()['load']}").json()
+    assert record["summary"] == answer.json()["summary"]
+    (cause,) = record["summary"]["rejected"]
+    assert (cause["rows"], cause["line"]) == (2, 1)
+    assert record["summary"]["stores"]["hours_unknown"] >= 1
+    said = "; ".join(record["summary"]["sentences"])
+    assert "with unknown hours" in said
+    assert "1 store keeps its hours or time zone" in said
+    counted = sending.get(answer.json()["quarantine"]).json()
+    assert counted["rejected"] == [cause]
+    assert counted["rows_left_out"] == 0
+
+
+def test_a_file_of_which_no_row_can_be_used_is_refused_with_the_reason(sending: httpx.Client, store_id: str) -> None:
+    good = ("polls", ("good.csv", csv_of(poll(store_id))))
+    bad = ("hours", ("bad.csv", tables.table("hours", f"{store_id},0,dawn,17:00").encode()))
+    answer = sending.post("/v1/loads", files=[good, bad])
+    assert answer.status_code == 422
+    assert "no row of bad.csv (hours) can be used" in answer.json()["detail"]
+    assert "(line 2: " in answer.json()["detail"]
+    assert sending.get(f"/v1/stores/{store_id}").status_code == 404
+
+
+def test_a_load_is_refused_that_rejects_more_rows_than_it_may(sending: httpx.Client, store_id: str) -> None:
+    sent = [("polls", ("p.csv", csv_of(poll(store_id), poll(store_id, "odd"))))]
+    answer = sending.post("/v1/loads", files=sent, params={"strict": "10%"})
+    assert answer.status_code == 422
+    assert "1 of 2 rows are rejected" in answer.json()["detail"]
+    assert sending.post("/v1/loads", files=sent, params={"strict": "0.5"}).status_code == 200
+    assert "cannot read the share" in sending.post("/v1/loads", files=sent, params={"strict": "x"}).json()["detail"]
+
+
+def test_words_for_statuses_may_be_named(sending: httpx.Client, store_id: str) -> None:
+    sent = [("files", ("p.csv", csv_of(poll(store_id, "Open"), poll(store_id, "a=b"), poll(store_id, "up"))))]
+    body = sending.post("/v1/loads", files=sent).json()
+    assert (body["accepted"], body["quarantined"]) == (1, 2)
+    body = sending.post("/v1/loads", files=sent, params={"status": ["open=active", "a=b=down"]}).json()
+    assert (body["accepted"], body["quarantined"]) == (3, 0)
+    for wrong, reason in {
+        "open": "cannot read the status 'open'; valid are WORD=STATUS",
+        "=active": "cannot read the status '=active'",
+        "open=ajar": "'open' cannot be mapped to 'ajar'; valid are active, inactive and unknown",
+    }.items():
+        answer = sending.post("/v1/loads", files=sent, params={"status": ["up=active", wrong]})
+        assert (answer.status_code, reason in answer.json()["detail"]) == (422, True), wrong
+    answer = sending.post("/v1/loads", files=sent, params={"status": ["open=up", "OPEN=down"]})
+    assert "mapped to two statuses" in answer.json()["detail"]
+
+
+def test_observations_are_answered_row_by_row_also_where_all_are_rejected(sending: httpx.Client, store_id: str) -> None:
+    row = poll(store_id, "odd")
+    for answer in (
+        sending.post("/v1/observations", json=[row, row]),
+        sending.post("/v1/observations", content=csv_of(row, row), headers=CSV),
+    ):
+        assert counts(answer) == (2, 0, 0, 0, 2)
+        assert len(answer.json()["reasons"]) == 2
 
 
 def test_a_zone_is_set_for_the_stores_that_are_named_alone(sending: httpx.Client, store_id: str) -> None:
@@ -460,16 +529,20 @@ def test_the_name_of_a_file_is_kept_without_its_folder(sending: httpx.Client, st
 @pytest.mark.parametrize(
     ("sent", "status", "says"),
     [
-        ({"files": {"colours": ("a.csv", b"x")}}, 422, ["'colours'", "polls, hours, timezones, files"]),
+        (
+            {"files": {"colours": ("a.csv", b"x")}},
+            422,
+            ["'colours'", "polls, hours, timezones, special, stores, adjustments, files"],
+        ),
         ({"files": {"polls": ("a.csv", b"x")}, "data": {"hours": "text"}}, 422, ["'hours'", "files in"]),
-        ({"files": {"files": ("a.csv", b"store_id,colour\n1,red\n")}}, 422, ["a.csv", "neither", "colour"]),
+        ({"files": {"files": ("a.csv", b"shop,colour\n1,red\n")}}, 422, ["a.csv", "neither", "colour"]),
         ({"files": {"polls": ("a.csv", b"")}}, 422, ["a.csv", "empty"]),
         ({"content": b"x", "headers": {"Content-Type": "text/csv"}}, 415, ["multipart/form-data", "polls"]),
         ({"content": b"x", "headers": {"Content-Type": "multipart/form-data"}}, 400, ["boundary"]),
         (
             {"content": b"--x--\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
             422,
-            ["no file", "polls, hours, timezones, files"],
+            ["no file", "polls, hours, timezones, special, stores, adjustments, files"],
         ),
     ],
     ids=["unknown field", "no file", "unknown columns", "empty", "no form", "no boundary", "nothing"],
@@ -585,8 +658,11 @@ def test_an_unknown_load_is_a_problem(sending: httpx.Client, path: str) -> None:
 
 def test_quarantined_rows_are_listed_page_by_page_over_all_files(sending: httpx.Client, store_id: str) -> None:
     sent = [
-        ("polls", ("a.csv", csv_of(*(poll(store_id, f"odd-{n}") for n in range(3))))),
-        ("hours", ("b.csv", tables.table("hours", *(f"{store_id},{7 + n},09:00,17:00" for n in range(4))).encode())),
+        ("polls", ("a.csv", csv_of(*(poll(store_id, f"odd-{n}") for n in range(3)), poll(store_id)))),
+        (
+            "hours",
+            ("b.csv", tables.table("hours", *(f"{store_id},{day},09:00,17:00" for day in (8, 9, 10, 11, 0))).encode()),
+        ),
     ]
     path = sending.post("/v1/loads", files=sent).raise_for_status().json()["quarantine"]
     rows: list[dict[str, Any]] = []
@@ -643,7 +719,7 @@ def test_quarantined_rows_of_several_files_are_fetched_one_file_at_a_time(sendin
 
 def test_a_load_without_bad_rows_has_an_empty_quarantine(sending: httpx.Client, store_id: str) -> None:
     path = sending.post("/v1/observations", json=poll(store_id)).json()["quarantine"]
-    assert sending.get(path).json() == {"rows": [], "next_cursor": None}
+    assert sending.get(path).json() == {"rejected": [], "rows_left_out": 0, "rows": [], "next_cursor": None}
     assert sending.get(path, params={"format": "csv"}).status_code == 404
 
 

@@ -22,12 +22,12 @@ from schemathesis.specs.openapi.checks import (
     status_code_conformance,
 )
 
-from storepulse.settings import Settings
-from storepulse.web import docs
-from storepulse.web.app import create_app
 from tests.api.conftest import load_small_fleet
 from tests.fixtures.databases import only_sqlite
 from tests.fixtures.services import Service, finished, service
+from uphours.service import api_docs
+from uphours.service.app import create_app
+from uphours.settings import Settings
 
 pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 
@@ -38,8 +38,8 @@ CHECKS = [
     response_headers_conformance,
     response_schema_conformance,
 ]
-#: A real server is asked: the same questions each time, and so few that the file stays quick.
-ASKING = settings(max_examples=6, derandomize=True, deadline=None, suppress_health_check=list(HealthCheck))
+#: A real server is asked, so few questions that the file stays quick.
+ASKING = settings(max_examples=6, deadline=None, suppress_health_check=list(HealthCheck))
 SENDING = settings(ASKING, max_examples=20)
 
 #: Values that make sense, for parameters that the document describes as text.
@@ -54,12 +54,26 @@ SENSIBLE: dict[str, st.SearchStrategy[Any]] = {
     "max_age": st.sampled_from(["90m", "1.5h"]),
     "confirm_within": st.sampled_from(["2h", "0s"]),
     "file": st.just(0),
+    "start_time_local": st.sampled_from(["09:00", "9 PM"]),
+    "end_time_local": st.sampled_from(["17:00", "24:00"]),
+    "timezone_str": st.just("Asia/Kolkata"),
+    "valid_from": st.sampled_from(["2023-01-24", "20230124"]),
+    "date": st.just("2023-01-24"),
+    "first_day": st.just("2020-02-29"),
+    "last_day": st.just("2030-01-01"),
 }
+#: Bodies whose parts make sense only together.
+TOGETHER: dict[str, dict[str, Any]] = {
+    "POST /v1/adjustments": {
+        "stores": ["1"], "all": False, "start": "2023-01-24", "end": "2023-01-25", "start_local": None,
+        "end_local": None, "gaps": False,
+    },
+}  # fmt: skip
 
 
 def operations() -> dict[str, Any]:
     """Return every operation of the document by verb and path."""
-    document = docs.document(create_app(Settings(database_url="sqlite:///never-opened.db")))
+    document = api_docs.document(create_app(Settings(database_url="sqlite:///never-opened.db")))
     for path in document["paths"].values():
         for operation in path.values():
             operation.pop("security", None)  # else nearly every case would come with a key that is not valid
@@ -73,8 +87,10 @@ OPERATIONS = operations()
 ASKED = [label for label, one in OPERATIONS.items() if one.body or list(one.iter_parameters())]
 #: Any text up to 200 characters is allowed as an id here: what is not takes seconds to make up.
 REFUSABLE = [label for label in ASKED if "/v1/" in label or "{report_id}" not in label]
-#: A complete report cannot be cancelled, and the bytes that are made up are no files.
-NEVER_GOOD = ("DELETE /v1/reports/{report_id}", "POST /v1/loads")
+#: A report or a load that has ended cannot be cancelled, the bytes that are made up are no files, the tokens no tokens.
+NEVER_GOOD = (
+    "DELETE /v1/reports/{report_id}", "DELETE /v1/jobs/{job_id}", "POST /v1/loads", "GET /v1/calendar/{token}.ics",
+)  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -97,14 +113,18 @@ def known(asking: httpx.Client) -> dict[str, st.SearchStrategy[Any]]:
     """Make a report and a load; return values that make sense and lead somewhere."""
     report = asking.post("/v1/reports").json()["id"]
     assert finished(asking, report)["state"] == "complete"
-    bad = "store_id,status,timestamp_utc\n1,up,2023-01-25\n"
+    bad = "store_id,status,timestamp_utc\n1,open,2023-01-25\n"
     job = asking.post("/v1/observations", content=bad, headers={"Content-Type": "text/csv", "Prefer": "respond-async"})
-    return SENSIBLE | {"report_id": st.just(report), "job_id": st.just(job.json()["id"])}
+    body = TOGETHER["POST /v1/adjustments"] | {"counts_as": "up", "reason": "other"}
+    entry = asking.post("/v1/adjustments", json=body).json()["entry"]
+    return SENSIBLE | {
+        "report_id": st.just(report), "job_id": st.just(job.json()["id"]), "entry": st.just(entry),
+    }  # fmt: skip
 
 
 def test_the_service_serves_the_document(asking: httpx.Client) -> None:
     served = asking.get("/openapi.json").json()
-    assert served == docs.document(create_app(Settings(database_url="sqlite:///never-opened.db")))
+    assert served == api_docs.document(create_app(Settings(database_url="sqlite:///never-opened.db")))
 
 
 @pytest.mark.parametrize("operation", OPERATIONS)
@@ -135,10 +155,13 @@ def test_what_makes_sense_is_answered_well_and_as_the_document_says(
     @ASKING
     @given(OPERATIONS[operation].as_strategy(generation_mode=GenerationMode.POSITIVE), st.data())
     def asked(case: schemathesis.Case[Any], data: st.DataObject) -> None:
-        for values in (case.path_parameters, case.query, case.body):
+        rows = case.body if isinstance(case.body, list) else [case.body]
+        for values in (case.path_parameters, case.query, *rows):
             if isinstance(values, dict):
                 values.pop("cursor", None)
                 values.update({name: data.draw(known[name], name) for name in values if name in known})
+        if operation in TOGETHER:
+            case.body.update(TOGETHER[operation])  # type: ignore[union-attr]  # it is an object
         answers.add(case.call_and_validate(base_url=running.url, checks=CHECKS).status_code)
 
     asked()
@@ -151,6 +174,8 @@ INGEST = {
     "/v1/observations": "POST",
     "/v1/business-hours": "PUT",
     "/v1/timezones": "PUT",
+    "/v1/special-hours": "PUT",
+    "/v1/stores": "PUT",
 }
 CONTENT_TYPES = st.sampled_from(
     ["application/json", "application/x-ndjson", "text/csv", "application/vnd.apache.parquet", "x/y", ""]
@@ -173,7 +198,9 @@ GOOD = st.fixed_dictionaries(
         "timestamp_utc": st.datetimes().map(lambda at: at.replace(year=2023).isoformat(timespec="seconds") + "Z"),
     }
 )
-FIELDS = st.sampled_from(["store_id", "status", "timestamp_utc", "day", "timezone_str"])
+FIELDS = st.sampled_from(
+    ["store_id", "status", "timestamp_utc", "day", "timezone_str", "date", "valid_from", "first_day"]
+)
 NEARLY = st.dictionaries(FIELDS, SCALARS, max_size=5)
 LINES = st.lists(GOOD.map(json.dumps) | st.text(max_size=40) | VALUES.map(json.dumps), min_size=1, max_size=8)
 

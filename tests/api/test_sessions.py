@@ -15,15 +15,15 @@ import httpx
 import pytest
 from fastapi import FastAPI, Request
 
-from storepulse.settings import settings
-from storepulse.store import connect
-from storepulse.web.access import COOKIE, Calling, csrf_token, needs
-from storepulse.web.app import create_app
 from tests.api.conftest import load_small_fleet
 from tests.api.test_access import new_key, revoke
 from tests.fixtures.commands import start
 from tests.fixtures.databases import dump, only_sqlite, opened, url_in
 from tests.fixtures.services import Service, in_time, logged, service
+from uphours.database.database import connect
+from uphours.service.app import create_app
+from uphours.service.auth import COOKIE, Calling, csrf_token, needs
+from uphours.settings import settings
 
 pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 

@@ -18,7 +18,6 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import create_engine
 
-from storepulse.store import connect, keys
 from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
 from tests.fixtures.commands import COMMAND, environment
@@ -35,6 +34,8 @@ from tests.fixtures.services import (
     service,
     status_of,
 )
+from uphours.database import api_keys
+from uphours.database.database import connect
 
 pytestmark = pytest.mark.slow
 
@@ -45,7 +46,7 @@ SOON = 10
 
 def refused(folder: Path, *words: str, **settings: str) -> tuple[int, str]:
     """Start a service that shall not start; return its exit code and what it says."""
-    changes = {f"STOREPULSE_{name.upper()}": value for name, value in settings.items()}
+    changes = {f"UPHOURS_{name.upper()}": value for name, value in settings.items()}
     ended = subprocess.run(
         [*COMMAND, "serve", "--port", "0", *words],
         cwd=folder, env=environment(**(settings_in(folder) | changes)), capture_output=True, timeout=120, check=False,
@@ -56,7 +57,7 @@ def refused(folder: Path, *words: str, **settings: str) -> tuple[int, str]:
 
 def add_key(folder: Path) -> str:
     with connect(url_in(folder)).writing() as connection:
-        return keys.create(connection, name="test", scopes=["read"], now=tables.NOW, actor="test")[1]
+        return api_keys.create(connection, name="test", scopes=["read"], now=tables.NOW, actor="test")[1]
 
 
 # --- who may be served --------------------------------------------------------------------------------
@@ -80,14 +81,14 @@ def test_an_address_that_others_reach_is_not_served_without_a_key(
     code, message = refused(tmp_path, *words, **settings)
     assert code == 2
     (line,) = message.splitlines()
-    assert "storepulse keys create" in line
+    assert "uphours keys create" in line
     assert hint in line
 
 
 def test_a_revoked_key_is_no_key(tmp_path: Path) -> None:
     token = add_key(tmp_path)
     with connect(url_in(tmp_path)).writing() as connection:
-        keys.revoke(connection, token.split("_")[1], now=tables.NOW, actor="test")
+        api_keys.revoke(connection, token.split("_")[1], now=tables.NOW, actor="test")
     assert refused(tmp_path, "--host", "0.0.0.0")[0] == 2
 
 
@@ -126,11 +127,11 @@ def test_an_address_that_is_taken_is_a_mistake_of_one_line(tmp_path: Path) -> No
 MISTAKES: list[tuple[tuple[str, ...], dict[str, str], str]] = [
     (("--host", "no such host", "--insecure"), {}, "cannot listen on no such host"),
     (("--every", "soon", "--watch", "inbox"), {}, "soon"),
-    ((), {"prot": "1"}, "there is no setting STOREPULSE_PROT"),
+    ((), {"prot": "1"}, "there is no setting UPHOURS_PROT"),
     ((), {"workers": "many"}, "the setting workers makes no sense"),
     ((), {"config": "bad.toml"}, "as TOML"),
     ((), {"database_url_file": "missing"}, "cannot read missing"),
-    (("--db", "oracle://x"), {}, "names no store"),
+    (("--db", "oracle://x"), {}, "names no database"),
     (("--db", "postgres://x"), {}, "names no database"),
 ]
 
@@ -143,7 +144,7 @@ def test_mistakes_in_the_settings_are_told_in_one_line(tmp_path: Path) -> None:
     for (words, settings, hint), (code, message) in zip(MISTAKES, found, strict=True):
         assert (code, len(message.splitlines())) == (2, 1), (words, settings, message)
         assert hint in message
-        assert message.startswith("storepulse: ")
+        assert message.startswith("uphours: ")
 
 
 def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
@@ -158,12 +159,12 @@ def test_a_store_of_a_newer_version_is_left_alone(tmp_path: Path) -> None:
         assert database.execute("SELECT version_num FROM alembic_version") == [("9999",)]
 
 
-def old_store(path: Path) -> None:
+def old_database(path: Path) -> None:
     """Make a store as it was after the first migration."""
     engine = create_engine(f"sqlite:///{path}")
     with engine.begin() as connection:
         config = Config(attributes={"connection": connection})
-        config.set_main_option("script_location", "storepulse:store/migrations")
+        config.set_main_option("script_location", "uphours:database/migrations")
         command.upgrade(config, "0001")
         connection.exec_driver_sql("INSERT INTO stores (store, store_id) VALUES (1, 'old')")
     engine.dispose()
@@ -171,7 +172,7 @@ def old_store(path: Path) -> None:
 
 @only_sqlite  # there was no other then
 def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> None:
-    old_store(tmp_path / "storepulse.db")
+    old_database(tmp_path / "uphours.db")
     with service(tmp_path, workers="1") as running, running.client() as client:
         assert client.post("/v1/observations", content=ROW, headers=NDJSON).status_code == 200
         assert finished(client, client.post("/v1/reports").json()["id"])["state"] == "complete"
@@ -182,7 +183,7 @@ def test_a_store_of_the_first_version_is_brought_up_to_date(tmp_path: Path) -> N
 @only_sqlite
 @pytest.mark.parametrize("damage", ["no store", "torn"])
 def test_a_damaged_store_is_told_in_one_line(tmp_path: Path, damage: str) -> None:
-    file = tmp_path / "storepulse.db"
+    file = tmp_path / "uphours.db"
     if damage == "torn":
         load_small_fleet(tmp_path)
         content = bytearray(file.read_bytes())
@@ -194,7 +195,7 @@ def test_a_damaged_store_is_told_in_one_line(tmp_path: Path, damage: str) -> Non
         file.write_bytes(b"this is no database at all" * 100)
     code, message = refused(tmp_path)
     assert (code, len(message.splitlines())) == (3, 1), message
-    assert "storepulse.db" in message
+    assert "uphours.db" in message
 
 
 # --- processes ----------------------------------------------------------------------------------------
@@ -210,9 +211,9 @@ def test_workers_get_the_settings_and_the_rest_of_the_environment(
         (worker,) = running.workers()
         found = worker.environ()
     assert found["AWS_WEB_IDENTITY_TOKEN_FILE"] == "/somewhere/token"
-    assert found["STOREPULSE_KEEP_REPORTS"] == f"{7 * 86_400_000_000}us"
-    assert found["STOREPULSE_QUEUE_LIMIT"] == "7"
-    assert not {"STOREPULSE_KEEP_REPORTS_FILE", "STOREPULSE_CONFIG"} & set(found)
+    assert found["UPHOURS_KEEP_REPORTS"] == f"{7 * 86_400_000_000}us"
+    assert found["UPHOURS_QUEUE_LIMIT"] == "7"
+    assert not {"UPHOURS_KEEP_REPORTS_FILE", "UPHOURS_CONFIG"} & set(found)
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:

@@ -11,13 +11,12 @@ import httpx
 import polars as pl
 import pytest
 
-import storepulse
-from storepulse import __version__
-from storepulse.explanation import explain
-from storepulse.kernel.policy import Policy
-from storepulse.kernel.windows import Window
-from storepulse.schema import HOUR_US, MINUTE_US, instant_us
+import uphours
 from tests.fixtures import known
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import Window
+from uphours.reports.explain import explain
+from uphours.schema import HOUR_US, MINUTE_US, instant_us
 
 FIGURES = (
     "uptime_us",
@@ -38,10 +37,10 @@ WEDNESDAY = "wednesday=2023-01-25T00:00:00Z/2023-01-26T00:00:00Z"
 
 
 @cache
-def fleet() -> storepulse.Validated:
+def fleet() -> uphours.Validated:
     """Return the same fleet as the library has it."""
     contents = (known.with_odd_ids(), known.HOURS, known.TIMEZONES)
-    return storepulse.validate(*(pl.read_csv(io.StringIO(content), infer_schema=False) for content in contents))
+    return uphours.validate(*(pl.read_csv(io.StringIO(content), infer_schema=False) for content in contents))
 
 
 def path_of(store_id: str, view: str = "") -> str:
@@ -66,7 +65,7 @@ def ids(client: httpx.Client, **query: Any) -> list[str]:
         ({}, {}),
         ({"window": "last_hour"}, {"windows": ["last_hour"]}),
         ({"window": "yesterday"}, {"windows": ["yesterday"]}),
-        ({"window": WEDNESDAY}, {"windows": [Window("wednesday", "2023-01-25", "2023-01-26")]}),
+        ({"window": WEDNESDAY}, {"windows": [Window("wednesday", "2023-01-25T00:00Z", "2023-01-26T00:00Z")]}),
         ({"as_of": "2023-01-25T10:30:00Z"}, {"as_of": "2023-01-25T10:30:00Z"}),
         ({"as_of": "2023-01-25T11:30:00+01:00"}, {"as_of": "2023-01-25T10:30:00Z"}),
         ({"as_of": "2023-01-01"}, {"as_of": "2023-01-01"}),
@@ -75,7 +74,11 @@ def ids(client: httpx.Client, **query: Any) -> list[str]:
         ({"prefer_in_session": "false"}, {"policy": Policy(prefer_in_session=False)}),
         (
             {"max_age": "1h", "assume": "inactive", "confirm_within": "3d"},
-            {"policy": Policy.of({"max_age_us": HOUR_US, "assume": "inactive", "confirm_within_us": 72 * HOUR_US})},
+            {
+                "policy": Policy.from_dict(
+                    {"max_age_us": HOUR_US, "assume": "inactive", "confirm_within_us": 72 * HOUR_US}
+                )
+            },
         ),
     ],
     ids=lambda value: str(value)[:40],
@@ -84,7 +87,7 @@ def test_figures_of_list_and_store_are_those_of_the_library(
     waiting: httpx.Client, query: dict[str, str], options: dict[str, Any]
 ) -> None:
     chosen = {"windows": ["last_week"]} | options
-    expected = storepulse.report(fleet(), all_stores=True, **chosen)
+    expected = uphours.report(fleet(), all_stores=True, **chosen)
     page = listed(waiting, **query)
     assert [row["store_id"] for row in page["stores"]] == ALL_IDS
     for row, of_library in zip(page["stores"], expected.iter_rows(named=True), strict=True):
@@ -119,6 +122,8 @@ def test_states_and_since_when_are_as_worked_out_by_hand(waiting: httpx.Client) 
         "down": 1,
         "up": 2 + len(known.ODD_IDS),
         "unknown": 1,
+        "excluded": 0,
+        "hours unknown": 0,
         "closed": 1,
     }
 
@@ -280,8 +285,8 @@ def test_the_explanation_is_that_of_the_library(
 ) -> None:
     query = {"window": window} | ({} if as_of is None else {"as_of": as_of})
     at = known.AS_OF_US if as_of is None else instant_us(as_of)
-    own = Window("wednesday", "2023-01-25", "2023-01-26") if window == WEDNESDAY else window
-    made = explain(fleet().fleet.of([store_id]), as_of=at, window=own, policy=Policy(), version=__version__)
+    own = Window("wednesday", "2023-01-25T00:00Z", "2023-01-26T00:00Z") if window == WEDNESDAY else window
+    made = explain(fleet().fleet.of([store_id]), as_of=at, window=own, policy=Policy())
     answer = waiting.get(path_of(store_id, "/explanation"), params=query)
     assert answer.status_code == 200
     assert answer.json() == made.facts()
@@ -314,18 +319,18 @@ def rows_of(table: pl.DataFrame, store_id: str) -> list[dict[str, Any]]:
 def test_timeline_and_outages_are_those_of_the_library(
     waiting: httpx.Client, policy: dict[str, str], as_of: str
 ) -> None:
-    chosen = Policy.of(
+    chosen = Policy.from_dict(
         {
             "interpolation": policy.get("interpolation", "previous"),
             "max_age_us": HOUR_US if "max_age" in policy else None,
         }
     )
-    spans = storepulse.timeline(fleet(), as_of=as_of, policy=chosen)
-    outages = storepulse.outages(fleet(), as_of=as_of, policy=chosen)
+    spans = uphours.timeline(fleet(), as_of=as_of, policy=chosen)
+    outages = uphours.outages(fleet(), as_of=as_of, policy=chosen)
     query = policy | {"as_of": as_of, "window": "last_week"}
     for store_id in (*KNOWN_IDS, "a/b"):
         shown = waiting.get(path_of(store_id, "/timeline"), params=query).raise_for_status().json()
-        assert shown["spans"] == rows_of(spans, store_id)
+        assert shown["spans"] == [span | {"entry": None} for span in rows_of(spans, store_id)]
         shown = waiting.get(path_of(store_id, "/outages"), params=query).raise_for_status().json()
         assert shown["outages"] == rows_of(outages, store_id)
 
@@ -377,5 +382,5 @@ def test_an_id_that_none_can_be_is_a_problem(waiting: httpx.Client, store_id: st
 
 def test_the_paths_of_stores_are_plain_in_the_document(waiting: httpx.Client) -> None:
     paths = [path for path in waiting.get("/openapi.json").json()["paths"] if path.startswith("/v1/stores")]
-    views = ("", "/timeline", "/outages", "/explanation")
+    views = ("", "/calendar", "/timeline", "/outages", "/explanation")
     assert sorted(paths) == sorted(["/v1/stores", *(f"/v1/stores/{{store_id}}{view}" for view in views)])

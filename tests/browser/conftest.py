@@ -13,11 +13,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
-from storepulse import demo
-from storepulse.store import Store, connect
 from tests.fixtures import tables
 from tests.fixtures.databases import url_in
 from tests.fixtures.services import Service, in_ci, service
+from uphours import demo
+from uphours.database.database import Database, connect
 
 CHROMIUM = Path("/usr/bin/chromium")
 
@@ -84,7 +84,7 @@ def page(context: BrowserContext, watched: Watched) -> Page:
     return made
 
 
-def load_demo(folder: Path) -> Store:
+def load_demo(folder: Path) -> Database:
     """Load the made-up fleet, a store that nobody ever observed, and one with a hostile name."""
     files = folder / "files"
     demo.make_files(files)
@@ -92,9 +92,11 @@ def load_demo(folder: Path) -> Store:
         file.write(f"never-seen,Europe/Berlin\n{HOSTILE},Asia/Kolkata\n")
     with (files / "polls.csv").open("a") as file:
         file.write(f"{HOSTILE},inactive,2023-01-25 17:00:00 UTC\n{LONG},active,2023-01-25 17:00:00 UTC\n")
-    store = connect(url_in(folder))
-    tables.load(store, files, **{kind: (files / f"{kind}.csv").read_text() for kind in ("polls", "hours", "timezones")})
-    return store
+    database = connect(url_in(folder))
+    tables.load(
+        database, files, **{kind: (files / f"{kind}.csv").read_text() for kind in ("polls", "hours", "timezones")}
+    )
+    return database
 
 
 HOSTILE = "<img src=x onerror=alert(1)>/../?&#%"

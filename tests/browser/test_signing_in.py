@@ -8,20 +8,21 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from storepulse.store import Store, keys
-from storepulse.web.terms import now_us
 from tests.browser.conftest import Watched, check_accessible, load_demo
 from tests.browser.test_data_in import drop
 from tests.fixtures.services import Service, service
+from uphours.database import api_keys
+from uphours.database.database import Database
+from uphours.service.terms import now_us
 
 
-def key(store: Store, *scopes: keys.Scope) -> str:
-    with store.writing() as connection:
-        return keys.create(connection, name="a person", scopes=scopes, now=now_us(), actor="test")[1]
+def key(database: Database, *scopes: api_keys.Scope) -> str:
+    with database.writing() as connection:
+        return api_keys.create(connection, name="a person", scopes=scopes, now=now_us(), actor="test")[1]
 
 
 @pytest.fixture
-def guarded(tmp_path: Path) -> Iterator[tuple[Service, Store]]:
+def guarded(tmp_path: Path) -> Iterator[tuple[Service, Database]]:
     store = load_demo(tmp_path)
     key(store, "admin")
     with service(tmp_path, workers="1", require_key="true") as running:
@@ -34,7 +35,7 @@ def sign_in(page: Page, token: str) -> None:
 
 
 def test_whoever_signs_in_gets_to_the_page_that_was_asked_for_and_can_do_what_the_key_may(
-    page: Page, guarded: tuple[Service, Store]
+    page: Page, guarded: tuple[Service, Database]
 ) -> None:
     running, store = guarded
     page.goto(running.url + "/stores/1004?window=last_day")
@@ -61,7 +62,7 @@ def test_whoever_signs_in_gets_to_the_page_that_was_asked_for_and_can_do_what_th
 
 
 def test_a_session_ends_with_its_key_and_the_page_says_so(
-    page: Page, guarded: tuple[Service, Store], watched: Watched
+    page: Page, guarded: tuple[Service, Database], watched: Watched
 ) -> None:
     running, store = guarded
     token = key(store, "read")
@@ -72,14 +73,14 @@ def test_a_session_ends_with_its_key_and_the_page_says_so(
     expect(page.locator("main")).to_contain_text("may not bring rows")
     page.goto(running.url)
     with store.writing() as connection:
-        found = next(one for one in keys.list_keys(connection) if token.startswith(f"sp_{one.key_id}_"))
-        keys.revoke(connection, found.key_id, now=now_us(), actor="test")
+        found = next(one for one in api_keys.list_keys(connection) if token.startswith(f"sp_{one.key_id}_"))
+        api_keys.revoke(connection, found.key_id, now=now_us(), actor="test")
     page.get_by_label("Search").fill("1004")
     expect(page.locator("h1")).to_have_text("Sign in")
     watched.errors.clear()
 
 
-def test_no_cookie_can_be_read_by_a_script(page: Page, guarded: tuple[Service, Store]) -> None:
+def test_no_cookie_can_be_read_by_a_script(page: Page, guarded: tuple[Service, Database]) -> None:
     running, store = guarded
     page.goto(running.url)
     sign_in(page, key(store, "read"))

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from storepulse import cli
-from storepulse.cli import edge
 from tests.fixtures import tables
+from uphours.cli import edge
+from uphours.cli.command_line import main
 
 
 @dataclass(frozen=True)
@@ -27,17 +27,17 @@ Run = Callable[..., Ran]
 
 @pytest.fixture
 def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsysbinary: pytest.CaptureFixture[bytes]) -> Run:
-    """Call ``storepulse`` with some words, in an empty folder and with nothing of it in the environment."""
+    """Call ``uphours`` with some words, in an empty folder and with nothing of it in the environment."""
     monkeypatch.chdir(tmp_path)
-    monkeypatch.delenv("STOREPULSE_DATABASE_URL", raising=False)
+    monkeypatch.delenv("UPHOURS_DATABASE_URL", raising=False)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.setattr(edge, "now", lambda: tables.NOW)
 
     def call(*words: str | Path) -> Ran:
-        monkeypatch.setattr("sys.argv", ["storepulse", *map(str, words)])
+        monkeypatch.setattr("sys.argv", ["uphours", *map(str, words)])
         capsysbinary.readouterr()
         with pytest.raises(SystemExit) as left:
-            cli.main()
+            main()
         out, err = capsysbinary.readouterr()
         code = left.value.code
         return Ran(code if isinstance(code, int) else 0 if code is None else 1, out, err.decode())

@@ -5,22 +5,29 @@ from __future__ import annotations
 import csv
 import io
 import json
+import re
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import openpyxl  # type: ignore[import-untyped]
 import polars as pl
 import pytest
+import typer.main
 
-import storepulse
-from storepulse.kernel.windows import WINDOW_NAMES
+import uphours
 from tests.cli.conftest import Run
 from tests.fixtures import tables
+from uphours.cli.command_groups import GROUPS
+from uphours.cli.command_line import app
+from uphours.ingest.statuses import VALID_STATUSES
+from uphours.kernel.windows import WINDOW_NAMES
 
 COLUMNS = [
     "store_id",
     *(f"{part}_{window}" for part in ("uptime", "downtime") for window in ("last_hour", "last_day", "last_week")),
 ]
-URL = "sqlite:///storepulse.db"
+URL = "sqlite:///uphours.db"
 
 
 def rows(out: bytes) -> list[dict[str, str]]:
@@ -32,11 +39,11 @@ def test_load_says_what_came_and_what_was_set_aside(run: Run, tmp_path: Path, fi
     ran = run("load", *files)
     assert ran.code == 0
     out = ran.out.decode()
-    for words in ("load 1", "polls.csv: 4 rows, 3 accepted, 1 quarantined", "8 of 9 rows accepted"):
+    for words in ("load 1", "polls.csv: 4 rows, 3 accepted, 1 rejected", "8 of 9 rows accepted"):
         assert words in out
-    assert "1 row set aside" in ran.err
-    assert "storepulse quarantine --load 1" in ran.err
-    assert (tmp_path / "storepulse.db").exists()
+    assert f"1 × unknown status; {VALID_STATUSES} (line 5: 3,activ,2023-01-24 10:00:00 UTC)" in out
+    assert "`uphours quarantine --load 1 --rows` lists the rejected rows" in ran.err
+    assert (tmp_path / "uphours.db").exists()
 
 
 def test_load_as_json_is_the_record(run: Run, files: list[str]) -> None:
@@ -52,7 +59,22 @@ def test_load_takes_several_files_and_globs_and_a_url(run: Run, tmp_path: Path) 
     ran = run("load", "--db", "sqlite:///other.db", "--polls", "p0.csv", "--polls", "p[12].csv", "--json")
     assert json.loads(ran.out)["accepted"] == 3
     assert (tmp_path / "other.db").exists()
-    assert not (tmp_path / "storepulse.db").exists()
+    assert not (tmp_path / "uphours.db").exists()
+
+
+@pytest.mark.parametrize("command", ["load", "report"])
+def test_a_glob_that_the_shell_has_expanded_is_many_files(run: Run, tmp_path: Path, command: str) -> None:
+    for day in range(4):
+        tables.write(tmp_path / f"p{day}.csv", tables.table("polls", f"{day},active,2023-01-2{day} 10:00:00 UTC"))
+    tables.write(tmp_path / "p9.csv.part", "store_id,sta")
+    tables.write(tmp_path / "z.csv", tables.TIMEZONES)
+    ran = run(command, "--polls", *sorted(tmp_path.glob("p*")), "--timezones", "z.csv")
+    assert ran.code == 0, ran.err
+    said = ran.out.decode() + ran.err
+    assert all(f"p{day}.csv: 1 row, 1 accepted" in said for day in range(4)), said
+    assert "p9.csv.part is not finished, as its name says" in ran.err
+    assert run(command, "--polls=p0.csv", "p1.csv", "--polls", "p2.csv", "p3.csv").code == 0
+    assert "there is no file p7.csv" in run(command, "--polls", "p0.csv", "p7.csv").err
 
 
 def test_a_report_has_the_columns_that_are_promised(run: Run, loaded: list[str]) -> None:
@@ -101,19 +123,19 @@ def test_a_report_from_files_is_the_report_from_the_store_byte_for_byte(
     assert run("load", *files).code == 0
     from_store = run("report", *VARIANTS[variant])
     from_files = run("report", *files, *VARIANTS[variant])
-    into_file = run("report", *VARIANTS[variant], "-o", "report.out")
+    into_file = run("report", *VARIANTS[variant], "-o", "report")
     assert from_store.code == from_files.code == into_file.code == 0
     assert from_store.out
     assert from_files.out == from_store.out
     assert into_file.out == b""
-    assert (tmp_path / "report.out").read_bytes() == from_store.out
+    assert (tmp_path / "report").read_bytes() == from_store.out
 
 
 def test_a_report_from_files_shows_what_was_set_aside_and_makes_no_store(
     run: Run, files: list[str], tmp_path: Path
 ) -> None:
     ran = run("report", *files)
-    assert "set aside: polls.csv line 5: unknown status 'activ'" in ran.err
+    assert f"1 × unknown status; {VALID_STATUSES} (line 5: 3,activ,2023-01-24 10:00:00 UTC)" in ran.err
     assert not list(tmp_path.glob("*.db*"))
 
 
@@ -135,7 +157,7 @@ def test_a_json_report_names_everything_it_was_made_with(run: Run, loaded: list[
     document = json.loads(run("report", "--format", "json", "--interpolation", "next", *loaded).out)
     assert document["as_of"] == "2023-01-25T15:04:05.123456Z"
     assert document["policy"]["interpolation"] == "next"
-    assert document["version"] == storepulse.__version__
+    assert document["version"] == uphours.__version__
     assert document["tzdata"]
     assert [store["store_id"] for store in document["stores"]] == ["1", "2"]
 
@@ -166,13 +188,17 @@ def test_a_file_for_programs_is_not_shown_on_a_terminal(
     assert run("report", "--format", form, "-o", "report.out", *loaded).code == 0
 
 
-def test_explain_shows_sessions_observations_spans_and_sums(run: Run, loaded: list[str]) -> None:
-    ran = run("explain", "1", "--window", "last_week", *loaded)
-    assert ran.code == 0
-    out = ran.out.decode()
-    for words in ("store     1", "America/New_York", "Tue 09:00–17:00", "Sessions", "Observations", "Spans", "Report"):
-        assert words in out
-    assert ran.err == ""
+def test_explain_shows_open_time_polls_spans_and_sums(run: Run, loaded: list[str]) -> None:
+    for options, headings in (
+        ((), ("Open in the window", "Polls in the window", "What counts, and why", "Report")),
+        (("--exact",), ("Sessions", "Observations", "Spans", "Report")),
+    ):
+        ran = run("explain", "1", "--window", "last_week", *options, *loaded)
+        assert (ran.code, ran.err) == (0, "")
+        out = ran.out.decode()
+        for words in ("store     1", "America/New_York", "Tue 09:00–17:00", *headings):
+            assert words in out
+        assert out.endswith("\nUp all 16 h open; 1 poll says so\n")
 
 
 def test_explain_as_json_sums_to_the_report(run: Run, loaded: list[str]) -> None:
@@ -209,31 +235,40 @@ def test_loads_are_listed(run: Run, loaded: list[str]) -> None:
 
 def test_quarantined_rows_are_listed(run: Run, loaded: list[str]) -> None:
     for words in ([], ["--load", "1"]):
+        counted = run("quarantine", *words, *loaded).out.decode()
+        assert f"unknown status; {VALID_STATUSES}" in counted
+        assert "3,activ,2023-01-24 10:00:00 UTC" in counted
+    (cause,) = json.loads(run("quarantine", "--json").out)
+    assert (cause["load"], cause["name"], cause["rows"], cause["line"]) == (1, "polls.csv", 1, 5)
+    for words in (["--rows"], ["--rows", "--load", "1"]):
         out = run("quarantine", *words, *loaded).out.decode()
         assert "polls.csv" in out
         assert "unknown status 'activ'" in out
         assert "3,activ,2023-01-24 10:00:00 UTC" in out
-    (row,) = json.loads(run("quarantine", "--json").out)
+    (row,) = json.loads(run("quarantine", "--rows", "--json").out)
     assert (row["load"], row["line"], row["raw"]) == (1, 5, "3,activ,2023-01-24 10:00:00 UTC")
 
 
 def test_hostile_rows_are_listed_as_text(run: Run, tmp_path: Path) -> None:
     tables.write(
-        tmp_path / "p.csv", tables.HEADERS["polls"].encode() + b"\n\xff\x00\x1b[31m,a,b\n" + b"x" * 9000 + b",a,b\n"
+        tmp_path / "p.csv",
+        tables.POLLS.encode() + b"\xff\x00\x1b[31m,a,b\n" + b"x" * 9000 + b",a,b\n",
     )
     assert run("load", "--polls", "p.csv").code == 0
-    listed = run("quarantine").out.decode()
-    assert "\\xff" in listed
-    assert max(map(len, listed.splitlines())) < 600
-    first, second = json.loads(run("quarantine", "--json").out)
+    for listed in (run("quarantine").out.decode(), run("quarantine", "--rows").out.decode()):
+        assert "\\xff" in listed
+        assert max(map(len, listed.splitlines())) < 600
+        assert all(sign.isprintable() or sign == "\n" for sign in listed)
+    first, second = json.loads(run("quarantine", "--rows", "--json").out)
     assert first["raw"] == "\\xff\x00\x1b[31m,a,b"
-    assert len(second["raw"]) == 9004
+    assert second["raw"] == "x" * 4096
 
 
 def test_the_list_of_a_terminal_shows_no_control_characters(run: Run, tmp_path: Path) -> None:
-    tables.write(tmp_path / "p.csv", tables.table("polls", "a\x1b[31mb,active,2023-01-24 10:00:00 UTC"))
+    tables.write(tmp_path / "p.csv", tables.POLLS + "a\x1b[31mb,active,2023-01-24 10:00:00 UTC\n")
     assert run("load", "--polls", "p.csv").code == 0
-    assert "\x1b" not in run("quarantine").out.decode()
+    for words in (["quarantine"], ["quarantine", "--rows"], ["loads"]):
+        assert "\x1b" not in run(*words).out.decode()
 
 
 def test_lists_of_an_empty_store_are_empty(run: Run, tmp_path: Path) -> None:
@@ -249,7 +284,7 @@ def test_lists_of_an_empty_store_are_empty(run: Run, tmp_path: Path) -> None:
 def test_the_environment_names_the_store_and_the_option_overrides_it(
     run: Run, files: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setenv("STOREPULSE_DATABASE_URL", "sqlite:///from-environment.db")
+    monkeypatch.setenv("UPHOURS_DATABASE_URL", "sqlite:///from-environment.db")
     assert run("load", *files).code == 0
     assert (tmp_path / "from-environment.db").exists()
     assert run("stores").code == 0
@@ -258,7 +293,7 @@ def test_the_environment_names_the_store_and_the_option_overrides_it(
 
 
 def test_version_and_help(run: Run) -> None:
-    assert run("--version").out.decode() == f"{storepulse.__version__}\n"
+    assert run("--version").out.decode() == f"{uphours.__version__}\n"
     for words in (["--help"], ["-h"]):
         ran = run(*words)
         assert ran.code == 0
@@ -268,26 +303,63 @@ def test_version_and_help(run: Run) -> None:
         assert run(command, "--help").code == 0
 
 
-def test_the_tour_runs_from_start_to_finish_twice(run: Run, tmp_path: Path) -> None:
+def help_pages(command: Any = None, *words: str) -> Iterator[tuple[str, ...]]:
+    """Yield the words of every command and group of commands."""
+    command = typer.main.get_command(app) if command is None else command
+    yield words
+    for name, inner in getattr(command, "commands", {}).items():
+        yield from help_pages(inner, *words, name)
+
+
+def test_no_help_page_is_cut_at_80_columns(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "80")
+    pages = list(help_pages())
+    assert len(pages) == 27
+    for words in pages:
+        out = run(*words, "--help").out.decode()
+        assert "..." not in out, words
+        assert "…" not in out, words
+        assert all(len(line) <= 80 for line in out.splitlines()), words
+
+
+def test_commands_are_listed_in_four_groups(run: Run) -> None:
+    sections = re.split(r"^(\w[\w ]*):$", run("--help").out.decode(), flags=re.MULTILINE)
+    listed = {
+        title: tuple(re.findall(r"^  (\w+)  ", body, flags=re.MULTILINE))
+        for title, body in zip(sections[1::2], sections[2::2], strict=True)
+        if title != "Options"
+    }
+    assert listed == GROUPS
+    commands = [words[0] for words in help_pages() if len(words) == 1]
+    assert sorted(name for names in GROUPS.values() for name in names) == sorted(commands)
+
+
+def test_windows_and_instants_are_explained_where_they_are_asked_for(run: Run) -> None:
+    for command in ("report", "explain"):
+        out = " ".join(run(command, "--help").out.decode().split())
+        for words in (
+            *WINDOW_NAMES, "mean local midnights, as in jan=2023-01-01/2023-02-01", "2023-01-25T18:13:22Z",
+            "UTC unless it names",
+        ):  # fmt: skip
+            assert words in out
+    assert "2025-01-01T00:00:00Z, UTC unless" in " ".join(run("prune", "--help").out.decode().split())
+
+
+def test_the_demo_is_short_and_true_and_can_be_run_again(run: Run, tmp_path: Path) -> None:
     first = run("demo")
-    assert first.code == 0
-    for words in (
-        "$ storepulse load",
-        "$ storepulse quarantine",
-        "$ storepulse report",
-        "$ storepulse explain",
-        "8.41954E+18",
-    ):
-        assert words in first.out.decode()
-    second = run("demo", "--folder", "storepulse-demo")
+    assert (first.code, first.err) == (0, "")
+    lines = first.out.decode().splitlines()
+    assert len(lines) <= 40
+    assert all(len(line) <= 100 for line in lines)
+    assert lines[0].startswith("$ uphours load")
+    assert lines[-1] == "Down 5 h 02 min of 12 h open: Tue 11:13–16:15; 7 polls say so"
+    url = "sqlite:///uphours-demo/uphours.db"
+    explained = run("explain", "1004", "--db", url).out.decode()
+    assert first.out.decode().endswith(f"$ uphours explain 1004 --db {url}\n{explained}")
+    figures = json.loads(run("report", "--db", url, "--store", "1004", "--format", "json").out)
+    last_day = figures["stores"][0]["windows"]["last_day"]
+    assert (last_day["business_us"], round(last_day["downtime_us"] / 60e6)) == (12 * 3600 * 10**6, 5 * 60 + 2)
+    assert sum(row["rows"] for row in json.loads(run("quarantine", "--db", url, "--json").out)) == 3
+    second = run("demo", "--folder", "uphours-demo")
     assert (second.code, second.out) == (0, first.out)
-    assert {path.suffix for path in (tmp_path / "storepulse-demo").iterdir()} >= {".csv", ".db"}
-
-
-def test_what_the_tour_recommends_works(run: Run) -> None:
-    out = run("demo").out.decode()
-    recommended = [line.split()[1:] for line in out.splitlines() if line.startswith("  storepulse ")]
-    assert len(recommended) >= 3
-    for words in recommended:
-        if not any("YOUR" in word for word in words):
-            assert run(*words).code == 0
+    assert {path.suffix for path in (tmp_path / "uphours-demo").iterdir()} >= {".csv", ".db"}

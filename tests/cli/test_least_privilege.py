@@ -1,4 +1,4 @@
-"""The users that the guide to database servers makes can do all that storepulse does, and see nothing else."""
+"""The users that the guide to database servers makes can do all that uphours does, and see nothing else."""
 
 from __future__ import annotations
 
@@ -32,11 +32,11 @@ def statements(scheme: str) -> list[str]:
 def user(engine: str) -> Iterator[URL]:
     """Do what the guide says under names of this test's own; return the URL of the user. Drop all of it at the end."""
     server = databases.SERVERS[engine]
-    name = f"storepulse_{uuid.uuid4().hex[:12]}"
+    name = f"uphours_{uuid.uuid4().hex[:12]}"
     with server.connected() as cursor:
         try:
             for statement in statements(engine):
-                cursor.execute(re.sub(r"\bstorepulse\b", name, statement))
+                cursor.execute(re.sub(r"\buphours\b", name, statement))
             yield server.url.set(database=name, username=name, password="change-me")
         finally:
             server.drop(name)
@@ -47,7 +47,7 @@ on_servers = pytest.mark.parametrize("engine", list(databases.SERVERS), indirect
 
 
 @on_servers
-def test_the_user_of_the_guide_can_do_what_storepulse_does(user: URL, run: Run, files: list[str]) -> None:
+def test_the_user_of_the_guide_can_do_what_uphours_does(user: URL, run: Run, files: list[str]) -> None:
     url = user.render_as_string(hide_password=False)
     loaded = run("load", "--db", url, *files)
     assert loaded.code == 0, loaded.err

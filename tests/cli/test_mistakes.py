@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from storepulse.errors import EngineError
-from storepulse.store import connect
 from tests.cli.conftest import Ran, Run
 from tests.fixtures import tables
 from tests.fixtures.databases import dump
+from uphours.database.database import connect
+from uphours.errors import EngineError
 
-DB = ["--db", "sqlite:///storepulse.db"]
+DB = ["--db", "sqlite:///uphours.db"]
 #: Words on the command line, and what the message must say.
 MISTAKES: list[tuple[list[str], list[str]]] = [
     (["report", "--as-off", "2023-01-24"], ["No such option", "--as-of"]),
@@ -40,15 +40,15 @@ MISTAKES: list[tuple[list[str], list[str]]] = [
     (["report", "--assume", "open"], ["assume is 'open'", "unknown, active, inactive"]),
     (["report", "--format", "xls"], ["there is no format 'xls'", "csv, json, parquet, xlsx"]),
     (["explain", "1", "--format", "csv"], ["there is no format 'csv'", "text, json"]),
-    (["report", "--store", "nobody"], ["there is no store 'nobody'", "storepulse stores"]),
-    (["explain", "nobody"], ["there is no store 'nobody'", "storepulse stores"]),
-    (["quarantine", "--load", "99"], ["there is no load '99'", "storepulse loads"]),
-    (["report", "--db", "oracle://x"], ["names no store", "sqlite:///FILE", "postgresql://"]),
+    (["report", "--store", "nobody"], ["there is no store 'nobody'", "uphours stores"]),
+    (["explain", "nobody"], ["there is no store 'nobody'", "uphours stores"]),
+    (["quarantine", "--load", "99"], ["there is no load '99'", "uphours loads"]),
+    (["report", "--db", "oracle://x"], ["names no database", "sqlite:///FILE", "postgresql://"]),
     (["report", "--db", "postgres://x"], ["names no database", "postgresql://USER:PASSWORD@HOST:PORT/DATABASE"]),
-    (["report", "--db", "sqlite:///nowhere.db"], ["there is no", "'nowhere.db'", "storepulse load", "--db"]),
+    (["report", "--db", "sqlite:///nowhere.db"], ["there is no", "'nowhere.db'", "uphours load", "--db"]),
     (["stores", "--db", "sqlite:///nowhere.db"], ["there is no", "'nowhere.db'"]),
     (["report", *DB, "--polls", "polls.csv"], ["either --db or files", "not both"]),
-    (["load"], ["nothing to load", "--polls, --hours or --timezones"]),
+    (["load"], ["nothing to load", "--polls, --hours, --timezones, --special, --stores, --adjustments"]),
     (["load", "--polls", "nowhere.csv"], ["there is no file nowhere.csv (polls)"]),
     (["load", "--polls", "*.nothing"], ["no file matches '*.nothing' (polls)"]),
     (["load", "--polls", "."], [". is a folder; name files (polls)"]),
@@ -91,7 +91,7 @@ def assert_one_clear_message(ran: Ran, *words: str) -> None:
     assert "Traceback" not in ran.err
     assert "defect" not in ran.err
     assert ran.out == b""
-    assert ran.err.count("storepulse:") <= 1
+    assert ran.err.count("uphours:") <= 1
 
 
 @pytest.mark.parametrize(("words", "message"), MISTAKES, ids=[" ".join(words)[:70] for words, _ in MISTAKES])
@@ -102,12 +102,12 @@ def test_a_mistake_is_said_clearly_with_what_is_valid(
     tables.write(tmp_path / "empty.csv", b"")
     tables.write(tmp_path / "broken.gz", b"\x1f\x8b\x08broken")
     before = dump(connect(DB[1]))
-    present = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("storepulse.db"))
+    present = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("uphours.db"))
     ran = run(*words, *loaded)
     assert ran.code == 2
     assert_one_clear_message(ran, *message)
     assert dump(connect(DB[1])) == before
-    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("storepulse.db")) == present
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("uphours.db")) == present
 
 
 def test_no_word_at_all_shows_the_help(run: Run) -> None:
@@ -132,23 +132,28 @@ BROKEN_STORES = {
 
 @pytest.mark.parametrize("content", BROKEN_STORES)
 @pytest.mark.parametrize("words", [["report"], ["stores"], ["loads"], ["quarantine"], ["explain", "1"]])
-def test_a_file_that_is_no_store_is_exit_code_3(run: Run, tmp_path: Path, content: str, words: list[str]) -> None:
-    tables.write(tmp_path / "storepulse.db", BROKEN_STORES[content])
+def test_a_file_that_is_no_store_is_exit_code_3_and_an_empty_one_is_no_store_yet(
+    run: Run, tmp_path: Path, content: str, words: list[str]
+) -> None:
+    tables.write(tmp_path / "uphours.db", BROKEN_STORES[content])
     ran = run(*words)
-    assert ran.code == 3
-    assert_one_clear_message(ran, "storepulse.db")
+    assert ran.code == (3 if BROKEN_STORES[content] else 2)
+    assert_one_clear_message(
+        ran, "uphours.db", "is no SQLite database" if BROKEN_STORES[content] else "there is no uphours database"
+    )
+    assert (tmp_path / "uphours.db").read_bytes() == BROKEN_STORES[content]
 
 
 def test_a_load_into_a_file_that_is_no_store_is_exit_code_3(run: Run, files: list[str], tmp_path: Path) -> None:
-    tables.write(tmp_path / "storepulse.db", BROKEN_STORES["text"])
+    tables.write(tmp_path / "uphours.db", BROKEN_STORES["text"])
     ran = run("load", *files)
     assert ran.code == 3
-    assert_one_clear_message(ran, "storepulse.db", "not a database")
-    assert (tmp_path / "storepulse.db").read_bytes() == BROKEN_STORES["text"]
+    assert_one_clear_message(ran, "uphours.db", "is no SQLite database")
+    assert (tmp_path / "uphours.db").read_bytes() == BROKEN_STORES["text"]
 
 
 def test_a_store_of_a_newer_version_is_exit_code_3(run: Run, loaded: list[str], tmp_path: Path) -> None:
-    with tables.database(tmp_path / "storepulse.db") as connection:
+    with tables.sqlite_file(tmp_path / "uphours.db") as connection:
         connection.execute("UPDATE alembic_version SET version_num = '9999'")
     for words in (["report"], ["stores"], ["load", "--polls", "polls.csv"]):
         ran = run(*words, *loaded)
@@ -174,11 +179,11 @@ def test_a_defect_is_exit_code_1_and_says_so(run: Run, loaded: list[str], monkey
     def fail(*_: object, **__: object) -> None:
         raise ZeroDivisionError("a defect")
 
-    monkeypatch.setattr("storepulse.reports.run_report", fail)
+    monkeypatch.setattr("uphours.reports.measure.run_report", fail)
     ran = run("report", *loaded)
     assert ran.code == 1
     assert "ZeroDivisionError: a defect" in ran.err
-    assert "this is a defect of storepulse; please report it" in ran.err
+    assert "this is a defect of uphours; please report it" in ran.err
     assert ran.out == b""
 
 
@@ -192,8 +197,8 @@ def test_an_existing_report_is_replaced_and_nothing_is_left_beside_it(
     before = {path.name for path in tmp_path.iterdir()}
     assert run("report", "-o", "report.csv", *loaded).code == 0
     assert (tmp_path / "report.csv").read_bytes().startswith(b"store_id,")
-    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith("storepulse.db")} == {
-        name for name in before if not name.startswith("storepulse.db")
+    assert {path.name for path in tmp_path.iterdir() if not path.name.startswith("uphours.db")} == {
+        name for name in before if not name.startswith("uphours.db")
     }
 
 
@@ -209,7 +214,7 @@ def test_a_report_that_cannot_be_finished_leaves_the_old_one_and_nothing_else(
     run: Run, loaded: list[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, step: str, error: BaseException
 ) -> None:
     tables.write(tmp_path / "report.csv", b"old")
-    before = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("storepulse.db"))
+    before = sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("uphours.db"))
 
     def fail(*_: object) -> None:
         raise error
@@ -220,21 +225,21 @@ def test_a_report_that_cannot_be_finished_leaves_the_old_one_and_nothing_else(
     assert ran.code == (2 if isinstance(error, OSError) else 130)
     assert "Traceback" not in ran.err
     assert (tmp_path / "report.csv").read_bytes() == b"old"
-    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("storepulse.db")) == before
+    assert sorted(path.name for path in tmp_path.iterdir() if not path.name.startswith("uphours.db")) == before
 
 
 def test_spark_that_is_not_installed_is_said_with_how_to_get_it(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("storepulse.spark.command.find_spec", lambda _name: None)
+    monkeypatch.setattr("uphours.spark.command.find_spec", lambda _name: None)
     ran = run("report", "--engine", "spark", "--polls", "polls")
     assert ran.code == 2
-    assert_one_clear_message(ran, "the engine spark needs PySpark", "pip install 'storepulse[spark]'")
+    assert_one_clear_message(ran, "the engine spark needs PySpark", "pip install 'uphours[spark]'")
 
 
 def test_a_cluster_that_fails_is_no_defect_of_ours(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_given: object, **_named: object) -> None:
         raise EngineError("the Spark job failed: an executor ran out of memory")
 
-    monkeypatch.setattr("storepulse.cli.engines.on_spark", fail)
+    monkeypatch.setattr("uphours.cli.engines.on_spark", fail)
     ran = run("report", "--engine", "spark", "--polls", "polls")
     assert ran.code == 3
     assert_one_clear_message(ran, "the Spark job failed: an executor ran out of memory")

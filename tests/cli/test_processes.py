@@ -8,9 +8,11 @@ from pathlib import Path
 
 import pytest
 
-import storepulse
+import uphours
 from tests.fixtures import tables
 from tests.fixtures.commands import begin, start
+
+pytestmark = pytest.mark.slow
 
 
 @pytest.fixture(scope="module")
@@ -34,8 +36,8 @@ def test_a_report_of_a_process_is_the_same_from_files_and_from_the_store(folder:
 
 
 def test_the_module_runs_like_the_command(folder: Path) -> None:
-    as_module = start(folder, "--version", command=[sys.executable, "-m", "storepulse"])
-    assert (as_module.returncode, as_module.stdout.decode()) == (0, f"{storepulse.__version__}\n")
+    as_module = start(folder, "--version", command=[sys.executable, "-m", "uphours"])
+    assert (as_module.returncode, as_module.stdout.decode()) == (0, f"{uphours.__version__}\n")
 
 
 def test_the_zone_of_the_machine_changes_nothing(folder: Path) -> None:
@@ -63,7 +65,7 @@ def test_standard_input_is_loaded(folder: Path, tmp_path: Path) -> None:
 def test_a_mistake_is_exit_code_2_and_a_failing_store_3(folder: Path, tmp_path: Path) -> None:
     mistake = start(folder, "report", "--as-of", "soon")
     assert (mistake.returncode, mistake.stdout) == (2, b"")
-    assert mistake.stderr.decode().startswith("storepulse: cannot read the instant 'soon'")
+    assert mistake.stderr.decode().startswith("uphours: cannot read the instant 'soon'")
     tables.write(tmp_path / "x.db", b"no database" * 1000)
     failing = start(folder, "report", "--db", f"sqlite:///{tmp_path / 'x.db'}")
     assert (failing.returncode, failing.stdout) == (3, b"")
@@ -88,10 +90,10 @@ def test_a_pipe_that_is_closed_early_is_quiet(tmp_path: Path) -> None:
 
 
 def test_a_list_in_a_pipe_that_is_closed_early_is_quiet(tmp_path: Path) -> None:
-    bad = (f"{store},activ,2023-01-24 10:00:00 UTC" for store in range(20_000))
-    tables.write(tmp_path / "polls.csv", tables.table("polls", *bad))
+    bad = (f"{store},activ,2023-01-24 10:00:00 UTC" for store in range(10_000))
+    tables.write(tmp_path / "polls.csv", tables.table("polls", "a,active,2023-01-24 10:00:00 UTC", *bad))
     assert start(tmp_path, "load", "--polls", "polls.csv").returncode == 0
-    process = begin(tmp_path, "quarantine")
+    process = begin(tmp_path, "quarantine", "--rows")
     assert process.stdout
     assert process.stderr
     with process.stdout as stdout, process.stderr as stderr:

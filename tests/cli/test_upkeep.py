@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
-from storepulse.store import connect
-from storepulse.store.loads import list_loads
-from storepulse.store.migrations import SCHEMA_VERSION
 from tests.cli.conftest import Run
 from tests.fixtures import tables
+from uphours.database.database import connect
+from uphours.database.loads import list_loads
+from uphours.database.migrate import SCHEMA_VERSION
 
-DB = "sqlite:///storepulse.db"
+DB = "sqlite:///uphours.db"
 
 
 def test_migrate_makes_a_store_and_then_has_nothing_to_do(run: Run) -> None:
-    assert run("migrate").out.decode() == f"storepulse.db is now at version {SCHEMA_VERSION}\n"
-    assert run("migrate").out.decode() == f"storepulse.db is already at version {SCHEMA_VERSION}\n"
+    assert run("migrate").out.decode() == f"uphours.db is now at version {SCHEMA_VERSION}\n"
+    assert run("migrate").out.decode() == f"uphours.db is already at version {SCHEMA_VERSION}\n"
 
 
 def test_the_store_may_be_named_by_a_file(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tables.write(tmp_path / "url", "sqlite:///named.db\n")
-    monkeypatch.setenv("STOREPULSE_DATABASE_URL_FILE", str(tmp_path / "url"))
+    monkeypatch.setenv("UPHOURS_DATABASE_URL_FILE", str(tmp_path / "url"))
     assert run("migrate").out.decode().startswith("named.db is now")
     assert (tmp_path / "named.db").exists()
 
@@ -32,27 +33,32 @@ def test_the_store_may_be_named_by_a_file(run: Run, tmp_path: Path, monkeypatch:
 def test_doctor_prints_a_line_for_each_thing(run: Run) -> None:
     ran = run("doctor")
     assert (ran.code, ran.err) == (0, "")
-    assert "good  integrity" in ran.out.decode()
+    assert re.search(r"good +integrity", ran.out.decode())
     ran = run("doctor", "--json")
     assert {finding["state"] for finding in json.loads(ran.out)} <= {"good", "warning"}
 
 
 @pytest.mark.usefixtures("loaded")
 def test_doctor_leaves_with_3_if_something_is_bad(run: Run, tmp_path: Path) -> None:
-    with tables.database(tmp_path / "storepulse.db") as connection:
+    with tables.sqlite_file(tmp_path / "uphours.db") as connection:
         connection.execute("DELETE FROM quarantine")
     ran = run("doctor")
     assert ran.code == 3
     assert "a load lacks rows of its quarantine" in ran.out.decode()
-    assert ran.err == "storepulse: storepulse.db needs attention\n"
+    assert ran.err == "uphours: uphours.db needs attention\n"
 
 
 def test_doctor_and_prune_make_no_store(run: Run, tmp_path: Path) -> None:
-    for words in (["doctor"], ["prune", "--before", "1d"]):
-        ran = run(*words)
-        assert (ran.code, ran.out) == (2, b"")
-        assert "there is no store 'storepulse.db'" in ran.err
-    assert not (tmp_path / "storepulse.db").exists()
+    ran = run("prune", "--before", "1d")
+    assert (ran.code, ran.out) == (2, b"")
+    assert "there is no uphours database 'uphours.db'" in ran.err
+    ran = run("doctor")  # it says whether one could be made
+    assert (ran.code, ran.err) == (0, "")
+    assert "there are no tables yet" in ran.out.decode()
+    assert not (tmp_path / "uphours.db").exists()
+    ran = run("doctor", "--db", "sqlite:///nowhere/uphours.db")
+    assert ran.code == 3
+    assert "there is no folder" in ran.out.decode()
 
 
 @pytest.mark.usefixtures("loaded")
@@ -81,7 +87,7 @@ def test_copy_prints_rows_and_checksums(run: Run) -> None:
     assert ran.code == 0, ran.err
     copied = {table["table"]: table for table in json.loads(ran.out)}
     assert copied["observations"]["rows"] == 3
-    assert "the same in both stores" in ran.err
+    assert "the same in both databases" in ran.err
     with connect("sqlite:///copy.db").reading() as connection:
         assert len(list_loads(connection)) == 1
     assert run("report", "--db", "sqlite:///copy.db").out == run("report").out

@@ -11,19 +11,20 @@ from pathlib import Path
 
 import pytest
 
-from storepulse import processes
-from storepulse.errors import StoreUnavailableError
-from storepulse.store import Store, connect
 from tests.fixtures.commands import COMMAND, environment, start
 from tests.fixtures.own_servers import OwnPostgreSQL, OwnServer, free_port, own_server
 from tests.fixtures.services import in_time
+from uphours.database.database import Database, connect
+from uphours.errors import DatabaseUnavailableError
+from uphours.service import supervisor
 
 WAITING = '"event": "waiting for the database server"'
 #: The command line with a minute that is over after a second.
 IMPATIENT = [
     sys.executable,
     "-c",
-    "from storepulse import cli, processes; processes._SERVER_STARTS_S = 1.0; cli.main()",
+    "from uphours.cli.command_line import main; from uphours.service import supervisor; "
+    "supervisor._SERVER_STARTS_S = 1.0; main()",
 ]
 
 
@@ -41,7 +42,7 @@ def test_serve_and_a_worker_wait_for_a_server_that_is_just_being_started(tmp_pat
         running = []
         for name, log in logs.items():
             sink = stack.enter_context(log.open("wb"))
-            changed = environment(STOREPULSE_DATABASE_URL=server.url)
+            changed = environment(UPHOURS_DATABASE_URL=server.url)
             running.append(
                 subprocess.Popen(
                     [*COMMAND, *words[name]], cwd=tmp_path, env=changed, stdin=subprocess.DEVNULL, stderr=sink
@@ -64,21 +65,21 @@ def test_serve_and_a_worker_wait_for_a_server_that_is_just_being_started(tmp_pat
 @pytest.mark.parametrize(("scheme", "words"), [("postgresql", ["serve", "--port", "0"]), ("mysql", ["worker"])])
 def test_a_server_that_does_not_come_is_exit_code_3(tmp_path: Path, scheme: str, words: list[str]) -> None:
     url = f"{scheme}://somebody:secret@127.0.0.1:{free_port()}/fleet"
-    ended = start(tmp_path, *words, command=IMPATIENT, STOREPULSE_DATABASE_URL=url)
+    ended = start(tmp_path, *words, command=IMPATIENT, UPHOURS_DATABASE_URL=url)
     *logged, last = ended.stderr.decode().splitlines()
     assert ended.returncode == 3
     assert [WAITING in line for line in logged] == [True]
-    assert last.startswith(f"storepulse: the store {scheme}://somebody:***@127.0.0.1:")
+    assert last.startswith(f"uphours: the database {scheme}://somebody:***@127.0.0.1:")
     assert last.endswith("; it was waited for 1 seconds")
     assert b"secret" not in ended.stderr
 
 
 def test_a_store_in_a_file_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_store: Store) -> bool:
-        raise StoreUnavailableError("the disk is full")
+    def fail(_store: Database) -> bool:
+        raise DatabaseUnavailableError("the disk is full")
 
-    monkeypatch.setattr(Store, "migrate", fail)
+    monkeypatch.setattr(Database, "migrate", fail)
     began = time.monotonic()
-    with pytest.raises(StoreUnavailableError, match=r"^the disk is full$"):
-        processes._migrate(connect(f"sqlite:///{tmp_path / 'storepulse.db'}"))
-    assert time.monotonic() - began < processes._ASK_S
+    with pytest.raises(DatabaseUnavailableError, match=r"^the disk is full$"):
+        supervisor._migrate(connect(f"sqlite:///{tmp_path / 'uphours.db'}"))
+    assert time.monotonic() - began < supervisor._ASK_S

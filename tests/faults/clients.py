@@ -16,14 +16,15 @@ from typing import Any
 
 import httpx
 
-from storepulse import __version__
-from storepulse.reports import run_report, written
-from storepulse.schema import MINUTE_US, SECOND_US, instant_iso, instant_text, instant_us
-from storepulse.store import Store
-from storepulse.web.models import ReportBody
 from tests.fixtures import tables
 from tests.fixtures.databases import check_whole, opened
 from tests.fixtures.services import Service, begin_service, in_time
+from uphours import Policy
+from uphours.database.database import Database
+from uphours.reports.measure import run_request
+from uphours.reports.writers import written
+from uphours.schema import MINUTE_US, SECOND_US, instant_iso, instant_text, instant_us
+from uphours.service.models import ReportBody
 
 REPORTS = 30
 INGESTS = 30
@@ -47,6 +48,10 @@ class Site:
         self.running = begin_service(self.folder)
         self.logs.append(self.running.log)
 
+    def defects(self) -> str:
+        """Return what the log says of defects."""
+        return "".join(line for line in self.running.log.read_text().splitlines(True) if '"level": "error"' in line)
+
     def ask(self, client: httpx.Client, verb: str, path: str, **more: Any) -> httpx.Response:
         """Ask until there is an answer, as a client does that must not lose anything.
 
@@ -61,6 +66,8 @@ class Site:
                 last = repr(error)
                 time.sleep(0.1)
                 continue
+            if answer.status_code == 500:
+                raise AssertionError(f"{verb} {path} meets a defect: {answer.text}; the log says: {self.defects()}")
             if answer.status_code not in AGAIN:
                 return answer
             last = f"{answer.status_code} {answer.text}"
@@ -196,25 +203,23 @@ def clients_at_work(
             one.result(2 * PATIENCE_S)
 
 
-def undisturbed(store: Store, body: dict[str, Any]) -> bytes:
-    options = ReportBody(**body).options()
-    with store.snapshot() as fleet:
-        made = run_report(
-            fleet, as_of=options.as_of, chosen=options.windows, policy=options.policy, version=__version__
-        )
+def undisturbed(database: Database, body: dict[str, Any]) -> bytes:
+    request = ReportBody(**body).request(Policy())
+    with database.snapshot() as fleet:
+        made = run_request(fleet, request)
     return written(made, "parquet")
 
 
-def all_ended(store: Store) -> bool:
+def all_ended(database: Database) -> bool:
     """Say whether no job is waiting or being done: a client that got no answer has sent its files once more."""
-    with opened(store) as connection:
+    with opened(database) as connection:
         return not connection.execute("SELECT 1 FROM jobs WHERE state IN ('queued', 'running')")
 
 
-def check_store(store: Store, done: Done) -> None:
-    assert in_time(lambda: all_ended(store), PATIENCE_S)
-    check_whole(store)
-    with opened(store) as connection:
+def check_database(database: Database, done: Done) -> None:
+    assert in_time(lambda: all_ended(database), PATIENCE_S)
+    check_whole(database)
+    with opened(database) as connection:
 
         def rows(query: str) -> list[Any]:
             return connection.execute(query)
@@ -247,7 +252,7 @@ def check_store(store: Store, done: Done) -> None:
     assert found == expected
 
 
-def check_reports(site: Site, before: Store, done: Done) -> None:
+def check_reports(site: Site, before: Database, done: Done) -> None:
     with httpx.Client(base_url=site.running.url, timeout=60) as client:
         for report, body in done.reports.items():
             state = client.get(f"/v1/reports/{report}").json()

@@ -8,29 +8,31 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from storepulse import demo, ingest
-from storepulse.ingest.sources import Kind
-from storepulse.reports import run_report, written
-from storepulse.store import Store, connect
 from tests.fixtures import tables
 from tests.fixtures.databases import opened, url_in, url_of
+from uphours import demo
+from uphours.database.database import Database, connect
+from uphours.ingest.inputs import Kind
+from uphours.ingest.load import load_files
+from uphours.reports.measure import run_report
+from uphours.reports.writers import written
 
 KINDS: tuple[Kind, ...] = ("polls", "hours", "timezones")
 STORES = 1_600
 
 
-def load(store: Store, folder: Path) -> None:
+def load(database: Database, folder: Path) -> None:
     """Load the files of a folder, in this process, and keep no connection open."""
     names = {kind: [str(folder / f"{kind}.csv")] for kind in KINDS}
-    writer = connect(url_of(store))
-    ingest.load(writer, names, now=tables.NOW, version=tables.VERSION)
+    writer = connect(url_of(database))
+    load_files(writer, names, now=tables.NOW)
     writer.close()
 
 
-def report(store: Store) -> bytes:
+def report(database: Database) -> bytes:
     """Return the exact report of a store, as bytes."""
-    with store.snapshot() as fleet:
-        return written(run_report(fleet, version=tables.VERSION), "parquet")
+    with database.snapshot() as fleet:
+        return written(run_report(fleet), "parquet")
 
 
 @dataclass(frozen=True)

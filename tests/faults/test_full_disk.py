@@ -9,10 +9,11 @@ from pathlib import Path
 
 import pytest
 
-from storepulse.store import connect
 from tests.faults.conftest import Fleet, load, report
 from tests.fixtures.commands import start
 from tests.fixtures.databases import only_sqlite, opened, url_in
+from tests.fixtures.services import finished, service
+from uphours.database.database import connect
 
 pytestmark = [pytest.mark.slow, only_sqlite]
 
@@ -48,25 +49,25 @@ def fill(disk: Path, free: int) -> Path:
 
 @pytest.mark.parametrize("free", [0, 64 << 10, 2 * MEBIBYTE])
 def test_a_load_onto_a_full_disk_changes_nothing_and_can_be_repeated(fleet: Fleet, disk: Path, free: int) -> None:
-    store = connect(url_in(disk))
-    load(store, fleet.small)
+    database = connect(url_in(disk))
+    load(database, fleet.small)
     ballast = fill(disk, free)
     ran = start(disk, "load", *fleet.options)
     assert ran.returncode == 3
     message = ran.stderr.decode()
-    assert message.startswith("storepulse: ")
-    assert "storepulse.db" in message
+    assert message.startswith("uphours: ")
+    assert "uphours.db" in message
     assert "full" in message or "disk I/O error" in message
     assert "Traceback" not in message
     if not free:
         ballast.unlink()  # SQLite needs some room even to read
-    with opened(store) as connection:
+    with opened(database) as connection:
         assert connection.execute("PRAGMA integrity_check") == [("ok",)]
         assert connection.execute("SELECT count(*) FROM loads") == [(1,)]
-    assert report(store) == fleet.only_small
+    assert report(database) == fleet.only_small
     ballast.unlink(missing_ok=True)
     assert start(disk, "load", *fleet.options).returncode == 0
-    assert report(store) == fleet.both
+    assert report(database) == fleet.both
 
 
 def test_a_report_onto_a_full_disk_leaves_the_old_one_and_nothing_else(fleet: Fleet, disk: Path) -> None:
@@ -76,8 +77,7 @@ def test_a_report_onto_a_full_disk_leaves_the_old_one_and_nothing_else(fleet: Fl
     ballast = fill(disk, 0)
     ran = start(disk, *words)
     assert ran.returncode in (2, 3)
-    assert ran.stderr.decode().count("\n") == 1
-    assert "cannot write report.csv: No space left on device" in ran.stderr.decode()
+    assert ran.stderr.decode().splitlines()[-1] == "uphours: cannot write report.csv: No space left on device"
     assert target.read_bytes() == b"the report of yesterday"
     assert {path.name for path in disk.iterdir()} == {"ballast", "report.csv"}
     ballast.unlink()
@@ -91,4 +91,27 @@ def test_a_report_from_a_store_on_a_full_disk_works_or_says_why(fleet: Fleet, di
     ran = start(disk, "report")
     assert ran.returncode in (0, 3)
     assert "Traceback" not in ran.stderr.decode()
-    assert ran.returncode == 0 or "storepulse.db" in ran.stderr.decode()
+    assert ran.returncode == 0 or "uphours.db" in ran.stderr.decode()
+
+
+def test_results_without_room_for_temporary_files_are_507_until_there_is(
+    fleet: Fleet, disk: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    load(connect(url_in(tmp_path)), fleet.small)
+    monkeypatch.setenv("TMPDIR", str(disk))
+    with service(tmp_path, workers="1") as running, running.client() as client:
+        report = client.post("/v1/reports").raise_for_status().json()["id"]
+        assert finished(client, report)["state"] == "complete"
+        # Python looks for a folder for temporary files when it needs the first one, and passes over a full one.
+        client.get(f"/v1/reports/{report}/result", params={"detail": True}).raise_for_status()
+        ballast = fill(disk, 0)
+        forms = ("csv", "json", "parquet", "xlsx")
+        for form in forms:
+            answer = client.get(f"/v1/reports/{report}/result", params={"format": form})
+            assert answer.status_code == 507, (form, answer.text)
+            assert answer.headers["retry-after"], form
+            assert str(disk) not in answer.text
+        assert client.get("/healthz").status_code == 200
+        ballast.unlink()
+        for form in forms:
+            assert client.get(f"/v1/reports/{report}/result", params={"format": form}).status_code == 200, form

@@ -6,25 +6,37 @@ import io
 import random
 import signal
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from storepulse.errors import InputError, NotFoundError, StoreError
-from storepulse.store import Store, connect
-from storepulse.store.tables import metadata
 from tests.faults.conftest import Fleet, load, report
 from tests.fixtures.commands import begin, start
-from tests.fixtures.databases import check_whole, exists, only_servers, only_sqlite, opened, tables_in, url_in
+from tests.fixtures.databases import (
+    check_whole,
+    empty,
+    exists,
+    only_servers,
+    only_sqlite,
+    opened,
+    tables_in,
+    url_in,
+    url_of,
+)
+from uphours.database.database import Database, connect
+from uphours.database.tables import metadata
+from uphours.errors import DatabaseError, InputError, NotFoundError
 
 pytestmark = pytest.mark.slow
 
-KILLS = 20
+#: Each run draws other moments, and `make soak` draws them for an hour.
+KILLS = 8
 
 
 @pytest.fixture(scope="module")
-def moments(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> list[float]:
+def moments(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory, seed: int) -> list[float]:
     """Moments spread by chance over the whole run of an undisturbed load, in seconds after its start."""
     folder = tmp_path_factory.mktemp("measured")
     start(folder, "--version")  # what is read from disk for the first time shall not count
@@ -32,7 +44,7 @@ def moments(fleet: Fleet, tmp_path_factory: pytest.TempPathFactory) -> list[floa
     ran = start(folder, "load", *fleet.options)
     length = time.perf_counter() - began
     assert ran.returncode == 0, ran.stderr
-    chance = random.Random(20230125)
+    chance = random.Random(seed)
     return [(place + chance.random()) / KILLS * length for place in range(KILLS)]
 
 
@@ -45,16 +57,16 @@ def kill(folder: Path, moment: float, *words: str) -> None:
     assert process.returncode in (0, -signal.SIGKILL)
 
 
-def counts(store: Store) -> tuple[int, int, int, int] | None:
+def counts(database: Database) -> tuple[int, int, int, int] | None:
     """Return how much a store holds, once it was found in order; None for a database without tables."""
-    with opened(store) as connection:
+    with opened(database) as connection:
         if not tables_in(connection) >= metadata.tables.keys():  # on MySQL some may be there
             return None
         found = [
             connection.execute(f"SELECT count(*) FROM {table}")[0][0]
             for table in ("loads", "stores", "observations", "load_files")
         ]
-    check_whole(store)
+    check_whole(database)
     return found[0], found[1], found[2], found[3]
 
 
@@ -75,38 +87,38 @@ def test_a_load_that_is_killed_leaves_all_or_nothing_on_a_server(
 
 
 def check_killed(fleet: Fleet, moment: float, tmp_path: Path, *, had_data: bool) -> None:
-    store = connect(url_in(tmp_path, fresh=True))
+    database = connect(url_in(tmp_path, fresh=True))
     if had_data:
-        load(store, fleet.small)
-        nothing = counts(store)
+        load(database, fleet.small)
+        nothing = counts(database)
     else:
         nothing = (0, 0, 0, 0)
     kill(tmp_path, moment, "load", *fleet.options)
-    if exists(store):
-        found = counts(store)
+    if exists(database):
+        found = counts(database)
         if found is None:
             assert not had_data  # killed before the first tables were there
             # On MySQL tables that were begun are finished by whoever comes next.
-            with pytest.raises((StoreError, NotFoundError, InputError)):
-                report(store)
+            with pytest.raises((DatabaseError, NotFoundError, InputError)):
+                report(database)
         elif found == nothing:
             if had_data:
-                assert report(store) == fleet.only_small
+                assert report(database) == fleet.only_small
         else:
             loads, _, polls, _ = found
             assert loads == 1 + had_data
             assert polls >= fleet.polls
-            assert report(store) == (fleet.both if had_data else fleet.only_large)
+            assert report(database) == (fleet.both if had_data else fleet.only_large)
     else:
         assert not had_data
-    load(store, fleet.folder)
-    assert report(store) == (fleet.both if had_data else fleet.only_large)
-    found = counts(store)
+    load(database, fleet.folder)
+    assert report(database) == (fleet.both if had_data else fleet.only_large)
+    found = counts(database)
     assert found is not None
     assert found[1] == fleet.stores + 20 * had_data
 
 
-def test_a_report_that_is_killed_leaves_a_whole_file_or_the_old_one(fleet: Fleet, tmp_path: Path) -> None:
+def test_a_report_that_is_killed_leaves_a_whole_file_or_the_old_one(fleet: Fleet, tmp_path: Path, seed: int) -> None:
     load(connect(url_in(tmp_path)), fleet.folder)
     words = ["report", "--format", "parquet"]
     began = time.perf_counter()
@@ -114,7 +126,7 @@ def test_a_report_that_is_killed_leaves_a_whole_file_or_the_old_one(fleet: Fleet
     length = time.perf_counter() - began
     assert pl.read_parquet(io.BytesIO(whole))["store_id"].n_unique() == fleet.stores
     target = tmp_path / "report.parquet"
-    chance = random.Random(7)
+    chance = random.Random(seed)
     for place in range(6):
         existing = b"the report of yesterday" if place % 2 else None
         target.unlink(missing_ok=True)
@@ -123,3 +135,36 @@ def test_a_report_that_is_killed_leaves_a_whole_file_or_the_old_one(fleet: Fleet
         # Most of them near the end, where the file is written.
         kill(tmp_path, length * (1 - (5 - place) * 0.1 - 0.1 * chance.random()), *words, "-o", target.name)
         assert (target.read_bytes() if target.exists() else None) in (existing, whole)
+
+
+def test_a_copy_that_is_killed_refuses_to_be_used_until_the_database_is_emptied(
+    fleet: Fleet, tmp_path: Path, seed: int
+) -> None:
+    source = connect(url_in(tmp_path, "source.db"))
+    load(source, fleet.folder)
+    target = connect(url_in(tmp_path, "target.db", fresh=True))
+    words = ["copy", "--from", url_of(source), "--to", url_of(target)]
+    began = time.perf_counter()
+    ran = start(tmp_path, *words)
+    length = time.perf_counter() - began
+    assert ran.returncode == 0, ran.stderr
+    assert report(target) == fleet.only_large
+    chance = random.Random(seed)
+    refused = 0
+    for number in range(60):
+        if number >= 6 and refused:
+            break
+        empty(target)
+        kill(tmp_path, length * (0.3 + 0.12 * (number % 6) + 0.12 * chance.random()), *words)
+        with suppress(NotFoundError, InputError):  # killed before anything was written
+            try:
+                assert report(Database(target.engine)) == fleet.only_large
+            except DatabaseError:
+                again = start(tmp_path, *words)
+                assert again.returncode != 0
+                assert b"a copy that was interrupted" in again.stderr
+                refused += 1
+    assert refused
+    empty(target)
+    assert start(tmp_path, *words).returncode == 0
+    assert report(Database(target.engine)) == fleet.only_large

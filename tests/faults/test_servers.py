@@ -19,16 +19,16 @@ import psycopg
 import pymysql
 import pytest
 
-from storepulse.errors import StoreUnavailableError
-from storepulse.store import Store, connect, locks
-from storepulse.store import jobs as queue
-from tests.faults.clients import Done, Site, check_reports, check_store, clients_at_work
+from tests.faults.clients import Done, Site, check_database, check_reports, clients_at_work
 from tests.faults.conftest import Fleet, load
 from tests.fixtures import tables
 from tests.fixtures.commands import COMMAND, begin, environment
 from tests.fixtures.databases import opened, settings_in, url_in
 from tests.fixtures.own_servers import KINDS, OwnServer, own_server
 from tests.fixtures.services import begin_service, finished, in_time
+from uphours.database import locks, queue
+from uphours.database.database import Database, connect
+from uphours.errors import DatabaseUnavailableError
 
 pytestmark = [pytest.mark.slow, pytest.mark.engines("postgresql", "mysql")]
 
@@ -60,30 +60,30 @@ def family(site: Site) -> list[int]:
     return sorted([site.running.process.pid, *(one.pid for one in site.running.workers())])
 
 
-def doing(store: Store, kind: str, seconds: float = 60) -> bool:
+def doing(database: Database, kind: str, seconds: float = 60) -> bool:
     """Wait for a job of a kind to be done just now; it may be over within milliseconds. Say whether it was in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
-        with suppress(psycopg.Error, pymysql.Error), opened(store) as database:
+        with suppress(psycopg.Error, pymysql.Error), opened(database) as sql:
             while time.monotonic() < deadline:
-                if database.execute("SELECT 1 FROM jobs WHERE state = 'running' AND kind = ?", (kind,)):
+                if sql.execute("SELECT 1 FROM jobs WHERE state = 'running' AND kind = ?", (kind,)):
                     return True
                 time.sleep(0.002)
     return False
 
 
-def disturbed(store: Store, fleet: Fleet, tmp_path: Path, as_of: int, disturb: Callable[[random.Random], None]) -> None:
+def disturbed(database: Database, fleet: Fleet, tmp_path: Path, as_of: int, disturb: Callable[[], None]) -> None:
     """Let clients work while something happens to the database; then all must be there, and the same processes."""
-    load(store, fleet.folder)
-    site = Site(tmp_path, begin_service(tmp_path, database_url=url_of_all(store)))
+    load(database, fleet.folder)
+    site = Site(tmp_path, begin_service(tmp_path, database_url=url_of_all(database)))
     site.logs.append(site.running.log)
     assert in_time(lambda: len(site.running.workers()) == 2)
     before, done = family(site), Done()
     try:
         with clients_at_work(site, done, as_of, reports=12, ingests=12):
-            disturb(random.Random(20230125))
+            disturb()
         assert family(site) == before
-        check_store(store, done)
+        check_database(database, done)
         check_reports(site, connect(url_in(tmp_path, "before.db")), done)
         assert "Traceback" not in site.running.log.read_text()
         assert '"level": "error"' not in site.running.log.read_text()
@@ -91,63 +91,63 @@ def disturbed(store: Store, fleet: Fleet, tmp_path: Path, as_of: int, disturb: C
         assert site.running.stop() == 0
 
 
-def url_of_all(store: Store) -> str:
+def url_of_all(database: Database) -> str:
     """Return the URL of a store, its password included."""
-    engine: Any = store.engine
+    engine: Any = database.engine
     made: str = engine._url.set(drivername=engine.name).render_as_string(hide_password=False)
     return made
 
 
 def test_a_server_that_is_killed_loses_nothing_and_is_found_again(
-    fleet: Fleet, server: OwnServer, tmp_path: Path, as_of: int
+    fleet: Fleet, server: OwnServer, tmp_path: Path, as_of: int, seed: int
 ) -> None:
-    store = connect(server.url)
-    hits = Counter[str]()
+    database = connect(server.url)
+    chance, hits = random.Random(seed), Counter[str]()
 
-    def kill_and_start(chance: random.Random) -> None:
+    def kill_and_start() -> None:
         for kind in ["load", "report"] * KILLS:
-            assert doing(store, kind), f"no {kind} is being done"
+            assert doing(database, kind), f"no {kind} is being done"
             time.sleep(chance.uniform(0, 0.05))
             server.kill()
             hits[kind] += 1
             time.sleep(chance.uniform(0, 1))
             server.start()
 
-    disturbed(store, fleet, tmp_path, as_of, kill_and_start)
+    disturbed(database, fleet, tmp_path, as_of, kill_and_start)
     assert hits == {"load": KILLS, "report": KILLS}
 
 
-def test_connections_that_are_dropped_lose_nothing(fleet: Fleet, tmp_path: Path, as_of: int) -> None:
-    store = connect(url_in(tmp_path))
-    cuts = 0
+def test_connections_that_are_dropped_lose_nothing(fleet: Fleet, tmp_path: Path, as_of: int, seed: int) -> None:
+    database = connect(url_in(tmp_path))
+    chance, cuts = random.Random(seed), 0
 
-    def cut(chance: random.Random) -> None:
+    def cut() -> None:
         nonlocal cuts
         for _ in range(CUTS):
             time.sleep(chance.uniform(0, 0.6))
-            cuts += drop_connections(store)
+            cuts += drop_connections(database)
 
-    disturbed(store, fleet, tmp_path, as_of, cut)
+    disturbed(database, fleet, tmp_path, as_of, cut)
     assert cuts > CUTS
 
 
-def drop_connections(store: Store) -> int:
+def drop_connections(database: Database) -> int:
     """End every connection to a database but our own; return how many there were."""
-    with opened(store) as database:
-        if database.engine == "postgresql":
+    with opened(database) as sql:
+        if sql.engine == "postgresql":
             mine = "datname = current_database() AND pid <> pg_backend_pid()"
-            return len(database.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}"))
+            return len(sql.execute(f"SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE {mine}"))
         mine = "db = database() AND id <> connection_id()"
-        found = database.execute(f"SELECT id FROM information_schema.processlist WHERE {mine}")
+        found = sql.execute(f"SELECT id FROM information_schema.processlist WHERE {mine}")
         for (connection,) in found:
             with suppress(pymysql.Error):  # it has ended meanwhile
-                database.execute(f"KILL {connection}")
+                sql.execute(f"KILL {connection}")
         return len(found)
 
 
 def test_a_lock_that_somebody_keeps_for_a_minute_is_waited_for(tmp_path: Path) -> None:
-    store = connect(url_in(tmp_path))
-    tables.load(store, tmp_path, polls=tables.POLLS)
+    database = connect(url_in(tmp_path))
+    tables.load(database, tmp_path, polls=tables.POLLS)
     running = begin_service(tmp_path)
     try:
         with running.client(headers={"Idempotency-Key": "before"}) as client:
@@ -155,7 +155,7 @@ def test_a_lock_that_somebody_keeps_for_a_minute_is_waited_for(tmp_path: Path) -
             assert finished(client, first)["state"] == "complete"
         pids = [one.pid for one in running.workers()]
         holding, ends = threading.Event(), threading.Event()
-        holder = threading.Thread(target=hold_jobs, args=[store, holding, ends])
+        holder = threading.Thread(target=hold_jobs, args=[database, holding, ends])
         holder.start()
         assert holding.wait(30)
         try:
@@ -190,23 +190,23 @@ def ask_until_answered(url: str) -> str:
             time.sleep(0.5)
 
 
-def hold_jobs(store: Store, holding: threading.Event, ends: threading.Event) -> None:
+def hold_jobs(database: Database, holding: threading.Event, ends: threading.Event) -> None:
     """Keep everybody from the jobs, as a careless person at a console may."""
-    with opened(store) as database:
-        if database.engine == "postgresql":
-            database.execute("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE")
+    with opened(database) as sql:
+        if sql.engine == "postgresql":
+            sql.execute("LOCK TABLE jobs IN ACCESS EXCLUSIVE MODE")
         else:
-            database.execute("LOCK TABLES jobs WRITE")
+            sql.execute("LOCK TABLES jobs WRITE")
         holding.set()
         ends.wait(120)
 
 
 def test_whoever_loses_in_a_deadlock_is_told_to_try_again_and_the_job_is_done_once(tmp_path: Path) -> None:
-    store = connect(url_in(tmp_path), keep_open=True)
-    tables.load(store, tmp_path, polls=tables.POLLS)
+    database = connect(url_in(tmp_path), keep_open=True)
+    tables.load(database, tmp_path, polls=tables.POLLS)
     lost = 0
     for _ in range(4):
-        with store.writing() as connection:
+        with database.writing() as connection:
             job = queue.submit(connection, "load", {}, now=tables.NOW)
             held = queue.claim(connection, "w", queue.KINDS, now=tables.NOW)
             assert held is not None
@@ -214,11 +214,11 @@ def test_whoever_loses_in_a_deadlock_is_told_to_try_again_and_the_job_is_done_on
 
         def other(job: str = job, has_both: threading.Barrier = has_both) -> bool:
             """Lock the job and then the loads, the other way round than a worker does."""
-            with opened(store) as database:
+            with opened(database) as sql:
                 try:
-                    database.execute("SELECT job FROM jobs WHERE job = ? FOR UPDATE", (job,))
+                    sql.execute("SELECT job FROM jobs WHERE job = ? FOR UPDATE", (job,))
                     has_both.wait(30)
-                    database.execute("SELECT name FROM locks WHERE name = 'loads' FOR UPDATE")
+                    sql.execute("SELECT name FROM locks WHERE name = 'loads' FOR UPDATE")
                 except (psycopg.errors.DeadlockDetected, pymysql.OperationalError):
                     return True
             return False
@@ -226,23 +226,23 @@ def test_whoever_loses_in_a_deadlock_is_told_to_try_again_and_the_job_is_done_on
         with ThreadPoolExecutor(1) as threads:
             beside = threads.submit(other)
             try:
-                with store.writing() as connection:
+                with database.writing() as connection:
                     locks.take(connection, "loads")
                     has_both.wait(30)
                     queue.finish(connection, held, now=tables.NOW)
                 won = True
-            except StoreUnavailableError as error:
+            except DatabaseUnavailableError as error:
                 won = "eadlock" not in str(error)
             assert beside.result(60) is won
         lost += not won
         if not won:  # as a worker does: it is put back, and done again
-            with store.writing() as connection:
+            with database.writing() as connection:
                 queue.finish(connection, held, now=tables.NOW)
-        with store.reading() as connection:
+        with database.reading() as connection:
             found = queue.find(connection, job)
         assert found is not None
         assert found.state == "complete"
-    store.close()
+    database.close()
     assert 0 <= lost <= 4
 
 
@@ -258,18 +258,18 @@ def test_ten_processes_that_make_a_store_at_once_make_one(tmp_path: Path) -> Non
 
 
 @pytest.mark.engines("sqlite", "postgresql", "mysql")
-def test_whoever_is_killed_while_making_a_store_leaves_nothing_in_the_way(tmp_path: Path) -> None:
-    chance = random.Random(5)
+def test_whoever_is_killed_while_making_a_store_leaves_nothing_in_the_way(tmp_path: Path, seed: int) -> None:
+    chance = random.Random(seed)
     for number in range(6):
         url = url_in(tmp_path, f"{number}.db", fresh=True)
         process = begin(tmp_path, "migrate", "--db", url)
         time.sleep(chance.uniform(0.5, 2.5))
         process.kill()
         process.communicate(timeout=60)
-        store = connect(url)
-        store.migrate()
-        tables.load(store, tmp_path, polls=tables.POLLS)
-        with store.snapshot() as fleet:
+        database = connect(url)
+        database.migrate()
+        tables.load(database, tmp_path, polls=tables.POLLS)
+        with database.snapshot() as fleet:
             assert fleet.store_ids == ["1", "2"]
 
 
@@ -286,18 +286,18 @@ def begin_worker(folder: Path, number: int) -> psutil.Popen:
 
 
 @pytest.mark.engines("postgresql")
-def test_four_workers_and_two_services_do_two_hundred_jobs_once_each(tmp_path: Path) -> None:
-    store = connect(url_in(tmp_path))
+def test_four_workers_and_two_services_do_two_hundred_jobs_once_each(tmp_path: Path, seed: int) -> None:
+    database = connect(url_in(tmp_path))
     rows = [
         f"s{shop},active,2023-01-2{day} {hour:02}:00:00 UTC"
         for shop in range(300)
         for day in (3, 4)
         for hour in range(9)
     ]
-    tables.load(store, tmp_path, polls=tables.table("polls", *rows))
+    tables.load(database, tmp_path, polls=tables.table("polls", *rows))
     services = [begin_service(tmp_path, workers="0", queue_limit="1000") for _ in range(2)]
     workers = {number: begin_worker(tmp_path, number) for number in range(WORKERS)}
-    chance, ends = random.Random(7), threading.Event()
+    chance, ends = random.Random(seed), threading.Event()
     kills = 0
 
     def kill() -> None:
@@ -345,12 +345,12 @@ def test_four_workers_and_two_services_do_two_hundred_jobs_once_each(tmp_path: P
     assert codes == [0, 0]
     assert set(ended) <= {0, -signal.SIGTERM}  # the one that was just being started has no idea yet how to leave
     assert kills >= 1
-    with opened(store) as database:
-        results = Counter(job for (job,) in database.execute("SELECT job FROM results WHERE part = 0"))
-        done = Counter(kind for (kind,) in database.execute("SELECT kind FROM jobs WHERE state = 'complete'"))
-        loads = database.execute("SELECT count(*), count(DISTINCT load) FROM jobs WHERE kind = 'load'")
-        written = database.execute("SELECT count(*) FROM audit WHERE action = 'load'")
-        stores = database.execute("SELECT count(*) FROM stores WHERE store_id LIKE 'n%'")
+    with opened(database) as sql:
+        results = Counter(job for (job,) in sql.execute("SELECT job FROM results WHERE part = 0"))
+        done = Counter(kind for (kind,) in sql.execute("SELECT kind FROM jobs WHERE state = 'complete'"))
+        loads = sql.execute("SELECT count(*), count(DISTINCT load) FROM jobs WHERE kind = 'load'")
+        written = sql.execute("SELECT count(*) FROM audit WHERE action = 'load'")
+        stores = sql.execute("SELECT count(*) FROM stores WHERE store_id LIKE 'n%'")
     assert sum(results.values()) == len(results) == done["report"]
     assert loads == [(JOBS // 4, JOBS // 4)]
     assert written == [(JOBS // 4,)]
@@ -360,8 +360,8 @@ def test_four_workers_and_two_services_do_two_hundred_jobs_once_each(tmp_path: P
 
 
 def test_two_schedulers_fire_each_tick_once(tmp_path: Path) -> None:
-    store = connect(url_in(tmp_path))
-    tables.load(store, tmp_path, polls=tables.POLLS)
+    database = connect(url_in(tmp_path))
+    tables.load(database, tmp_path, polls=tables.POLLS)
     folder = tmp_path / "incoming"
     folder.mkdir()
     services = [begin_service(tmp_path, "--watch", str(folder), "--every", "1s") for _ in range(2)]
@@ -370,8 +370,8 @@ def test_two_schedulers_fire_each_tick_once(tmp_path: Path) -> None:
     finally:
         codes = [service.stop() for service in services]
     assert codes == [0, 0]
-    with opened(store) as database:
-        ticks = database.execute("SELECT schedule, due_at FROM ticks WHERE schedule LIKE 'source %'")
-        visits = database.execute("SELECT count(*) FROM jobs WHERE kind = 'source'")
+    with opened(database) as sql:
+        ticks = sql.execute("SELECT schedule, due_at FROM ticks WHERE schedule LIKE 'source %'")
+        visits = sql.execute("SELECT count(*) FROM jobs WHERE kind = 'source'")
     assert len(ticks) == len(set(ticks)) > 2
     assert visits[0][0] <= len(ticks)

@@ -10,11 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from storepulse.schema import HOUR_US, instant_text
 from tests.fixtures import tables
 from tests.fixtures.commands import COMMAND, environment
 from tests.fixtures.databases import only_sqlite
 from tests.fixtures.tables import NOW
+from uphours.schema import HOUR_US, instant_text
 
 pytestmark = [pytest.mark.slow, only_sqlite]
 
@@ -61,7 +61,10 @@ def test_a_report_that_is_stopped_leaves_no_temporary_file(tmp_path: Path, sent:
     assert b"Traceback" not in err
     assert not list(temp.iterdir())
     assert not (tmp_path / "report.csv").exists()
-    assert not (tmp_path / "q.csv").exists()
+    # What was rejected so far is written where the program can still do something: whole, or not at all.
+    assert (tmp_path / "q.csv").exists() == (sent == signal.SIGINT)
+    if sent == signal.SIGINT:
+        assert (tmp_path / "q.csv").read_text().startswith("reason,file,line,row\n")
 
 
 def test_a_report_that_is_not_stopped_is_made(tmp_path: Path) -> None:

@@ -10,17 +10,17 @@ from typing import Any
 import polars as pl
 import pytest
 
-import storepulse
-from storepulse import ingest
-from storepulse.ingest.sources import Kind
-from storepulse.kernel.policy import Policy
-from storepulse.reports import ReportOptions, run_report
-from storepulse.schema import DAY_US
-from storepulse.store import connect
+import uphours
 from tests import oracle
 from tests.fixtures.databases import only_sqlite, url_in
 from tests.fixtures.streams import report_of
-from tests.fixtures.tables import VERSION
+from uphours.database.database import connect
+from uphours.ingest.inputs import Kind
+from uphours.ingest.load import load_files
+from uphours.kernel.policy import Policy
+from uphours.reports.measure import run_report
+from uphours.reports.request import ReportRequest
+from uphours.schema import DAY_US
 
 HERE = Path(__file__).parent
 CASES = sorted(path.parent.name for path in HERE.glob("*/case.json"))
@@ -102,12 +102,12 @@ def test_the_library_gives_the_worked_answer(name: str) -> None:
     case = case_of(name)
     options, expected = case["options"], flat(case["expected"])
     max_age = options.get("max_age_minutes")
-    report = storepulse.report(
+    report = uphours.report(
         table(name, "polls.csv"),
         table(name, "hours.csv"),
         table(name, "timezones.csv"),
         as_of=options["as_of"],
-        policy=storepulse.Policy(
+        policy=uphours.Policy(
             interpolation=options.get("interpolation", "previous"),
             prefer_in_session=options.get("prefer_in_session", True),
             max_age=None if max_age is None else timedelta(minutes=max_age),
@@ -122,15 +122,14 @@ def test_a_store_gives_the_worked_answer(name: str, tmp_path: Path) -> None:
     case = case_of(name)
     options, expected = case["options"], flat(case["expected"])
     max_age = options.get("max_age_minutes")
-    store = connect(url_in(tmp_path))
+    database = connect(url_in(tmp_path))
     kinds: tuple[Kind, ...] = ("polls", "hours", "timezones")
-    ingest.load(
-        store,
+    load_files(
+        database,
         {kind: [str(HERE / name / f"{kind}.csv")] for kind in kinds},
         now=case["as_of_us"] + 400 * DAY_US,
-        version=VERSION,
     )
-    with store.snapshot() as fleet:
+    with database.snapshot() as fleet:
         report = run_report(
             fleet,
             as_of=case["as_of_us"],
@@ -140,7 +139,6 @@ def test_a_store_gives_the_worked_answer(name: str, tmp_path: Path) -> None:
                 max_age=None if max_age is None else timedelta(minutes=max_age),
             ),
             all_stores=options.get("all_stores", False),
-            version=VERSION,
         )
     assert sums_of(report.table()) == expected
 
@@ -166,7 +164,7 @@ def test_files_without_a_store_give_the_worked_answer(name: str, form: str, tmp_
             "hours": [str(HERE / name / "hours.csv")],
             "timezones": [str(HERE / name / "timezones.csv")],
         },
-        ReportOptions(
+        ReportRequest(
             as_of=case["as_of_us"],
             policy=Policy(
                 interpolation=options.get("interpolation", "previous"),
@@ -175,7 +173,7 @@ def test_files_without_a_store_give_the_worked_answer(name: str, form: str, tmp_
             ),
             all_stores=options.get("all_stores", False),
         ),
-        folder=tmp_path, rows=2, now=case["as_of_us"] + 400 * DAY_US, aside=lambda _source, _rows: None,
+        folder=tmp_path, rows=2, now=case["as_of_us"] + 400 * DAY_US,
     )  # fmt: skip
     assert sums_of(report.table()) == expected
 

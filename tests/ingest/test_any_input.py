@@ -15,14 +15,18 @@ import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storepulse import ingest
-from storepulse.errors import InputError
-from storepulse.ingest import reading, validation
-from storepulse.ingest.sources import Kind, Source, detected
-from storepulse.ingest.validation import Accepted
-from storepulse.store.loads import Loaded, Quarantined
 from tests.fixtures import tables
 from tests.fixtures.tables import NOW, content_of, lines_of, read
+from uphours.errors import InputError
+from uphours.ingest import validate
+from uphours.ingest.inputs import Kind, Source, detected
+from uphours.ingest.load import add_batch, read_rows
+from uphours.ingest.memory_fleet import memory_fleet
+from uphours.ingest.quarantine import Quarantine
+from uphours.ingest.readers import batch, blocks, csv_lines, json_rows
+from uphours.ingest.readers import batches as reading
+from uphours.ingest.validate import Accepted
+from uphours.load_record import Loaded
 
 KINDS = st.sampled_from(["polls", "hours", "timezones"])
 #: Pieces of which most that can go wrong is made.
@@ -193,7 +197,7 @@ def test_pieces_of_an_array_never_end_in_a_crash(kind: Kind, content: bytes) -> 
 @given(ELEMENTS)
 def test_every_value_is_accepted_or_set_aside(values: list[object]) -> None:
     parsed = json.loads(json.dumps(values), parse_int=str)
-    loaded = ingest.read_rows(parsed, name="rows", now=NOW, version="1")
+    loaded = read_rows(parsed, name="rows", now=NOW)
     (file,) = loaded.files
     assert file.rows_read == file.accepted + file.quarantined == len(values)
     assert (len(loaded.times), len(loaded.quarantine)) == (file.accepted, file.quarantined)
@@ -205,8 +209,8 @@ def test_few_polls_and_many_are_judged_alike(rows: list[tuple[str | None, ...]])
     judged: list[tuple[object, ...]] = []
     for few in (1_000, 0):
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(validation, "_FEW", few)
-            loaded = ingest.read_rows(values, name="rows", now=NOW, version="1")
+            patch.setattr(validate, "_FEW", few)
+            loaded = read_rows(values, name="rows", now=NOW)
         ids = [loaded.store_ids[store] for store in loaded.stores.tolist()]
         judged.append((loaded.quarantine, ids, loaded.times.tolist(), loaded.statuses.tolist()))
     assert judged[0] == judged[1]
@@ -242,15 +246,15 @@ def as_csv(rows: list[list[str]], delimiter: str, ending: str) -> bytes:
     return "".join(delimiter.join(map(quoted, row)) + ending for row in rows).encode()
 
 
-Reader = Callable[[bytes, int, str, int, dict[str, int]], reading.Batch]
+Reader = Callable[[bytes, int, str, int, dict[str, int]], batch.Batch]
 POSITIONS = {"store_id": 0, "status": 1, "timestamp_utc": 2}
 
 
 def plain(read_batch: Reader, block: bytes, delimiter: str) -> list[tuple[object, ...]]:
-    """Return the rows of a batch; an empty field and a missing one say the same."""
+    """Return the rows of a batch; an empty field and a missing one say the same, and those of no row say nothing."""
     batch = read_batch(block, 2, delimiter, 3, POSITIONS)
     rows = batch.rows.select("line", "problem", *POSITIONS).rows()
-    return [tuple(None if value == "" else value for value in row) for row in rows]
+    return [row[:2] if row[1] else tuple(None if value == "" else value for value in row) for row in rows]
 
 
 def assert_both_ways_agree(block: bytes, delimiter: str, *, unless: bytes | None = None) -> None:
@@ -258,7 +262,7 @@ def assert_both_ways_agree(block: bytes, delimiter: str, *, unless: bytes | None
     lines = block.split(b"\n")
     fast, by_line = (
         [row for row in plain(read_batch, block, delimiter) if not (unless and unless in lines[int(str(row[0])) - 2])]
-        for read_batch in (reading._csv_batch, reading._csv_batch_by_line)
+        for read_batch in (csv_lines.csv_batch, csv_lines.csv_batch_by_line)
     )
     assert fast == by_line
 
@@ -269,7 +273,7 @@ def test_the_fast_and_the_careful_reader_agree_on_good_files(
 ) -> None:
     block = as_csv(rows, delimiter, ending)
     assert_both_ways_agree(block, delimiter)
-    found = plain(reading._csv_batch_by_line, block, delimiter)
+    found = plain(csv_lines.csv_batch_by_line, block, delimiter)
     lines = block.decode().split("\n")
     expected = [
         (line, None, *(field or None for field in row))
@@ -296,11 +300,11 @@ def test_the_fast_and_the_careful_reader_agree_on_damaged_files(
 @given(BODIES)
 def test_the_fast_and_the_careful_reader_accept_the_same_rows_of_any_file(body: bytes) -> None:
     judged = []
-    for read_batch in (reading._csv_batch, reading._csv_batch_by_line):
-        accepted, quarantine = Accepted(), list[Quarantined]()
+    for read_batch in (csv_lines.csv_batch, csv_lines.csv_batch_by_line):
+        accepted, quarantine = Accepted(), Quarantine()
         batch = read_batch(body, 2, ",", 3, POSITIONS)
-        good = ingest.add_batch("polls", batch, 0, accepted, quarantine, NOW)
-        judged.append((good, accepted.store_ids.texts, [(row.line, row.raw) for row in quarantine]))
+        good = add_batch("polls", batch, 0, accepted, quarantine, NOW)
+        judged.append((good, accepted.store_ids.texts, [(row.line, row.raw) for row in quarantine.rows]))
     assert judged[0][0] == judged[1][0]
     assert judged[0][2] == judged[1][2]
 
@@ -310,8 +314,8 @@ def test_the_fast_and_the_careful_reader_accept_the_same_rows_of_any_file(body: 
 
 @pytest.fixture(params=[1, 2, 3, 7, 40, 64])
 def small_block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
-    monkeypatch.setattr(reading, "_BLOCK", request.param)
-    monkeypatch.setattr(reading, "_JSON_LINES", request.param)
+    monkeypatch.setattr(blocks, "BLOCK", request.param)
+    monkeypatch.setattr(json_rows, "ROWS_AT_ONCE", request.param)
     return int(request.param)
 
 
@@ -338,7 +342,7 @@ def test_where_a_block_ends_does_not_matter(tmp_path: Path, small_block: int) ->
     for kind in kinds:
         in_parts = read(tmp_path, kind, files[kind])
         with pytest.MonkeyPatch.context() as whole:
-            whole.setattr(reading, "_BLOCK", 1 << 20)
+            whole.setattr(blocks, "BLOCK", 1 << 20)
             at_once = read(tmp_path, kind, files[kind])
         assert content_of(in_parts) == content_of(at_once)
         assert lines_of(in_parts) == lines_of(at_once)
@@ -360,11 +364,11 @@ def test_the_size_of_a_block_never_matters(body: bytes, size: int) -> None:
 
     def found(block: int) -> list[tuple[object, ...]]:
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(reading, "_BLOCK", block)
+            patch.setattr(blocks, "BLOCK", block)
             batches = list(reading.batches(source, io.BufferedReader(io.BytesIO(content))))
-        accepted, quarantine = Accepted(), list[Quarantined]()
-        good = sum(ingest.add_batch("polls", batch, 0, accepted, quarantine, NOW) for batch in batches)
-        return [(good,), *((row.line, row.raw) for row in quarantine)]
+        accepted, quarantine = Accepted(), Quarantine()
+        good = sum(add_batch("polls", batch, 0, accepted, quarantine, NOW) for batch in batches)
+        return [(good,), *((row.line, row.raw) for row in quarantine.rows)]
 
     assert found(size) == found(1 << 20)
 
@@ -372,8 +376,8 @@ def test_the_size_of_a_block_never_matters(body: bytes, size: int) -> None:
 def test_a_line_without_end_is_refused_before_it_fills_the_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_BLOCK", 64)
-    monkeypatch.setattr(reading, "_LONGEST_LINE", 1000)
+    monkeypatch.setattr(blocks, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "LONGEST_LINE", 1000)
     with pytest.raises(InputError, match=r"rows \(polls\) has a line of over"):
         read(tmp_path, "polls", HEADERS["polls"] + b"x" * 5000)
 
@@ -381,7 +385,7 @@ def test_a_line_without_end_is_refused_before_it_fills_the_memory(
 @given(st.permutations(tables.POLLS.splitlines()[1:] * 2))
 def test_the_order_and_the_repetition_of_rows_never_matter(rows: list[str]) -> None:
     fleets = [
-        ingest.memory_fleet(read_bytes("polls", tables.table("polls", *some).encode()))
+        memory_fleet(read_bytes("polls", tables.table("polls", *some).encode()))
         for some in (rows, tables.POLLS.splitlines()[1:])
     ]
     given_and_plain = [sorted(tables.observations_of(fleet, 0, NOW, NOW).items()) for fleet in fleets]

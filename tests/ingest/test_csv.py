@@ -7,10 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from storepulse.errors import InputError
-from storepulse.ingest.sources import Kind
 from tests.fixtures import tables
-from tests.fixtures.tables import CONTENTS, HOURS, POLLS, content_of, hours_of, lines_of, polls_of, read
+from tests.fixtures.tables import CONTENTS, HOURS, POLLS, content_of, hours_of, lines_of, only_reason, polls_of, read
+from uphours.errors import InputError
+from uphours.ingest.inputs import Kind
+from uphours.ingest.readers import blocks
 
 KINDS: list[Kind] = ["polls", "hours", "timezones"]
 DRESSES: dict[str, Callable[[str], bytes]] = {
@@ -88,8 +89,22 @@ def test_the_delimiter_is_the_one_that_makes_sense_of_the_header(tmp_path: Path)
     assert read(tmp_path, "polls", content).store_ids == ["1,5"]
 
 
-def test_of_two_columns_of_one_name_the_first_counts(tmp_path: Path) -> None:
-    content = "store_id,status,timestamp_utc,status\n1,active,2023-01-24 10:00:00 UTC,inactive\n"
+@pytest.mark.parametrize("title", ["status", "STATUS", " Status ", "\ufeffstatus", '"status"'])
+def test_one_column_twice_is_refused_in_whatever_spelling(tmp_path: Path, title: str) -> None:
+    content = f"store_id,status,timestamp_utc,{title}\n1,active,2023-01-24 10:00:00 UTC,inactive\n"
+    with pytest.raises(InputError, match=r"rows \(polls\) has 2 columns for status: 'status', .*; valid is one"):
+        read(tmp_path, "polls", content)
+
+
+@pytest.mark.parametrize("titles", ["day,dayOfWeek", "dayOfWeek,DAY", "day_of_week,dayOfWeek"])
+def test_two_columns_for_the_day_are_refused_in_either_order(tmp_path: Path, titles: str) -> None:
+    content = f"store_id,{titles},start_time_local,end_time_local\n1,0,1,09:00,17:00\n"
+    with pytest.raises(InputError, match="has 2 columns for the day"):
+        read(tmp_path, "hours", content)
+
+
+def test_a_column_of_no_use_may_stand_twice(tmp_path: Path) -> None:
+    content = "store_id,note,status,timestamp_utc,note\n1,a,active,2023-01-24 10:00:00 UTC,b\n"
     assert polls_of(read(tmp_path, "polls", content)) == [("1", "active", "2023-01-24 10:00:00 UTC")]
 
 
@@ -131,26 +146,70 @@ def test_polls_given_as_hours_are_refused(tmp_path: Path) -> None:
         read(tmp_path, "hours", POLLS)
 
 
-@pytest.mark.parametrize("encoding", ["utf-16", "utf-16-le", "utf-16-be"])
-def test_utf_16_is_a_mistake(tmp_path: Path, encoding: str) -> None:
-    with pytest.raises(InputError, match="UTF-16" if encoding == "utf-16" else "no column store_id"):
-        read(tmp_path, "polls", POLLS.encode(encoding))
+@pytest.mark.parametrize("encoding", ["utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("ending", ["\n", "\r\n", "\r"])
+def test_utf_16_is_read_as_a_spreadsheet_writes_it(tmp_path: Path, encoding: str, ending: str) -> None:
+    content = "\ufeff" + POLLS.replace(",", "\t").replace("\n", ending)
+    assert polls_of(read(tmp_path, "polls", content.encode(encoding))) == polls_of(read(tmp_path, "polls", POLLS))
+    with pytest.raises(InputError, match="UTF-16 text without a byte order mark; save it as UTF-8"):
+        read(tmp_path, "polls", content[1:].encode(encoding))
 
 
-def test_lines_that_end_the_old_macintosh_way_are_a_mistake_and_no_crash(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="rows"):
-        read(tmp_path, "polls", POLLS.replace("\n", "\r"))
+def test_a_character_of_utf_16_that_is_cut_in_half_spoils_its_row_alone(tmp_path: Path) -> None:
+    content = "\ufeff" + POLLS + "\ud800,active,2023-01-24 10:00:00 UTC\n"
+    loaded = read(tmp_path, "polls", content.encode("utf-16-le", "surrogatepass"))
+    assert only_reason(loaded) == "not UTF-8 text"
+    assert len(read(tmp_path, "polls", ("\ufeff" + POLLS).encode("utf-16-le") + b"x").quarantine) == 1
+
+
+def test_lines_may_end_as_on_old_macs(tmp_path: Path, small_block: int) -> None:
+    content = POLLS.replace("\n", "\r")
+    loaded = read(tmp_path, "polls", content + "1,open,x\r")
+    assert polls_of(loaded) == polls_of(read(tmp_path, "polls", POLLS))
+    assert lines_of(loaded) == [(5, b"1,open,x")]
+
+
+@pytest.mark.parametrize(
+    "start", ["sep=;\n", "SEP=;\r\n", '"sep=;"\n', "\n\n", ";;\n;;\n", "sep=;\n\n", "\ufeffsep=;\n"]
+)
+def test_lines_before_the_header_that_say_nothing_are_passed_over(tmp_path: Path, start: str, small_block: int) -> None:
+    content = start + POLLS.replace(",", ";") + "1;open;x\n"
+    loaded = read(tmp_path, "polls", content)
+    assert polls_of(loaded) == polls_of(read(tmp_path, "polls", POLLS))
+    assert lines_of(loaded) == [(content.count("\n"), b"1;open;x")]
+
+
+@pytest.fixture(params=[1, 3, 16 << 20])
+def small_block(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    monkeypatch.setattr(blocks, "BLOCK", request.param)
+    return int(request.param)
+
+
+def test_empty_fields_behind_a_row_say_nothing(tmp_path: Path) -> None:
+    rows = [
+        "1,active,2023-01-24 10:00:00 UTC,",
+        "2,active,2023-01-24 10:00:00 UTC,, ",
+        "3,active,2023-01-24 10:00:00 UTC",
+    ]
+    assert [row[0] for row in polls_of(read(tmp_path, "polls", tables.table("polls", *rows)))] == ["1", "2", "3"]
+
+
+def test_a_field_too_many_in_each_row_rejects_each_row(tmp_path: Path) -> None:
+    rows = [f"{n},1,active,2023-01-24 10:00:00 UTC" for n in range(5)]
+    loaded = read(tmp_path, "polls", tables.table("polls", *rows))
+    assert {row.reason for row in loaded.quarantine} == {"wrong number of fields: 4 instead of 3"}
+    assert not loaded.store_ids
 
 
 @pytest.mark.parametrize("length", [200_000, 20_000_000])
 def test_an_endless_first_line_is_a_mistake_and_no_crash(tmp_path: Path, length: int) -> None:
-    with pytest.raises(InputError, match="does not begin with a line of column names") as caught:
+    with pytest.raises(InputError, match="a line of over") as caught:
         read(tmp_path, "polls", b"x" * length + b"\n1,2,3\n")
     assert len(str(caught.value)) < 2_000
 
 
 def test_a_picture_is_a_mistake_and_no_crash(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match="no column store_id"):
+    with pytest.raises(InputError, match="is a picture; ask for the table as CSV"):
         read(tmp_path, "polls", b"\x89PNG\r\n\x1a\n" + bytes(range(256)) * 50)
 
 
@@ -174,3 +233,10 @@ def test_what_follows_a_row_with_stray_quotes_does_not_change_its_meaning(tmp_pa
     for length in range(80):  # a reader that works in pieces of 64 bytes has its own idea of some of these
         loaded = read(tmp_path, "timezones", f"{head}2,UTC,{'x' * length}\n")
         assert lines_of(loaded) == [(3, b'1,"UTC", "a, b"')], length
+
+
+def test_a_file_may_be_longer_than_its_longest_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(blocks, "BLOCK", 64)
+    monkeypatch.setattr(blocks, "LONGEST_LINE", 64)
+    rows = [f"{n},active,2023-01-24 10:00:00 UTC" for n in range(100)]
+    assert len(polls_of(read(tmp_path, "polls", tables.table("polls", *rows)))) == 100

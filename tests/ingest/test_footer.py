@@ -10,7 +10,7 @@ import polars as pl
 import pyarrow.parquet as pq
 import pytest
 
-from storepulse.ingest.footer import footer
+from uphours.ingest.readers.parquet_footer import footer
 
 ROWS, TIME = 1_000, 1_674_000_000_000_000
 TABLE = pl.DataFrame(

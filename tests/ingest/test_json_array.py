@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from storepulse.errors import InputError
-from storepulse.ingest import reading
 from tests.fixtures import tables
 from tests.fixtures.tables import content_of, lines_of, only_reason, polls_of, read
+from uphours.errors import InputError
+from uphours.ingest.readers import json_rows
 
 TIME = "2023-01-24 10:00:00 UTC"
 GOOD = '{"store_id": 8419537941919820732, "status": "active", "timestamp_utc": "2023-01-24 10:00:00 UTC"}'
@@ -58,7 +58,7 @@ def test_a_byte_order_mark_and_compression_do_not_matter(tmp_path: Path) -> None
         (b"{}", "missing store_id"),
         (b'{"store_id": 1.50, "status": "active", "timestamp_utc": "x"}', "valid are text and whole numbers"),
         (b'{"store_id": "caf\xe9", "status": "active", "timestamp_utc": "x"}', "not UTF-8 text"),
-        ('{"store_id": "café", "status":  "up"}'.encode(), "unknown status 'up'"),
+        ('{"store_id": "café", "status":  "open"}'.encode(), "missing timestamp_utc"),
         (b'{"store_id":' + b"[" * 500 + b"]" * 500 + b"}", "valid are text and whole numbers"),
     ],
 )
@@ -92,15 +92,17 @@ def test_an_element_that_is_no_row_is_set_aside_alone_and_as_it_was(
     ],
 )
 def test_what_is_no_array_is_a_mistake_that_names_the_file(tmp_path: Path, content: str) -> None:
-    with pytest.raises(InputError, match=r"rows \(polls\) is no JSON array: .*valid are an array of objects"):
+    with pytest.raises(
+        InputError, match=r"rows \(polls\) is no JSON array: .*valid are one object a line, an array of objects"
+    ):
         read(tmp_path, "polls", content)
 
 
 def test_many_elements_are_read_in_parts_with_the_right_numbers(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_JSON_LINES", 7)
-    monkeypatch.setattr(reading, "_BLOCK", 16)
+    monkeypatch.setattr(json_rows, "ROWS_AT_ONCE", 7)
+    monkeypatch.setattr(json_rows, "BLOCK", 16)
     loaded = read(tmp_path, "polls", "[" + ",".join("0" if n % 10 == 3 else GOOD for n in range(50)) + "]")
     assert [row.line for row in loaded.quarantine] == [4, 14, 24, 34, 44]
     assert loaded.files[0].accepted == 45
@@ -109,7 +111,7 @@ def test_many_elements_are_read_in_parts_with_the_right_numbers(
 def test_an_array_that_is_too_large_is_refused_before_it_is_all_in_memory(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reading, "_BLOCK", 64)
-    monkeypatch.setattr(reading, "_LONGEST_ARRAY", 1 << 20)
+    monkeypatch.setattr(json_rows, "BLOCK", 64)
+    monkeypatch.setattr(json_rows, "LONGEST_DOCUMENT", 1 << 20)
     with pytest.raises(InputError, match="JSON array of over 1 MiB; give JSON Lines, one object a line"):
         read(tmp_path, "polls", "[" + " " * (2 << 20) + "]")

@@ -10,11 +10,11 @@ import polars as pl
 import pytest
 import zstandard
 
-from storepulse import ingest
-from storepulse.errors import InputError
-from storepulse.ingest.sources import Kind, Limits, detected
 from tests.fixtures import tables
-from tests.fixtures.tables import CONTENTS, NOW, VERSION
+from tests.fixtures.tables import CONTENTS, NOW
+from uphours.errors import InputError
+from uphours.ingest.inputs import Kind, Limits, detected
+from uphours.ingest.load import read_sources
 
 
 def kind_of(content: bytes | str) -> Kind:
@@ -78,7 +78,7 @@ def test_an_array_longer_than_what_is_looked_at_is_told_from_its_beginning() -> 
 
 @pytest.mark.parametrize(
     "content",
-    ["a,b\n1,2\n", "store_id,status\n", '{"store_id": 1}', '{"Store_ID": 1, "timezone_str": "UTC"}', "[]", "[1]", "[{",
+    ["a,b\n1,2\n", "store_id,status\n", '{"store_id": 1}', "[]", "[1]", "[{",
      "\n", "x,;|\t" * 500_000, parquet_of("a,b\n1,2")],
 )  # fmt: skip
 def test_a_file_of_no_kind_is_a_mistake_that_lists_what_each_kind_needs(content: bytes | str) -> None:
@@ -124,7 +124,7 @@ class Trickle(io.BytesIO):
 def test_a_source_is_read_through_what_opens_it_however_slowly(compress: object) -> None:
     content = compress(parquet_of(tables.POLLS))  # type: ignore[operator]
     source = detected("far away", lambda: Trickle(content))
-    loaded = ingest.read_sources([source], now=NOW, version=VERSION)
+    loaded = read_sources([source], now=NOW)
     assert (source.kind, loaded.files[0].name, loaded.files[0].accepted) == ("polls", "far away", 3)
     assert loaded.files[0].bytes == len(content)
 
@@ -137,7 +137,7 @@ def test_what_was_opened_is_closed() -> None:
         return opened[-1]
 
     source = detected("rows", open_)
-    ingest.read_sources([source], now=NOW, version=VERSION)
+    read_sources([source], now=NOW)
     assert [file.closed for file in opened] == [True, True]
 
 

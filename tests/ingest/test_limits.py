@@ -12,18 +12,20 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import pyarrow as pa
+import pyarrow.parquet as pq
 import pytest
 import zstandard
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storepulse import ingest
-from storepulse.errors import InputError
-from storepulse.ingest.footer import footer
-from storepulse.ingest.sources import Limits, Source
-from storepulse.store.loads import Loaded
 from tests.fixtures import tables
-from tests.fixtures.tables import NOW, VERSION, write
+from tests.fixtures.tables import NOW, write
+from uphours.errors import InputError
+from uphours.ingest.inputs import Limits, Source
+from uphours.ingest.load import read_files, read_sources
+from uphours.ingest.readers.parquet_footer import footer
+from uphours.load_record import Loaded
 
 pytestmark = pytest.mark.anywhere
 
@@ -34,8 +36,11 @@ HEADER = tables.HEADERS["polls"] + "\n"
 
 def read(content: bytes | str, limits: Limits) -> Loaded:
     content = content.encode() if isinstance(content, str) else content
-    return ingest.read_sources(
-        [Source("polls", "rows", lambda: io.BytesIO(content))], now=NOW, version=VERSION, limits=limits
+    return read_sources(
+        [Source("polls", "rows", lambda: io.BytesIO(content))],
+        now=NOW,
+        limits=limits,
+        allow_unusable=True,
     )
 
 
@@ -105,16 +110,16 @@ FORMS = {
 @pytest.mark.parametrize("form", FORMS)
 def test_a_file_may_have_as_many_rows_as_allowed_and_not_one_more(form: str) -> None:
     assert read(FORMS[form], Limits(rows=10)).files[0].rows_read == 10
-    with pytest.raises(InputError, match=r"rows \(polls\) has more than 9 rows; valid are files of up to so many"):
+    with pytest.raises(InputError, match=r"rows \(polls\) has more than 9 rows; valid are files of up to that many"):
         read(FORMS[form], Limits(rows=9))
 
 
 def test_limits_are_for_each_file_alone_and_for_files_by_name_too(tmp_path: Path) -> None:
     names = [write(tmp_path / name, HEADER + ROW * 10) for name in ("a.csv", "b.csv")]
-    loaded = ingest.read({"polls": names}, now=NOW, version=VERSION, limits=Limits(rows=10))
+    loaded = read_files({"polls": names}, now=NOW, limits=Limits(rows=10))
     assert [file.accepted for file in loaded.files] == [10, 10]
     with pytest.raises(InputError, match=r"a\.csv"):
-        ingest.read({"polls": names}, now=NOW, version=VERSION, limits=Limits(rows=5))
+        read_files({"polls": names}, now=NOW, limits=Limits(rows=5))
 
 
 def test_a_line_without_end_is_not_gathered_beyond_the_limit() -> None:
@@ -142,6 +147,20 @@ def test_a_parquet_file_that_would_become_too_large_is_refused_by_what_it_says()
     assert footer(content).uncompressed_bytes > 30_000_000 > 10 * len(content)
     with pytest.raises(InputError, match=r"rows \(polls\) decompresses to more than 10 MiB"):
         read(content, Limits(decompressed_bytes=10 * MIB))
+
+
+@pytest.mark.parametrize("limits", [Limits(), Limits(decompressed_bytes=64 * MIB, rows=10_000)])
+def test_a_long_text_of_a_dictionary_is_not_written_anew_in_each_of_its_rows(limits: Limits) -> None:
+    rows, text = 300, "x" * 4 * MIB
+    file = io.BytesIO()
+    same = pa.DictionaryArray.from_arrays(pa.array([0] * rows, pa.int32()), [text])
+    columns = {"store_id": same, "status": ["active"] * rows, "timestamp_utc": ["2023-01-24 10:00:00 UTC"] * rows}
+    pq.write_table(pa.table(columns), file)
+    loaded = read(file.getvalue(), limits)
+    assert len(loaded.quarantine) == rows
+    for row in loaded.quarantine:
+        # What was cut off before it was written down, and not after it.
+        assert 200 < len(row.raw) < 1000
 
 
 PARQUET = parquet(10)

@@ -10,14 +10,15 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from storepulse import ingest
-from storepulse.ingest import quarantine
-from storepulse.ingest.sources import Kind
-from storepulse.store.loads import Loaded
-from tests.fixtures.tables import HEADERS, NOW, VERSION, content_of, hours_of, only_reason, polls_of, read, zones_of
+from tests.fixtures.tables import HEADERS, NOW, content_of, hours_of, only_reason, polls_of, read, zones_of
+from uphours.ingest import quarantine
+from uphours.ingest.detect import kind_of
+from uphours.ingest.inputs import Kind
+from uphours.ingest.load import read_rows
+from uphours.load_record import Loaded
 
 LONG = 8419537941919820732
 OBJECT_ID = "63cd2a1b9d1e8a0012345678"
@@ -100,7 +101,7 @@ def test_every_form_says_the_same_as_plain_json(tmp_path: Path, kind: Kind, form
 def test_rows_that_are_sent_to_the_service_say_the_same_as_a_file_of_them(tmp_path: Path, form: str) -> None:
     content = lines_of([*exported("polls", form), {"store_id": {"$oid": "x"}}])
     rows = [json.loads(line, parse_int=str) for line in content.splitlines()]
-    sent = ingest.read_rows(rows, name="sent", now=NOW, version=VERSION)
+    sent = read_rows(rows, name="sent", now=NOW)
     from_file = read(tmp_path, "polls", content)
     assert content_of(sent) == content_of(from_file)
     assert polls_of(sent)[1] == (str(LONG), "active", TIME)
@@ -110,7 +111,7 @@ def test_rows_that_are_sent_to_the_service_say_the_same_as_a_file_of_them(tmp_pa
 @pytest.mark.parametrize("kind", PLAIN)
 def test_the_kind_of_an_export_is_told_from_its_fields(kind: Kind) -> None:
     content = lines_of(exported(kind, "canonical")).encode()
-    assert ingest.kind_of("export", io.BufferedReader(io.BytesIO(content))) == kind
+    assert kind_of("export", io.BufferedReader(io.BytesIO(content))) == kind
 
 
 @pytest.mark.parametrize(
@@ -221,7 +222,7 @@ def test_a_date_may_be_text_or_milliseconds(tmp_path: Path, written: object) -> 
         ({"$date": {"$numberLong": None}}, "unreadable timestamp_utc"),
         ({"$date": MS, "more": 1}, "unreadable timestamp_utc"),
         ({"$timestamp": {"t": 1674389379, "i": 1}}, 'unreadable timestamp_utc \'{"$timestamp"'),
-        ({"$numberLong": str(MS)}, f"unreadable timestamp_utc '{MS}'; valid are "),
+        ({"$numberLong": str(MS // 10**6)}, f"timestamp_utc '{MS // 10**6}' has not the length of Unix time"),
         ([{"$date": MS}], "unreadable timestamp_utc"),
     ],
 )
@@ -234,11 +235,15 @@ def test_a_date_that_cannot_be_used_is_set_aside_with_the_usual_reason(
 @pytest.mark.parametrize(
     ("kind", "fields", "reason"),
     [
-        ("polls", {"status": {"$numberInt": "1"}}, "unknown status '1'; valid are active, inactive"),
-        ("polls", {"status": {"$date": MS}}, 'unknown status \'{"$date": "1674389379388"}\'; valid are active'),
-        ("hours", {"day": {"$numberInt": "7"}}, "day is '7'; valid are 0 (Monday) to 6 (Sunday)"),
-        ("hours", {"day": {"$numberDouble": "0.5"}}, 'day is \'{"$numberDouble": "0.5"}\'; valid are 0 (Monday)'),
-        ("hours", {"day": 0.5}, "day is '0.5'"),
+        ("polls", {"status": {"$numberInt": "2"}}, "unknown status '2'; valid are active (up, "),
+        ("polls", {"status": {"$date": MS}}, 'unknown status \'{"$date": "1674389379388"}\'; valid are active (up, '),
+        ("hours", {"day": {"$numberInt": "8"}}, "unreadable day '8'; valid are 0 (Monday) to 6 (Sunday)"),
+        (
+            "hours",
+            {"day": {"$numberDouble": "0.5"}},
+            'unreadable day \'{"$numberDouble": "0.5"}\'; valid are 0 (Monday)',
+        ),
+        ("hours", {"day": 0.5}, "unreadable day '0.5'"),
         ("hours", {"start_time_local": {"$date": MS}}, 'unreadable start_time_local \'{"$date": '),
         ("timezones", {"timezone_str": {"$regex": "x"}}, 'unknown zone \'{"$regex": "x"}\'; valid are IANA names'),
     ],
@@ -254,12 +259,16 @@ def test_a_status_that_is_a_symbol_is_a_status(tmp_path: Path) -> None:
 
 
 def test_rows_that_were_set_aside_go_out_with_plain_values_and_come_back_fixed(tmp_path: Path) -> None:
-    bad = {"store_id": {"$numberLong": str(LONG)}, "status": "up", "timestamp_utc": {"$date": {"$numberLong": str(MS)}}}
+    bad = {
+        "store_id": {"$numberLong": str(LONG)},
+        "status": "open",
+        "timestamp_utc": {"$date": {"$numberLong": str(MS)}},
+    }
     loaded = read(tmp_path, "polls", json.dumps(bad))
     rows: list[Mapping[str, Any]] = [{"reason": row.reason, "raw": row.raw} for row in loaded.quarantine]
     made = quarantine.as_csv(rows, kind="polls", header=None)
-    assert made.endswith(f",{LONG},up,2023-01-22T12:09:39.388000Z,\n".encode())
-    assert polls_of(read(tmp_path, "polls", made.replace(b",up,", b",active,"))) == [(str(LONG), "active", TIME)]
+    assert made.endswith(f",{LONG},open,2023-01-22T12:09:39.388000Z,\n".encode())
+    assert polls_of(read(tmp_path, "polls", made.replace(b",open,", b",active,"))) == [(str(LONG), "active", TIME)]
 
 
 def test_csv_of_mongoexport_loads_as_it_is(tmp_path: Path) -> None:
@@ -306,18 +315,20 @@ VALUES = st.recursive(
 COLUMNS: dict[Kind, list[str]] = {kind: HEADERS[kind].split(",") for kind in HEADERS}
 
 
-@given(data=st.data(), kind=st.sampled_from(sorted(HEADERS)))
+@given(data=st.data(), kind=st.sampled_from(sorted(PLAIN)))
 def test_no_document_ends_in_a_crash_and_every_one_is_accepted_or_set_aside(data: st.DataObject, kind: Kind) -> None:
     good = st.sampled_from(exported(kind, "canonical"))
     changes = st.dictionaries(st.sampled_from([*COLUMNS[kind], "_id"]), VALUES)
     documents = data.draw(
         st.lists(st.builds(lambda row, changed: row | changed, good, changes), min_size=1, max_size=8)
     )
+    # An object that is alone and has an object or a list for each column is a table by columns, and refused.
+    assume(len(documents) > 1 or not all(isinstance(documents[0][name], dict | list) for name in COLUMNS[kind]))
     with TemporaryDirectory() as folder:
         loads = [read(Path(folder), kind, content) for content in (lines_of(documents), json.dumps(documents))]
     if kind == "polls":
         rows = json.loads(json.dumps(documents), parse_int=str)
-        loads.append(ingest.read_rows(rows, name="sent", now=NOW, version=VERSION))
+        loads.append(read_rows(rows, name="sent", now=NOW))
     for loaded in loads:
         assert_every_row_is_in_one_place(loaded, len(documents))
         assert content_of(loaded) == content_of(loads[0])

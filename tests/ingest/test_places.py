@@ -7,9 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from storepulse.errors import InputError
-from storepulse.ingest.places import Found, described, files_of, fingerprint
-from storepulse.ingest.places.patterns import matches
+from uphours.errors import InputError
+from uphours.ingest.sources.globs import matches
+from uphours.ingest.sources.resolve import described, files_of
+from uphours.ingest.sources.source_file import Found, fingerprint
 
 NOW = 1_700_000_000_000_000
 LONG_AGO = NOW - 3_600_000_000

@@ -7,9 +7,10 @@ import time
 
 import pytest
 
-from storepulse.errors import InputError
-from storepulse.ingest.places import Found, files_of, fingerprint
 from tests.fixtures.endpoints import BUCKET, Endpoint, endpoint, running
+from uphours.errors import InputError
+from uphours.ingest.sources.resolve import files_of
+from uphours.ingest.sources.source_file import Found, fingerprint
 
 __all__ = ["endpoint", "running"]  # fixtures
 
@@ -166,7 +167,7 @@ def test_an_account_that_is_not_named_is_an_error(monkeypatch: pytest.MonkeyPatc
 
 def test_without_obstore_the_error_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "obstore", None)
-    with pytest.raises(InputError, match=r"pip install 'storepulse\[cloud\]'"):
+    with pytest.raises(InputError, match=r"pip install 'uphours\[cloud\]'"):
         files_of("s3://bucket/in", now=NOW)
 
 

@@ -20,10 +20,11 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from storepulse.errors import InputError
-from storepulse.ingest.places import Found, files_of
-from storepulse.ingest.places.addresses import Resolve, is_public, system_addresses
-from storepulse.ingest.places.urls import web_file
+from uphours.errors import InputError
+from uphours.ingest.sources.addresses import Resolve, is_public, system_addresses
+from uphours.ingest.sources.http import web_file
+from uphours.ingest.sources.resolve import files_of
+from uphours.ingest.sources.source_file import Found
 
 NOW = 1_700_000_000_000_000
 BODY = b"store_id,status,timestamp_utc\n" * 1000

@@ -8,16 +8,16 @@ from typing import Any
 
 import pytest
 
-from storepulse import ingest
-from storepulse.schema import instant_text
-from storepulse.store.loads import Loaded
-from tests.fixtures.tables import NOW, VERSION, content_of, read
+from tests.fixtures.tables import NOW, content_of, read
+from uphours.ingest import load
+from uphours.load_record import Loaded
+from uphours.schema import instant_text
 
 GOOD = {"store_id": "1", "status": "active", "timestamp_utc": "2023-01-24T10:00:00Z"}
 
 
 def read_rows(rows: list[Any]) -> Loaded:
-    return ingest.read_rows(rows, name="posted", now=NOW, version=VERSION)
+    return load.read_rows(rows, name="posted", now=NOW)
 
 
 def accepted_by_line(loaded: Loaded, count: int) -> dict[int, tuple[str, str]]:
@@ -36,7 +36,7 @@ def test_the_line_of_each_accepted_observation_can_be_told(count: int) -> None:
     ]
     expected = {n + 1: (row["store_id"], row["timestamp_utc"]) for n, row in enumerate(rows) if n % 3 != 1}
     for n in range(1, count, 3):
-        rows[n] = (None, 7, "x", [], {}, rows[n] | {"status": "up"}, rows[n] | {"timestamp_utc": "soon"})[n % 7]
+        rows[n] = (None, 7, "x", [], {}, rows[n] | {"status": "open"}, rows[n] | {"timestamp_utc": "soon"})[n % 7]
     loaded = read_rows(rows)
     assert accepted_by_line(loaded, count) == expected
     assert [row.line for row in loaded.quarantine] == list(range(2, count + 1, 3))
@@ -47,7 +47,7 @@ def test_the_record_names_the_rows_and_counts_them() -> None:
     (file,) = loaded.files
     assert (file.kind, file.name, file.rows_read, file.accepted, file.quarantined) == ("polls", "posted", 3, 2, 1)
     assert file.header is None
-    assert (loaded.started_at, loaded.version) == (NOW, VERSION)
+    assert loaded.started_at == NOW
 
 
 def test_no_rows_are_no_mistake() -> None:
@@ -82,4 +82,4 @@ def test_polls_from_the_future_are_set_aside_and_without_a_clock_none_is() -> No
     late = GOOD | {"timestamp_utc": "2023-02-02 00:00:00.000001 UTC"}
     (row,) = read_rows([late]).quarantine
     assert "more than 24 h in the future" in row.reason
-    assert not ingest.read_rows([late], name="posted", now=None, version=VERSION).quarantine
+    assert not load.read_rows([late], name="posted", now=None).quarantine

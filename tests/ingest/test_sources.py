@@ -13,12 +13,12 @@ from types import SimpleNamespace
 import pytest
 import zstandard
 
-from storepulse import ingest
-from storepulse.errors import InputError
-from storepulse.ingest.sources import Kind, sources
-from storepulse.store import connect
 from tests.fixtures import tables
-from tests.fixtures.tables import NOW, POLLS, VERSION, content_of, polls_of, read, write
+from tests.fixtures.tables import NOW, POLLS, content_of, polls_of, read, write
+from uphours.database.database import connect
+from uphours.errors import InputError
+from uphours.ingest.inputs import Kind, sources
+from uphours.ingest.load import load_files, read_files
 
 MANY = tables.table(
     "polls",
@@ -88,13 +88,13 @@ DAMAGED = {
 
 @pytest.mark.parametrize("damage", DAMAGED)
 def test_a_damaged_file_is_said_to_be_damaged_and_changes_nothing(tmp_path: Path, damage: str) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'store.db'}")
-    tables.load(store, tmp_path, polls=POLLS)
+    database = connect(f"sqlite:///{tmp_path / 'store.db'}")
+    tables.load(database, tmp_path, polls=POLLS)
     before = (tmp_path / "store.db").read_bytes()
     good = write(tmp_path / "good.csv", tables.table("polls", "new,active,2023-01-24 10:00:00 UTC"))
     bad = write(tmp_path / "bad.csv", DAMAGED[damage])
     with pytest.raises(InputError, match=r"bad\.csv \(polls\)"):
-        ingest.load(store, {"polls": [good, bad]}, now=NOW, version=VERSION)
+        load_files(database, {"polls": [good, bad]}, now=NOW)
     assert (tmp_path / "store.db").read_bytes() == before
 
 
@@ -105,7 +105,7 @@ def test_many_files_of_many_kinds_are_one_load(tmp_path: Path) -> None:
         names["polls"].append(write(tmp_path / f"polls{day}.csv", tables.table("polls", row)))
     names["hours"].append(write(tmp_path / "hours.csv", tables.HOURS))
     names["timezones"].append(write(tmp_path / "zones.csv", tables.TIMEZONES))
-    loaded = ingest.read(names, now=NOW, version=VERSION)
+    loaded = read_files(names, now=NOW)
     assert [(file.kind, file.name) for file in loaded.files] == [
         (kind, name) for kind, some in names.items() for name in some
     ]
@@ -134,14 +134,14 @@ def test_a_glob_that_matches_nothing_is_a_mistake(tmp_path: Path) -> None:
 
 def test_a_file_named_twice_is_read_once(tmp_path: Path) -> None:
     name = write(tmp_path / "polls.csv", POLLS)
-    loaded = ingest.read({"polls": [name, name, f"{tmp_path}/*.csv"]}, now=NOW, version=VERSION)
+    loaded = read_files({"polls": [name, name, f"{tmp_path}/*.csv"]}, now=NOW)
     assert len(loaded.files) == 1
 
 
 def test_a_file_whose_name_looks_like_a_glob_is_itself(tmp_path: Path) -> None:
     name = write(tmp_path / "polls[1].csv", POLLS)
     write(tmp_path / "polls1.csv", tables.table("polls", "9,active,2023-01-24 10:00:00 UTC"))
-    assert ingest.read({"polls": [name]}, now=NOW, version=VERSION).store_ids == ["1", "2"]
+    assert read_files({"polls": [name]}, now=NOW).store_ids == ["1", "2"]
 
 
 def test_a_missing_file_and_a_folder_are_mistakes_that_are_named(tmp_path: Path) -> None:
@@ -153,7 +153,7 @@ def test_a_missing_file_and_a_folder_are_mistakes_that_are_named(tmp_path: Path)
 
 def test_nothing_named_is_a_mistake() -> None:
     with pytest.raises(InputError, match="nothing to load"):
-        ingest.read({}, now=NOW, version=VERSION)
+        read_files({}, now=NOW)
 
 
 def test_a_bad_file_is_found_before_anything_is_read(tmp_path: Path) -> None:
@@ -163,14 +163,14 @@ def test_a_bad_file_is_found_before_anything_is_read(tmp_path: Path) -> None:
         "hours": [str(tmp_path / "nowhere.csv")],
     }
     with pytest.raises(InputError, match="nowhere"):
-        ingest.read(names, now=NOW, version=VERSION, progress=lambda name, _done, _size: told.append(name))
+        read_files(names, now=NOW, progress=lambda name, _done, _size: told.append(name))
     assert not told
 
 
 @pytest.mark.parametrize("content", [MANY, GZIP, ZSTANDARD], ids=["plain", "gzip", "zstandard"])
 def test_standard_input_is_read_like_a_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, content: bytes) -> None:
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(content)))
-    loaded = ingest.read({"polls": ["-"]}, now=NOW, version=VERSION)
+    loaded = read_files({"polls": ["-"]}, now=NOW)
     assert content_of(loaded) == content_of(read(tmp_path, "polls", MANY))
     assert loaded.files[0].name == "-"
 
@@ -178,7 +178,7 @@ def test_standard_input_is_read_like_a_file(tmp_path: Path, monkeypatch: pytest.
 def test_standard_input_can_be_named_once(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("sys.stdin", SimpleNamespace(buffer=io.BytesIO(b"")))
     with pytest.raises(InputError, match=r"standard input .* twice"):
-        ingest.read({"polls": ["-"], "hours": ["-"]}, now=NOW, version=VERSION)
+        read_files({"polls": ["-"], "hours": ["-"]}, now=NOW)
 
 
 def test_a_pipe_that_trickles_is_read_to_its_end(tmp_path: Path) -> None:
@@ -193,7 +193,7 @@ def test_a_pipe_that_trickles_is_read_to_its_end(tmp_path: Path) -> None:
 
     writer = threading.Thread(target=trickle)
     writer.start()
-    loaded = ingest.read({"polls": [str(pipe)]}, now=NOW, version=VERSION)
+    loaded = read_files({"polls": [str(pipe)]}, now=NOW)
     writer.join()
     assert content_of(loaded) == content_of(read(tmp_path, "polls", MANY))
 
@@ -201,6 +201,6 @@ def test_a_pipe_that_trickles_is_read_to_its_end(tmp_path: Path) -> None:
 def test_progress_goes_up_to_the_size_of_the_file(tmp_path: Path) -> None:
     told: list[tuple[str, int, int | None]] = []
     name = write(tmp_path / "polls.csv.gz", GZIP)
-    ingest.read({"polls": [name]}, now=NOW, version=VERSION, progress=lambda *position: told.append(position))
+    read_files({"polls": [name]}, now=NOW, progress=lambda *position: told.append(position))
     assert told == sorted(told, key=lambda position: position[1])
     assert told[-1] == (name, len(GZIP), len(GZIP))

@@ -14,7 +14,7 @@ import polars as pl
 from hypothesis import settings
 from hypothesis import strategies as st
 
-import storepulse
+import uphours
 from tests import oracle
 from tests.oracle import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
@@ -99,13 +99,14 @@ class Case:
             zone_table(list(self.zones.items())),
         )
 
-    def policy(self, assume: Assume = "unknown") -> storepulse.Policy:
+    def policy(self, assume: Assume = "unknown") -> uphours.Policy:
         rules = self.rules
-        return storepulse.Policy(
+        return uphours.Policy(
             interpolation=rules.interpolation,
             prefer_in_session=rules.prefer_in_session,
             max_age=None if rules.max_age_us is None else timedelta(microseconds=rules.max_age_us),
             confirm_within=timedelta(microseconds=rules.confirm_within_us),
+            only_watched=rules.only_watched,
             assume=assume,
         )
 
@@ -113,10 +114,10 @@ class Case:
         self, *, assume: Assume = "unknown", all_stores: bool = True, stores: list[str] | None = None
     ) -> pl.DataFrame:
         """Put the case to the library."""
-        return storepulse.report(
+        return uphours.report(
             *self.tables(),
             as_of=self.as_of_us,
-            windows=[*DEFAULT_WINDOWS, *(storepulse.Window(*window) for window in self.extra_windows)],
+            windows=[*DEFAULT_WINDOWS, *(uphours.Window(*window) for window in self.extra_windows)],
             policy=self.policy(assume),
             stores=stores,
             all_stores=all_stores,
@@ -314,7 +315,8 @@ POLL_STEPS = [
     2 * HOUR_US,
     2 * HOUR_US + 1,
 ]
-# A chunk of polls: where one is, how far before it or after it the others follow, how many, and which ones are up.
+# A chunk of polls: where one is, how far before it or after it the others follow, how many, which ones are up, and
+# which ones say that the status is unknown.
 # Polls that agree are frequent, as they confirm each other.
 PLACES = st.one_of(
     st.tuples(st.just("anchor"), st.integers(0, 50), st.sampled_from(JITTERS)),
@@ -322,21 +324,26 @@ PLACES = st.one_of(
     st.tuples(st.just("long ago"), st.integers(8 * 24, 200 * 24), st.just(0)),
 )
 UP_BITS = st.sampled_from([0, 63, 63]) | st.integers(0, 63)
-CHUNKS = st.tuples(PLACES, st.sampled_from(POLL_STEPS), st.sampled_from([1, 1, 2, 3, 6]), UP_BITS)
+UNKNOWN_BITS = st.sampled_from([0, 0, 0, 63]) | st.integers(0, 63)
+CHUNKS = st.tuples(PLACES, st.sampled_from(POLL_STEPS), st.sampled_from([1, 1, 2, 3, 6]), UP_BITS, UNKNOWN_BITS)
 MANY_CHUNKS = st.lists(CHUNKS, min_size=2, max_size=6) | st.lists(CHUNKS, max_size=1)
 
 
 def _polls(draw: st.DrawFn, anchors: Sequence[int], as_of_us: int) -> list[tuple[int, str]]:
     """Draw polls at and next to the `anchors`, around the last week, and long ago; alone and in clusters."""
     polls = []
-    for (place, number, jitter), step, count, up_bits in draw(MANY_CHUNKS):
+    for (place, number, jitter), step, count, up_bits, unknown_bits in draw(MANY_CHUNKS):
         first = {
             "anchor": anchors[number % len(anchors)] + jitter,
             "around": as_of_us + number,
             "long ago": as_of_us - number * HOUR_US,
         }[place]
-        polls += [(first - i * step, "active" if up_bits >> i & 1 else "inactive") for i in range(count)]
+        polls += [(first - i * step, _status(up_bits >> i & 1, unknown_bits >> i & 1)) for i in range(count)]
     return polls
+
+
+def _status(is_up: int, is_unknown: int) -> str:
+    return "unknown" if is_unknown else "active" if is_up else "inactive"
 
 
 RULES = st.builds(
@@ -349,6 +356,7 @@ RULES = st.builds(
         st.integers(1, 9 * DAY_US),
     ),
     confirm_within_us=st.sampled_from([2 * HOUR_US, HOUR_US, DAY_US, 2 * HOUR_US + 1]),
+    only_watched=st.sampled_from([False, False, True]),
 )
 
 # From a clock change to as_of.
@@ -377,13 +385,18 @@ def _store(
     """Draw the three tables of one store."""
     zone = draw(HOME_OR_OTHER_ZONE)
     zones = {} if zone is None else {store: home if zone == "home" else zone}
-    hours = [(store, *row) for row in draw(hours_rows(wall_minutes))]
+    # Stores of which nothing but polls is known are frequent: they are what is easily lost.
+    has_polls_only = zone is None and draw(st.booleans())
+    hours = [] if has_polls_only else [(store, *row) for row in draw(hours_rows(wall_minutes))]
     bounds = oracle.sessions(store, hours, zones, start_us=as_of_us - 8 * DAY_US, end_us=as_of_us + DAY_US)
     anchors = [as_of_us, as_of_us + 1, *(as_of_us - length for length in DEFAULT_WINDOWS.values())]
     anchors += [instant for session in bounds for instant in session]
     polls = _polls(draw, anchors, as_of_us)
-    if draw(st.booleans()):  # without an as_of of its own, a report speaks for its latest observation
-        polls.append((as_of_us, draw(st.sampled_from(["active", "inactive"]))))
+    seen = draw(st.sampled_from(["at as_of", "at as_of", "at any time", "at any time", "later"]))
+    if seen == "later":  # then there is such a store, and nothing is known of it yet
+        polls = [(as_of_us + 1 + abs(at - as_of_us), status) for at, status in polls]
+    if seen == "at as_of":  # without an as_of of its own, a report speaks for its latest observation
+        polls.append((as_of_us, draw(st.sampled_from(["active", "inactive", "unknown"]))))
     return [(store, *poll) for poll in polls], hours, zones
 
 

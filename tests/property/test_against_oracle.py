@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import storepulse
+import uphours
 from tests import oracle
 from tests.oracle import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 from tests.property.strategies import (
@@ -39,11 +39,15 @@ def expected_report(case: Case) -> list[dict[str, Any]]:
 def _row(store: str, window: oracle.Window, answer: oracle.Answer) -> dict[str, Any]:
     name, start, end = window
     columns: dict[str, Any] = {"store_id": store, "window": name, "start_us": start, "end_us": end, **asdict(answer)}
+    columns["hours_known"] = True
+    # Without a ledger nothing is excluded, and the raw parts are the parts.
+    columns |= {"excluded_us": 0, "scheduled_us": answer.business_us}
+    columns |= {f"raw_{name}_us": columns[f"{name}_us"] for name in ("uptime", "downtime", "unknown")}
     columns["uptime_min_us"] = columns.pop("confirmed_uptime_us")
     columns["uptime_max_us"] = answer.business_us - columns.pop("confirmed_downtime_us")
     known = answer.uptime_us + answer.downtime_us
     columns["availability"] = answer.uptime_us / known if known else None
-    columns["coverage"] = known / answer.business_us if answer.business_us else None
+    columns["coverage"] = answer.watched_us / answer.business_us if answer.business_us else None
     return columns
 
 
@@ -118,9 +122,7 @@ def test_a_session_that_never_closes_reaches_back_to_the_oldest_observation(
 @given(cases(max_stores=3))
 def test_calendar_windows_equal_the_oracle_in_the_zone_of_each_store(case: Case) -> None:
     names = [name for name, _, _ in oracle.calendar_windows("UTC", case.as_of_us)]
-    report = storepulse.report(
-        *case.tables(), as_of=case.as_of_us, windows=names, policy=case.policy(), all_stores=True
-    )
+    report = uphours.report(*case.tables(), as_of=case.as_of_us, windows=names, policy=case.policy(), all_stores=True)
     expected: list[dict[str, Any]] = []
     for store in case.stores:
         windows = oracle.calendar_windows(case.zones.get(store, oracle.DEFAULT_ZONE), case.as_of_us)
@@ -146,8 +148,8 @@ def test_the_default_as_of_is_the_latest_observation(case: Case) -> None:
     latest = max(at for _, at, _ in case.observations)
     observations, hours, zones = case.tables()
     policy = case.policy()
-    without = storepulse.report(observations, hours, zones, policy=policy)
-    assert without.equals(storepulse.report(observations, hours, zones, as_of=latest, policy=policy))
+    without = uphours.report(observations, hours, zones, policy=policy)
+    assert without.equals(uphours.report(observations, hours, zones, as_of=latest, policy=policy))
 
 
 @example(case=CLOSED_ALL_ALONG, before_us=0, length_us=DAY_US)
@@ -156,7 +158,7 @@ def test_sessions_equal_the_oracle(case: Case, before_us: int, length_us: int) -
     start = case.as_of_us - before_us
     end = start + length_us
     _, hours, zones = case.tables()
-    found = by_store(storepulse.sessions(hours, zones, start=start, end=end))
+    found = by_store(uphours.sessions(hours, zones, start=start, end=end))
     for store in {row[0] for row in case.hours} | set(case.zones):
         assert found.get(store, []) == oracle.sessions(store, case.hours, case.zones, start_us=start, end_us=end)
 
@@ -165,7 +167,7 @@ def test_sessions_equal_the_oracle(case: Case, before_us: int, length_us: int) -
 @given(case=cases(max_stores=3), reach_us=st.integers(1, 30 * DAY_US))
 def test_a_timeline_equals_the_oracle(case: Case, reach_us: int) -> None:
     start = case.as_of_us - reach_us
-    spans = by_store(storepulse.timeline(*case.tables(), start=start, as_of=case.as_of_us, policy=case.policy()))
+    spans = by_store(uphours.timeline(*case.tables(), start=start, as_of=case.as_of_us, policy=case.policy()))
     for store in case.stores:
         # Where one span ends and an equal one begins is free; what they say is not.
         assert oracle.joined(spans.get(store, [])) == expected_timeline(case, store, start)
@@ -175,7 +177,7 @@ def test_a_timeline_equals_the_oracle(case: Case, reach_us: int) -> None:
 @given(case=cases(max_stores=3), reach_us=st.integers(1, 30 * DAY_US))
 def test_outages_equal_the_oracle(case: Case, reach_us: int) -> None:
     start = case.as_of_us - reach_us
-    found = by_store(storepulse.outages(*case.tables(), start=start, as_of=case.as_of_us, policy=case.policy()))
+    found = by_store(uphours.outages(*case.tables(), start=start, as_of=case.as_of_us, policy=case.policy()))
     for store in case.stores:
         assert found.get(store, []) == oracle.outages(expected_timeline(case, store, start))
 
@@ -207,7 +209,7 @@ def test_a_timestamp_says_the_same_as_text_and_as_an_instant(case: Case, spellin
     texts = [spelling.format(oracle.EPOCH + timedelta(microseconds=at_us)) for _, at_us, _ in case.observations]
     as_text = observations.with_columns(pl.Series("timestamp_utc", texts, dtype=pl.String))
     reports = [
-        storepulse.report(table, hours, zones, as_of=case.as_of_us, policy=case.policy())
+        uphours.report(table, hours, zones, as_of=case.as_of_us, policy=case.policy())
         for table in (observations, as_text)
     ]
     assert reports[0].equals(reports[1])
@@ -226,7 +228,7 @@ def test_an_opening_of_almost_a_day_is_seen_from_every_instant_in_it(
     opens, closes = (f"{minute // 60:02d}:{minute % 60:02d}" for minute in (opens_minute, closes_minute))
     rows = [("1", day, opens, closes) for day in range(7)]
     start = 1_674_432_000_000_000 + start_minute * MINUTE_US
-    found = storepulse.sessions(hours_table(rows), zone_table([("1", zone)]), start=start, end=start + 1)
+    found = uphours.sessions(hours_table(rows), zone_table([("1", zone)]), start=start, end=start + 1)
     assert by_store(found).get("1", []) == oracle.sessions("1", rows, {"1": zone}, start_us=start, end_us=start + 1)
 
 
@@ -237,4 +239,4 @@ def test_a_day_may_be_written_as_text_or_as_a_number(weeks: Sequence[list[tuple[
     hours, zones = hours_table(rows), zone_table([(store, zone) for store in STORE_IDS])
     span = {"start": "2023-04-20 00:00:00 UTC", "end": "2023-05-04 00:00:00 UTC"}
     as_text = hours.with_columns(pl.col("day").cast(pl.String))
-    assert storepulse.sessions(hours, zones, **span).equals(storepulse.sessions(as_text, zones, **span))
+    assert uphours.sessions(hours, zones, **span).equals(uphours.sessions(as_text, zones, **span))

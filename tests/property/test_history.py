@@ -10,34 +10,34 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-import storepulse
-from storepulse.history import HeatMap, History, heat_map, history
-from storepulse.kernel.gaps import collector_gaps
-from storepulse.kernel.windows import WINDOW_NAMES
-from storepulse.schema import Observations
+import uphours
 from tests import oracle
 from tests.oracle import DAY_US, HOUR_US, MINUTE_US
-from tests.property.strategies import FEWER, Assume, Case, cases
+from tests.property.strategies import FEWER, Assume, Case, cases, clock_changes
+from uphours.kernel.collector_gaps import collector_gaps
+from uphours.kernel.windows import WINDOW_NAMES
+from uphours.reports.history import HeatMap, History, heat_map, history
+from uphours.schema import Observations, instant_iso
 
 WEEK_US = 7 * DAY_US
-SUMMED = ("uptime_us", "downtime_us", "unknown_us", "business_us", "uptime_min_us", "uptime_max_us", "observations")
-TIMES = SUMMED[:4]
+TIMES = ("uptime_us", "downtime_us", "unknown_us", "business_us", "watched_us")
+SUMMED = (*TIMES, "uptime_min_us", "uptime_max_us", "observations")
 
 
-def followed(case: Case, window: str | storepulse.Window, assume: Assume = "unknown") -> History:
-    fleet = storepulse.validate(*case.tables()).fleet
+def followed(case: Case, window: str | uphours.Window, assume: Assume = "unknown") -> History:
+    fleet = uphours.validate(*case.tables()).fleet
     return history(fleet, as_of=case.as_of_us, window=window, policy=case.policy(assume))
 
 
-def heated(case: Case, window: str | storepulse.Window, assume: Assume = "unknown") -> HeatMap:
-    fleet = storepulse.validate(*case.tables()).fleet
+def heated(case: Case, window: str | uphours.Window, assume: Assume = "unknown") -> HeatMap:
+    fleet = uphours.validate(*case.tables()).fleet
     return heat_map(fleet, as_of=case.as_of_us, window=window, policy=case.policy(assume))
 
 
-def totals(case: Case, window: str | storepulse.Window, assume: Assume = "unknown") -> dict[str, int]:
+def totals(case: Case, window: str | uphours.Window, assume: Assume = "unknown") -> dict[str, int]:
     """Return the sums of a report over all stores."""
     options: dict[str, Any] = {"windows": [window], "policy": case.policy(assume), "all_stores": True}
-    rows = storepulse.report(*case.tables(), as_of=case.as_of_us, **options)
+    rows = uphours.report(*case.tables(), as_of=case.as_of_us, **options)
     return {name: sum(rows[name].to_list()) for name in SUMMED}
 
 
@@ -45,9 +45,9 @@ def added(rows: list[dict[str, Any]], names: tuple[str, ...]) -> dict[str, int]:
     return {name: sum(row[name] for row in rows) for name in names}
 
 
-def chosen_windows(case: Case) -> list[str | storepulse.Window]:
+def chosen_windows(case: Case) -> list[str | uphours.Window]:
     """Return the case's own windows that begin before as_of: of one that does not, there is no time to be cut."""
-    return [storepulse.Window(*row) for row in case.extra_windows if row[1] < case.as_of_us]
+    return [uphours.Window(*row) for row in case.extra_windows if row[1] < case.as_of_us]
 
 
 # --- the parts are the whole -----------------------------------------------------------------------------
@@ -69,7 +69,9 @@ def test_buckets_and_hours_of_the_week_add_up_to_the_report(case: Case, name: st
 @given(case=cases(max_stores=2), days=st.integers(1, 1200), odd_us=st.integers(0, DAY_US))
 def test_buckets_follow_each_other_and_are_whole_hours_days_and_weeks(case: Case, days: int, odd_us: int) -> None:
     start = max(case.as_of_us - days * DAY_US - odd_us, 0)
-    made = followed(case, storepulse.Window("own", start, case.as_of_us))
+    # As text: whole numbers of before the year 2000 are taken for another unit, and refused.
+    window = uphours.Window("own", instant_iso(start), case.as_of_us)
+    made = followed(case, window)
     edges = [row["start_us"] for row in made.buckets] + [made.buckets[-1]["end_us"]]
     assert (edges[0], edges[-1]) == (start, case.as_of_us)
     assert [row["end_us"] for row in made.buckets] == edges[1:]
@@ -81,7 +83,7 @@ def test_buckets_follow_each_other_and_are_whole_hours_days_and_weeks(case: Case
     assert all(edge % min(width, DAY_US) == 0 for edge in edges[1:-1])
     if made.bucket == "week":
         assert {oracle._from_us(edge).weekday() for edge in edges[1:-1]} <= {0}
-    assert added(made.buckets, SUMMED) == totals(case, storepulse.Window("own", start, case.as_of_us))
+    assert added(made.buckets, SUMMED) == totals(case, window)
 
 
 # --- against the oracle ----------------------------------------------------------------------------------
@@ -91,7 +93,7 @@ def test_buckets_follow_each_other_and_are_whole_hours_days_and_weeks(case: Case
 @given(case=cases(max_stores=2), hours=st.integers(1, 30), places=st.lists(st.integers(0, 300), min_size=1, max_size=6))
 def test_every_bucket_is_what_the_oracle_says_of_it(case: Case, hours: int, places: list[int]) -> None:
     start = case.as_of_us - hours * 9 * HOUR_US
-    rows = followed(case, storepulse.Window("own", start, case.as_of_us)).buckets
+    rows = followed(case, uphours.Window("own", start, case.as_of_us)).buckets
     for place in places:
         row = rows[place % len(rows)]
         window = ("bucket", row["start_us"], row["end_us"])
@@ -101,6 +103,7 @@ def test_every_bucket_is_what_the_oracle_says_of_it(case: Case, hours: int, plac
             sum(one.downtime_us for one in found),
             sum(one.unknown_us for one in found),
             sum(one.business_us for one in found),
+            sum(one.watched_us for one in found),
             sum(one.confirmed_uptime_us for one in found),
             sum(one.business_us - one.confirmed_downtime_us for one in found),
             sum(one.observations for one in found),
@@ -109,7 +112,7 @@ def test_every_bucket_is_what_the_oracle_says_of_it(case: Case, hours: int, plac
         known = row["uptime_us"] + row["downtime_us"]
         assert row["availability"] == (row["uptime_us"] / known if known else None)
         if row["business_us"]:
-            assert row["coverage"] == known / row["business_us"]
+            assert row["coverage"] == row["watched_us"] / row["business_us"]
             assert row["availability_min"] == row["uptime_min_us"] / row["business_us"]
             assert row["availability_max"] == row["uptime_max_us"] / row["business_us"]
         else:
@@ -125,24 +128,21 @@ def test_observations_and_the_stores_that_have_any_are_counted_in_every_bucket(c
 
 
 def by_minutes(case: Case, start_us: int) -> dict[tuple[int, int], dict[str, int]]:
-    """Return up, down and unknown time by weekday and hour: every span, minute by minute of the clock."""
+    """Return up, down, unknown and watched time by weekday and hour: every span, minute by minute of the clock."""
     found: dict[tuple[int, int], dict[str, int]] = {}
     for store in case.stores:
         zone = ZoneInfo(case.zones.get(store, oracle.DEFAULT_ZONE))
-        spans = oracle.timeline(
-            store,
-            case.observations,
-            case.hours,
-            case.zones,
-            start_us=start_us,
-            as_of_us=case.as_of_us,
-            rules=case.rules,
-        )
-        for start, end, status, _confirmed in spans:
+        tables = (store, case.observations, case.hours, case.zones)
+        asked: Any = {"start_us": start_us, "as_of_us": case.as_of_us, "rules": case.rules}
+        spans = [(start, end, status) for start, end, status, _confirmed in oracle.timeline(*tables, **asked)]
+        spans += [(start, end, "watched") for start, end in oracle.watched(*tables, **asked)]
+        for start, end, status in spans:
             for minute in range(start // MINUTE_US, -(-end // MINUTE_US)):
                 local = oracle._from_us(minute * MINUTE_US).astimezone(zone)
                 inside = min(end, (minute + 1) * MINUTE_US) - max(start, minute * MINUTE_US)
-                cell = found.setdefault((local.weekday(), local.hour), dict.fromkeys(("up", "down", "unknown"), 0))
+                cell = found.setdefault(
+                    (local.weekday(), local.hour), dict.fromkeys(("up", "down", "unknown", "watched"), 0)
+                )
                 cell[status] += inside
     return found
 
@@ -152,16 +152,16 @@ def by_minutes(case: Case, start_us: int) -> dict[tuple[int, int], dict[str, int
 def test_hours_of_the_week_are_those_of_the_clock_on_the_wall(case: Case, days: int) -> None:
     start = case.as_of_us - days * DAY_US - 1
     expected = by_minutes(case, start)
-    cells = heated(case, storepulse.Window("own", start, case.as_of_us)).cells
+    cells = heated(case, uphours.Window("own", start, case.as_of_us)).cells
     assert [(cell["weekday"], cell["hour"]) for cell in cells] == [
         (day, hour) for day in range(7) for hour in range(24)
     ]
     for cell in cells:
         found = expected.get((cell["weekday"], cell["hour"]), {})
-        up, down, unknown = (found.get(status, 0) for status in ("up", "down", "unknown"))
-        assert [cell[name] for name in TIMES] == [up, down, unknown, up + down + unknown]
+        up, down, unknown, watched = (found.get(status, 0) for status in ("up", "down", "unknown", "watched"))
+        assert [cell[name] for name in TIMES] == [up, down, unknown, up + down + unknown, watched]
         assert cell["availability"] == (up / (up + down) if up + down else None)
-        assert cell["coverage"] == ((up + down) / cell["business_us"] if cell["business_us"] else None)
+        assert cell["coverage"] == (watched / cell["business_us"] if cell["business_us"] else None)
 
 
 @FEWER
@@ -170,12 +170,14 @@ def test_weeks_of_one_status_go_around_the_clock(case: Case, weeks: int, odd_us:
     """Without observations a store that is always open is unknown all the time, through every change of its clock."""
     bare = replace(case, observations=[], hours=[], zones={"1": case.zones.get("1", "UTC")})
     start = case.as_of_us - weeks * WEEK_US - odd_us
-    cells = heated(bare, storepulse.Window("own", start, case.as_of_us)).cells
+    cells = heated(bare, uphours.Window("own", start, case.as_of_us)).cells
     zone = ZoneInfo(bare.zones["1"])
     found = [0] * 168
     at = start
-    while at < case.as_of_us:  # by quarters of an hour of UTC: no clock changes at another time
-        until = min((at // (15 * MINUTE_US) + 1) * 15 * MINUTE_US, case.as_of_us)
+    changes = [change.at_us for change in clock_changes(bare.zones["1"])]  # some at 00:01
+    while at < case.as_of_us:
+        quarter = (at // (15 * MINUTE_US) + 1) * 15 * MINUTE_US
+        until = min([quarter, case.as_of_us, *(change for change in changes if at < change < quarter)])
         local = oracle._from_us(at).astimezone(zone)
         found[local.weekday() * 24 + local.hour] += until - at
         at = until

@@ -9,7 +9,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-import storepulse
+import uphours
 from tests import oracle
 from tests.oracle import DAY_US, HOUR_US, MINUTE_US
 from tests.property.strategies import (
@@ -28,11 +28,17 @@ ADDITIVE = [
     "downtime_us",
     "unknown_us",
     "business_us",
+    "excluded_us",
+    "scheduled_us",
+    "raw_uptime_us",
+    "raw_downtime_us",
+    "raw_unknown_us",
+    "watched_us",
     "uptime_min_us",
     "uptime_max_us",
     "observations",
 ]
-DURATIONS = ["uptime_us", "downtime_us", "unknown_us", "business_us", "longest_outage_us"]
+DURATIONS = ["uptime_us", "downtime_us", "unknown_us", "business_us", "watched_us", "longest_outage_us"]
 assumptions = st.sampled_from(["unknown", "active", "inactive"])
 
 
@@ -76,12 +82,40 @@ def test_uptime_lies_between_its_bounds(case: Case, assume: Assume) -> None:
     assert holds(report, (pl.col("uptime_min_us") >= 0) & (pl.col("uptime_max_us") <= pl.col("business_us")))
 
 
+@given(cases(max_stores=3), assumptions)
+def test_confirmed_time_is_watched_and_watched_time_is_business_time(case: Case, assume: Assume) -> None:
+    report = case.report(assume=assume)
+    confirmed = pl.col("uptime_min_us") + pl.col("business_us") - pl.col("uptime_max_us")
+    assert holds(report, confirmed <= pl.col("watched_us"))
+    assert holds(report, pl.col("watched_us") <= pl.col("business_us"))
+
+
+@given(cases(max_stores=3), RULES, assumptions)
+def test_coverage_depends_on_no_policy_and_on_no_status(case: Case, rules: oracle.Rules, assume: Assume) -> None:
+    names = ["store_id", "window", "business_us", "watched_us", "coverage"]
+    other = replace(
+        case,
+        rules=replace(rules, confirm_within_us=case.rules.confirm_within_us),
+        observations=[(store, at, "unknown") for store, at, _ in case.observations],
+    )
+    assert other.report(assume=assume).select(names).equals(case.report().select(names))
+
+
+@given(cases(max_stores=3), RULES)
+def test_known_time_is_the_watched_time_if_only_that_is_asked_for(case: Case, rules: oracle.Rules) -> None:
+    polls = [row for row in case.observations if row[2] != "unknown"]
+    case = replace(case, observations=polls, rules=replace(rules, only_watched=True, max_age_us=None))
+    report = case.report()
+    assert holds(report, pl.col("uptime_us") + pl.col("downtime_us") == pl.col("watched_us"))
+
+
 @FEWER
 @given(cases(max_stores=3))
 def test_assume_moves_unknown_time_and_nothing_else(case: Case) -> None:
     plain = case.report()
     unknown, zero = plain["unknown_us"], plain["unknown_us"] * 0
-    moved = ["uptime_us", "downtime_us", "unknown_us", "availability", "coverage"]
+    raw = ["raw_uptime_us", "raw_downtime_us", "raw_unknown_us"]
+    moved = ["uptime_us", "downtime_us", "unknown_us", "availability", *raw]
     active, inactive = case.report(assume="active"), case.report(assume="inactive")
     assert active.drop(moved).equals(plain.drop(moved))
     assert inactive.drop(moved).equals(plain.drop(moved))
@@ -89,6 +123,8 @@ def test_assume_moves_unknown_time_and_nothing_else(case: Case) -> None:
     assert inactive["unknown_us"].equals(zero)
     assert active["uptime_us"].equals(plain["uptime_us"] + unknown)
     assert inactive["downtime_us"].equals(plain["downtime_us"] + unknown)
+    for report in (plain, active, inactive):  # there is no ledger
+        assert all(report[name].equals(report[name.removeprefix("raw_")]) for name in raw)
 
 
 @FEWER
@@ -122,9 +158,9 @@ def test_an_hour_is_at_most_its_day_and_a_day_at_most_its_week(case: Case) -> No
 def test_every_number_is_a_view_of_one_timeline(case: Case) -> None:
     start = case.as_of_us - 7 * DAY_US
     tables, policy = case.tables(), case.policy()
-    spans = storepulse.timeline(*tables, start=start, as_of=case.as_of_us, policy=policy)
+    spans = uphours.timeline(*tables, start=start, as_of=case.as_of_us, policy=policy)
     lengths = spans.with_columns((pl.col("end") - pl.col("start")).dt.total_microseconds().alias("us"))
-    outages = storepulse.outages(*tables, start=start, as_of=case.as_of_us, policy=policy)
+    outages = uphours.outages(*tables, start=start, as_of=case.as_of_us, policy=policy)
     rows = rows_of(case.report())
     for store in case.stores:
         week = rows[store, "last_week"]
@@ -147,7 +183,7 @@ def test_order_and_repetition_of_the_input_change_no_byte(case: Case, random: Ra
     def disordered(rows: list[Any]) -> list[Any]:
         return random.sample(rows, len(rows)) + (random.choices(rows, k=len(rows)) if rows else [])
 
-    again = storepulse.report(
+    again = uphours.report(
         observation_table(disordered(case.observations)),
         hours_table(disordered(case.hours)),
         zone_table(disordered(list(case.zones.items()))),
@@ -156,7 +192,7 @@ def test_order_and_repetition_of_the_input_change_no_byte(case: Case, random: Ra
             "last_hour",
             "last_day",
             "last_week",
-            *(storepulse.Window(*row) for row in case.extra_windows),
+            *(uphours.Window(*row) for row in case.extra_windows),
         ],
         policy=case.policy(),
         all_stores=True,
@@ -208,7 +244,9 @@ def test_turning_an_observation_up_never_lowers_uptime(case: Case, picks: list[i
     for name in ("uptime_us", "uptime_min_us", "uptime_max_us"):
         assert (after[name] >= before[name]).all()
     assert (after["downtime_us"] <= before["downtime_us"]).all()
-    assert after["unknown_us"].equals(before["unknown_us"])
+    assert (after["unknown_us"] <= before["unknown_us"]).all()
+    if not any(row[:2] in turned and row[2] == "unknown" for row in case.observations):
+        assert after["unknown_us"].equals(before["unknown_us"])
 
 
 @FEWER
@@ -264,7 +302,7 @@ def a_case_and_its_mirror_image(draw: st.DrawFn) -> tuple[Case, Case]:
     start, *inner, end = sorted(draw(st.lists(instants_off_the_grid(), min_size=2, max_size=10, unique=True)))
     ends = draw(st.sampled_from([[], [start], [end], [start, end]]))
     polls = [("1", at, "active" if draw(st.booleans()) else "inactive") for at in sorted([*inner, *ends])]
-    rules = draw(RULES)
+    rules = replace(draw(RULES), only_watched=False)  # time after the last one is watched, before the first one not
     ahead = Case(
         polls,
         [opening_row(GRID * at, GRID * length) for at, length in openings],
@@ -296,7 +334,8 @@ def turned_round(rules: oracle.Rules) -> oracle.Interpolation:
 @given(a_case_and_its_mirror_image())
 def test_reversing_time_swaps_previous_and_next(pair: tuple[Case, Case]) -> None:
     ahead, back = pair
-    # An observation at the start of a window is in it, one at its end is not: their number may differ.
-    names = [name for name in ADDITIVE if name != "observations"] + ["outages", "longest_outage_us"]
+    # An observation at the start of a window is in it, one at its end is not: their number may differ. And time after
+    # the last one is watched, before the first one it is not.
+    names = [name for name in ADDITIVE if name not in ("observations", "watched_us")] + ["outages", "longest_outage_us"]
     one, other = (rows_of(case.report())["1", "whole"] for case in (ahead, back))
     assert chosen(one, names) == chosen(other, names)

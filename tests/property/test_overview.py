@@ -7,11 +7,12 @@ from typing import Any, NamedTuple
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-import storepulse
-from storepulse.overview import LACKING, SORTS, STATES, Overview, Sort, facts, overview, selected
+import uphours
 from tests import oracle
 from tests.oracle import DAY_US, HOUR_US
 from tests.property.strategies import FEWER, MORE, Case, cases, whole_weeks
+from uphours.reports.fleet import LACKING, SORTS, Overview, Sort, facts, overview, selected
+from uphours.reports.store_states import STATES
 
 WEEK_US = 7 * DAY_US
 WEDNESDAY = 1_674_604_800_000_000
@@ -45,8 +46,8 @@ def seen(made: Overview) -> dict[str, Seen]:
 
 def looked_at(case: Case, **options: Any) -> Overview:
     """Put the case to the library."""
-    fleet = storepulse.validate(*case.tables()).fleet
-    return overview(fleet, as_of=case.as_of_us, policy=case.policy(), version="1", **options)
+    fleet = uphours.validate(*case.tables()).fleet
+    return overview(fleet, as_of=case.as_of_us, policy=case.policy(), **options)
 
 
 def expected(case: Case, store: str) -> Seen:
@@ -140,7 +141,7 @@ def test_what_is_observed_later_changes_nothing(case: Case) -> None:
 @given(cases(max_stores=4))
 def test_figures_are_those_of_the_report(case: Case) -> None:
     made = looked_at(case, window="last_day")
-    rows = storepulse.report(
+    rows = uphours.report(
         *case.tables(), as_of=case.as_of_us, windows=["last_day"], policy=case.policy(), all_stores=True
     )
     for i, row in enumerate(rows.drop("window", "start_us", "end_us").to_dicts()):
@@ -228,7 +229,7 @@ def test_pages_put_together_are_the_whole_sorted_list(
         page = selected(made, sort=sort, descending=descending, after=after, limit=limit, **filters)
         pages.append([made.store_ids[row] for row in page.rows])
         assert page.total_matching == len(whole)
-        after = page.next_cursor
+        after = page.end
     assert list(chain.from_iterable(pages)) == whole
     assert all(len(page) == limit for page in pages[:-1])
     assert bool(pages[-1]) == bool(whole)

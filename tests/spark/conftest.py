@@ -13,9 +13,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from storepulse import demo
-from storepulse.spark import command
 from tests.fixtures.spark_clusters import Cluster, own_cluster
+from uphours import demo
+from uphours.spark import command
 
 #: Every process of Spark gets little memory: what runs here must run anywhere.
 MEMORY = {

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from storepulse import ingest
-from storepulse.reports import ReportOptions
-from storepulse.spark import command
 from tests.fixtures.commands import start
 from tests.fixtures.spark_clusters import Cluster
-from tests.fixtures.tables import NOW, VERSION
+from tests.fixtures.tables import NOW
 from tests.spark.conftest import MEMORY, Files
 from tests.spark.test_command import contents, kinds, locally
+from uphours.ingest.load import read_files
+from uphours.reports.request import ReportRequest
+from uphours.spark import command
 
 pytest.importorskip("pyspark")
 
@@ -38,12 +38,12 @@ def test_a_worker_and_its_executor_die_and_the_bytes_are_the_same(cluster: Clust
     files = fleet_of_14092
     # Many small tasks, so that there is a time at which some are done, some run, and some are to come.
     many = {"spark.sql.shuffle.partitions": "24", "spark.sql.adaptive.coalescePartitions.enabled": "false"}
-    settings = ingest.read(kinds(hours=files.hours, timezones=files.timezones), now=NOW, version=VERSION)
+    settings = read_files(kinds(hours=files.hours, timezones=files.timezones), now=NOW)
     made: list[bytes] = []
     with command.session(cluster.url, MEMORY | many) as spark:
 
         def work() -> None:
-            made.append(contents(command.report(spark, [files.polls], settings, ReportOptions(), now=NOW).report))
+            made.append(contents(command.report(spark, [files.polls], settings, ReportRequest(), now=NOW).report))
 
         thread = Thread(target=work)
         thread.start()
@@ -55,7 +55,7 @@ def test_a_worker_and_its_executor_die_and_the_bytes_are_the_same(cluster: Clust
         assert cluster.workers[0].poll() is not None
         assert len(cluster.executors_of(1)) == 1
     assert made == [
-        locally(ReportOptions(), polls=f"{files.polls}/*.parquet", hours=files.hours, timezones=files.timezones)
+        locally(ReportRequest(), polls=f"{files.polls}/*.parquet", hours=files.hours, timezones=files.timezones)
     ]
 
 

@@ -9,42 +9,43 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from storepulse.errors import NotFoundError
-from storepulse.store import Store, connect, keys
-from storepulse.web import access
-from storepulse.web.access import Access, Buckets, Caller, Scope, needs, scope_of
-from storepulse.web.origins import Way
-from storepulse.web.problems import AccessError
+from uphours.database import api_keys
+from uphours.database.database import Database, connect
+from uphours.errors import NotFoundError
+from uphours.service import auth
+from uphours.service.auth import Access, Buckets, Caller, Scope, needs, scope_of
+from uphours.service.origins import Way
+from uphours.service.problems import AccessError
 
 pytestmark = pytest.mark.anywhere
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
-    made = connect(f"sqlite:///{tmp_path / 'storepulse.db'}")
+def database(tmp_path: Path) -> Database:
+    made = connect(f"sqlite:///{tmp_path / 'uphours.db'}")
     made.migrate()
     return made
 
 
-def token_of(store: Store, *scopes: str) -> str:
-    with store.writing() as connection:
-        return keys.create(connection, name="test", scopes=scopes, now=0, actor="test")[1]
+def token_of(database: Database, *scopes: str) -> str:
+    with database.writing() as connection:
+        return api_keys.create(connection, name="test", scopes=scopes, now=0, actor="test")[1]
 
 
-def access_to(store: Store, *, needs_key: bool = True, burst: int = 100) -> Access:
+def access_to(database: Database, *, needs_key: bool = True, burst: int = 100) -> Access:
     return Access(
-        store, needs_key=needs_key, rate_per_second=1, rate_burst=burst, way=Way([]), session_us=1, now=lambda: 0
+        database, needs_key=needs_key, rate_per_second=1, rate_burst=burst, way=Way([]), session_us=1, now=lambda: 0
     )
 
 
-def asked(store: Store, token: str | None, scope: Scope, *, needs_key: bool = True, burst: int = 100) -> Caller:
-    made = access_to(store, needs_key=needs_key, burst=burst)
+def asked(database: Database, token: str | None, scope: Scope, *, needs_key: bool = True, burst: int = 100) -> Caller:
+    made = access_to(database, needs_key=needs_key, burst=burst)
     return asyncio.run(made.caller(token, scope))
 
 
-def status(store: Store, token: str | None, scope: Scope, *, needs_key: bool = True) -> int:
+def status(database: Database, token: str | None, scope: Scope, *, needs_key: bool = True) -> int:
     with pytest.raises(AccessError) as caught:
-        asked(store, token, scope, needs_key=needs_key)
+        asked(database, token, scope, needs_key=needs_key)
     return caught.value.status
 
 
@@ -60,38 +61,38 @@ def test_an_endpoint_has_the_scope_that_it_declares() -> None:
     assert scope_of(endpoint) == "ingest"
 
 
-def test_an_open_route_asks_for_nothing(store: Store) -> None:
-    assert asked(store, None, "open").key_id == ""
-    assert asked(store, "no token at all", "open").key_id == ""
+def test_an_open_route_asks_for_nothing(database: Database) -> None:
+    assert asked(database, None, "open").key_id == ""
+    assert asked(database, "no token at all", "open").key_id == ""
 
 
-def test_without_a_key_nobody_comes_in_where_one_is_needed(store: Store) -> None:
-    assert status(store, None, "read") == 401
+def test_without_a_key_nobody_comes_in_where_one_is_needed(database: Database) -> None:
+    assert status(database, None, "read") == 401
 
 
-def test_without_a_key_everything_may_be_done_where_none_is_needed(store: Store) -> None:
-    caller = asked(store, None, "admin", needs_key=False)
+def test_without_a_key_everything_may_be_done_where_none_is_needed(database: Database) -> None:
+    caller = asked(database, None, "admin", needs_key=False)
     assert caller.actor == "no key"
     assert caller.may("admin")
     assert caller.may("ingest")
 
 
-def test_a_wrong_key_is_refused_also_where_none_is_needed(store: Store) -> None:
-    assert status(store, "sp_wrong", "read", needs_key=False) == 401
+def test_a_wrong_key_is_refused_also_where_none_is_needed(database: Database) -> None:
+    assert status(database, "sp_wrong", "read", needs_key=False) == 401
 
 
-def test_a_key_with_a_smaller_scope_does_less_also_where_none_is_needed(store: Store) -> None:
-    assert status(store, token_of(store, "read"), "admin", needs_key=False) == 403
+def test_a_key_with_a_smaller_scope_does_less_also_where_none_is_needed(database: Database) -> None:
+    assert status(database, token_of(database, "read"), "admin", needs_key=False) == 403
 
 
 def test_when_the_store_fails_nobody_is_taken_for_one_who_guesses(tmp_path: Path) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'later.db'}")
-    made = access_to(store)
+    database = connect(f"sqlite:///{tmp_path / 'later.db'}")
+    made = access_to(database)
     for _ in range(30):
         with pytest.raises(NotFoundError):
             asyncio.run(made.sign_in("sp_wrong", "192.0.2.1", instead_of=None))
-    store.migrate()
-    token = token_of(store, "read")
+    database.migrate()
+    token = token_of(database, "read")
     assert len(asyncio.run(made.sign_in(token, "192.0.2.1", instead_of=None))) == 52
 
 
@@ -105,13 +106,13 @@ def test_when_the_store_fails_nobody_is_taken_for_one_who_guesses(tmp_path: Path
     ],
 )  # fmt: skip
 def test_a_key_may_do_what_its_scopes_say_and_admin_everything(
-    store: Store, scopes: list[str], scope: Scope, enough: bool
+    database: Database, scopes: list[str], scope: Scope, enough: bool
 ) -> None:
-    token = token_of(store, *scopes)
+    token = token_of(database, *scopes)
     if enough:
-        assert asked(store, token, scope).actor == f"key:{token.split('_')[1]}"
+        assert asked(database, token, scope).actor == f"key:{token.split('_')[1]}"
     else:
-        assert status(store, token, scope) == 403
+        assert status(database, token, scope) == 403
 
 
 def test_a_caller_takes_as_many_as_may_come_at_once_and_then_waits() -> None:
@@ -153,7 +154,7 @@ def test_what_is_given_back_can_be_taken_again_but_no_more_than_the_burst() -> N
 
 
 def test_those_that_came_last_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(access, "_MOST_BUCKETS", 2)
+    monkeypatch.setattr(auth, "_MOST_BUCKETS", 2)
     buckets = Buckets(per_second=1, burst=1)
     for caller in "abac":
         buckets.take(caller, 0.0)
@@ -177,3 +178,23 @@ def test_nobody_takes_more_than_the_burst_and_what_the_time_brings(
         taken += wait == 0
         assert wait >= 0
         assert taken <= burst + now * per_second + 1e-6
+
+
+def test_a_feed_that_cannot_be_looked_up_is_no_failure_of_the_one_who_asks(tmp_path: Path) -> None:
+    database = connect(f"sqlite:///{tmp_path / 'uphours.db'}")
+    made = access_to(database)
+    for _ in range(20):
+        with pytest.raises(NotFoundError):
+            asyncio.run(made.reader_of_feed("x", "192.0.2.1"))
+    database.migrate()
+    token = token_of(database, "feed")
+    assert asyncio.run(made.reader_of_feed(token, "192.0.2.1")).scopes == ("feed",)
+
+
+def test_a_key_for_a_feed_comes_only_as_often_as_any_other(database: Database) -> None:
+    made = access_to(database, burst=1)
+    token = token_of(database, "feed")
+    assert asyncio.run(made.reader_of_feed(token, "192.0.2.1")).actor == f"key:{token.split('_')[1]}"
+    with pytest.raises(AccessError) as caught:
+        asyncio.run(made.reader_of_feed(token, "192.0.2.2"))
+    assert caught.value.status == 429

@@ -11,9 +11,9 @@ from typing import Any
 import httpx
 import pytest
 
-from storepulse import client as module
-from storepulse.client import Client, RefusedError, TimedOutError, TooMuchError
-from storepulse.errors import ConflictError, InputError, NotFoundError, StorepulseError, StoreUnavailableError
+from uphours import client as module
+from uphours.client import Client, RefusedError, TimedOutError, TooMuchError
+from uphours.errors import ConflictError, DatabaseUnavailableError, InputError, NotFoundError, UphoursError
 
 Answer = Callable[[httpx.Request], httpx.Response]
 ROW = {"store_id": "1", "status": "active", "timestamp_utc": "2023-01-25T12:00:00Z"}
@@ -23,8 +23,8 @@ ROW = {"store_id": "1", "status": "active", "timestamp_utc": "2023-01-25T12:00:0
 def pauses(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """Pass the time at once, and note how much."""
     passed: list[float] = []
-    monkeypatch.setattr("storepulse.client.time.sleep", passed.append)
-    monkeypatch.setattr("storepulse.client.time.monotonic", lambda: sum(passed))
+    monkeypatch.setattr("uphours.client.requests.time.sleep", passed.append)
+    monkeypatch.setattr("uphours.client.requests.time.monotonic", lambda: sum(passed))
     return passed
 
 
@@ -64,7 +64,7 @@ def outcome_of(request: httpx.Request, bad: int = 0) -> httpx.Response:
     ("status", "kind"),
     [(400, InputError), (404, NotFoundError), (409, ConflictError), (413, InputError), (422, InputError)],
 )
-def test_a_problem_is_an_error_of_our_tree(status: int, kind: type[StorepulseError]) -> None:
+def test_a_problem_is_an_error_of_our_tree(status: int, kind: type[UphoursError]) -> None:
     with (
         client_of(lambda _: problem(status, "it is so", X_Request_ID="r1")) as client,
         pytest.raises(kind, match=r"^it is so$") as caught,
@@ -126,7 +126,7 @@ def test_a_service_that_is_not_there_is_unavailable() -> None:
 
     with (
         client_of(refuse, patience=5) as client,
-        pytest.raises(StoreUnavailableError, match=r"the service at http://service.* cannot be reached: refused"),
+        pytest.raises(DatabaseUnavailableError, match=r"the service at http://service.* cannot be reached: refused"),
     ):
         client.sources()
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import polars as pl
 
-from storepulse import demo
-from storepulse.schema import DAY_US, instant_us
+from uphours import demo
+from uphours.schema import DAY_US, instant_us
 
 
 def polls_in(folder: Path) -> tuple[pl.DataFrame, list[int]]:

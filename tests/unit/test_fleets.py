@@ -1,4 +1,4 @@
-"""Views of a fleet are made once of the same content, one at a time, and in the background for whoever accepts it."""
+"""Views of a fleet are made once of the same content, and one at a time."""
 
 from __future__ import annotations
 
@@ -8,19 +8,20 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from structlog.testing import capture_logs
 
-from storepulse.errors import InputError, StoreUnavailableError
-from storepulse.kernel.policy import Policy
-from storepulse.kernel.windows import Window
-from storepulse.overview import Overview
-from storepulse.schema import instant_us
-from storepulse.store import Store, connect
-from storepulse.store.retention import prune
-from storepulse.web import fleets as module
-from storepulse.web.fleets import Fleets
 from tests.fixtures import tables
+from uphours.database import ledger
+from uphours.database.database import Database, connect
+from uphours.database.prune import prune
+from uphours.errors import DatabaseUnavailableError, InputError
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import Window
+from uphours.reports.fleet import Overview
+from uphours.schema import DAY_US, instant_us
+from uphours.service import views as module
+from uphours.service.views import Fleets
 
 pytestmark = pytest.mark.anywhere
 
@@ -28,18 +29,16 @@ QUESTION: dict[str, Any] = {"as_of": None, "window": "last_week", "policy": Poli
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Store:
+def database(tmp_path: Path) -> Database:
     made = connect(f"sqlite:///{tmp_path / 'store.db'}", keep_open=True)
     tables.load(made, tmp_path, polls=tables.POLLS, hours=tables.HOURS, timezones=tables.TIMEZONES)
     return made
 
 
 @pytest.fixture
-def fleets(store: Store) -> Iterator[Fleets]:
-    made = Fleets(store, "0")
-    yield made
-    made.stop()
-    store.close()
+def fleets(database: Database) -> Iterator[Fleets]:
+    yield Fleets(database)
+    database.close()
 
 
 class Clock:
@@ -82,41 +81,55 @@ def counted(monkeypatch: pytest.MonkeyPatch, name: str) -> Counted:
     return made
 
 
-def add_poll(store: Store, folder: Path, at: str = "2023-01-25 16:00:00 UTC") -> None:
-    tables.load(store, folder, polls=tables.table("polls", f"3,active,{at}"))
+def add_poll(database: Database, folder: Path, at: str = "2023-01-25 16:00:00 UTC") -> None:
+    tables.load(database, folder, polls=tables.table("polls", f"3,active,{at}"))
 
 
-def eventually(holds: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+def test_an_entry_of_the_ledger_makes_another_answer_and_raw_ones_ignore_it(database: Database, fleets: Fleets) -> None:
+    day = QUESTION | {"stale_ok": 0}
+    first = fleets.overview(**day)
+    (store_id, *_) = first.store_ids
+    as_of = np.array([first.report.as_of])
+    with database.writing() as connection:
+        entry = ledger.enter(
+            connection, [store_id], as_of - 7 * DAY_US, as_of, counts_as="excluded", reason="other", actor="me", now=1
+        )
+    second = fleets.overview(**day)
+    assert (first.report.entries_seen, second.report.entries_seen) == (0, entry)
+    assert (first.figures["excluded_us"][0], second.figures["excluded_us"][0] > 0) == (0, True)
+    for made in (fleets.history, fleets.heat_map):
+        assert (made(**day).entries_seen, made(**day, raw=True).entries_seen) == (entry, entry)
+    bare = fleets.overview(**day, raw=True)
+    for name in ("uptime_us", "downtime_us", "unknown_us", "excluded_us"):
+        assert bare.figures[name].tolist() == first.figures[name].tolist(), name
+    assert sum(row["excluded_us"] for row in fleets.history(**day).buckets) == second.figures["excluded_us"].sum()
+    assert sum(row["excluded_us"] for row in fleets.history(**day, raw=True).buckets) == 0
 
 
 def test_an_answer_is_kept_as_long_as_the_content_is_the_same(
-    fleets: Fleets, store: Store, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+    fleets: Fleets, database: Database, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = counted(monkeypatch, "overview")
     first = fleets.overview(**QUESTION)
     clock.ahead = 86_400
     assert fleets.overview(**QUESTION) is first
-    add_poll(store, tmp_path)
+    add_poll(database, tmp_path)
     second = fleets.overview(**QUESTION, stale_ok=0)
     assert (first.store_ids, second.store_ids) == (["1", "2"], ["1", "2", "3"])
     assert (first.report.loads_seen, second.report.loads_seen) == (1, 2)
     assert made.calls == 2
 
 
-def test_hours_and_zones_are_content_too(fleets: Fleets, store: Store, tmp_path: Path) -> None:
+def test_hours_and_zones_are_content_too(fleets: Fleets, database: Database, tmp_path: Path) -> None:
     first = fleets.overview(**QUESTION, stale_ok=0)
-    tables.load(store, tmp_path, timezones=tables.table("timezones", "2,Asia/Tokyo"))
+    tables.load(database, tmp_path, timezones=tables.table("timezones", "2,Asia/Tokyo"))
     assert list(first.timezones) != list(fleets.overview(**QUESTION, stale_ok=0).timezones)
 
 
-def test_what_is_pruned_is_no_longer_answered_from_before(fleets: Fleets, store: Store) -> None:
+def test_what_is_pruned_is_no_longer_answered_from_before(fleets: Fleets, database: Database) -> None:
     question = QUESTION | {"window": Window("own", "2023-01-24", "2023-01-26")}
     fleets.history(**question, stale_ok=0)
-    prune(store, instant_us("2023-01-25"), now=tables.NOW, actor="me")
+    prune(database, instant_us("2023-01-25"), now=tables.NOW, actor="me")
     with pytest.raises(InputError, match="were pruned"):
         fleets.history(**question, stale_ok=0)
 
@@ -132,7 +145,7 @@ def test_other_questions_have_answers_of_their_own(fleets: Fleets) -> None:
 
 
 def test_observations_are_read_once_for_all_views(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
-    reading = counted(monkeypatch, "read")
+    reading = counted(monkeypatch, "read_fleet")
     fleets.overview(**QUESTION)
     fleets.history(**QUESTION)
     fleets.heat_map(**QUESTION)
@@ -143,7 +156,7 @@ def test_observations_are_read_once_for_all_views(fleets: Fleets, monkeypatch: p
 def test_a_window_that_ends_earlier_is_read_up_to_its_end_unless_more_was_read_already(
     fleets: Fleets, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    all_of_it, of_window = counted(monkeypatch, "read"), counted(monkeypatch, "read_window")
+    all_of_it, of_window = counted(monkeypatch, "read_fleet"), counted(monkeypatch, "read_window")
     question = QUESTION | {"window": Window("own", "2023-01-24", "2023-01-25")}
     first = fleets.history(**question)
     fleets.heat_map(**question)
@@ -157,7 +170,7 @@ def test_a_window_that_ends_earlier_is_read_up_to_its_end_unless_more_was_read_a
 
 def test_a_large_reading_is_not_kept(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "_MOST_BYTES", 8)
-    reading = counted(monkeypatch, "read")
+    reading = counted(monkeypatch, "read_fleet")
     fleets.overview(**QUESTION)
     fleets.history(**QUESTION)
     assert reading.calls == 2
@@ -176,30 +189,13 @@ def test_only_so_many_answers_are_kept(fleets: Fleets, monkeypatch: pytest.Monke
     assert made.calls == 4
 
 
-def test_whoever_accepts_it_gets_an_older_answer_at_once_while_the_new_one_is_made(
-    fleets: Fleets, store: Store, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    first = fleets.overview(**QUESTION)
-    made = counted(monkeypatch, "overview")
-    go_on = threading.Event()
-    made.before = go_on.wait
-    add_poll(store, tmp_path)
-    clock.ahead = 60
-    for _ in range(5):  # nobody waits, and the new one is made once
-        assert fleets.overview(**QUESTION, stale_ok=600) is first
-    go_on.set()
-    eventually(lambda: fleets.overview(**QUESTION, stale_ok=600) is not first)
-    assert fleets.overview(**QUESTION, stale_ok=600).store_ids == ["1", "2", "3"]
-    assert made.calls == 1
-
-
-def test_an_answer_older_than_that_is_made_anew_at_once(
-    fleets: Fleets, store: Store, tmp_path: Path, clock: Clock
+def test_an_answer_that_is_older_than_accepted_is_made_again(
+    fleets: Fleets, database: Database, tmp_path: Path, clock: Clock
 ) -> None:
     first = fleets.overview(**QUESTION)
     clock.ahead = 100
     assert fleets.overview(**QUESTION) is first  # right until now
-    add_poll(store, tmp_path)
+    add_poll(database, tmp_path)
     clock.ahead = 104
     assert fleets.overview(**QUESTION) is first
     clock.ahead = 106
@@ -207,14 +203,13 @@ def test_an_answer_older_than_that_is_made_anew_at_once(
 
 
 def test_answers_are_not_made_anew_for_each_load_of_many(
-    fleets: Fleets, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fleets: Fleets, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = counted(monkeypatch, "overview")
     first = fleets.overview(**QUESTION)
     for second in range(5):
-        add_poll(store, tmp_path, f"2023-01-25 16:00:0{second} UTC")
+        add_poll(database, tmp_path, f"2023-01-25 16:00:0{second} UTC")
         assert fleets.overview(**QUESTION, stale_ok=600) is first
-    time.sleep(0.1)
     assert made.calls == 1
 
 
@@ -233,7 +228,7 @@ def test_the_same_question_is_answered_once_for_all_who_ask_it_together(
 
 
 def test_whoever_has_just_loaded_does_not_get_what_was_begun_before(
-    fleets: Fleets, store: Store, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    fleets: Fleets, database: Database, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     made = counted(monkeypatch, "overview")
     begun, go_on = threading.Event(), threading.Event()
@@ -246,7 +241,7 @@ def test_whoever_has_just_loaded_does_not_get_what_was_begun_before(
     other = threading.Thread(target=lambda: fleets.overview(**QUESTION, stale_ok=0))
     other.start()
     begun.wait()
-    add_poll(store, tmp_path)
+    add_poll(database, tmp_path)
     threading.Timer(0.2, go_on.set).start()
     assert fleets.overview(**QUESTION, stale_ok=0).store_ids == ["1", "2", "3"]
     other.join()
@@ -258,7 +253,7 @@ def test_a_failure_is_told_to_all_who_wait_and_not_kept(fleets: Fleets, monkeypa
 
     def fail() -> None:
         time.sleep(0.2)
-        raise StoreUnavailableError("away")
+        raise DatabaseUnavailableError("away")
 
     made.before = fail
     failures: list[str] = []
@@ -266,7 +261,7 @@ def test_a_failure_is_told_to_all_who_wait_and_not_kept(fleets: Fleets, monkeypa
     def ask() -> None:
         try:
             fleets.overview(**QUESTION)
-        except StoreUnavailableError as error:
+        except DatabaseUnavailableError as error:
             failures.append(str(error))
 
     threads = [threading.Thread(target=ask) for _ in range(3)]
@@ -277,57 +272,3 @@ def test_a_failure_is_told_to_all_who_wait_and_not_kept(fleets: Fleets, monkeypa
     assert failures == ["away"] * 3
     made.before = lambda: None
     assert fleets.overview(**QUESTION).store_ids == ["1", "2"]
-
-
-@pytest.mark.parametrize("error", [StoreUnavailableError("away"), ValueError("a defect"), KeyboardInterrupt()])
-def test_a_failure_in_the_background_is_logged_and_the_next_one_is_made(
-    fleets: Fleets,
-    store: Store,
-    tmp_path: Path,
-    clock: Clock,
-    monkeypatch: pytest.MonkeyPatch,
-    error: BaseException,
-) -> None:
-    first = fleets.overview(**QUESTION)
-    made = counted(monkeypatch, "overview")
-
-    def fail() -> None:
-        made.before = lambda: None
-        raise error
-
-    made.before = fail
-    add_poll(store, tmp_path)
-    clock.ahead = 60
-    with capture_logs() as logged:
-        assert fleets.overview(**QUESTION, stale_ok=600) is first
-        eventually(lambda: fleets._wanted == set())
-    assert [entry["log_level"] in ("warning", "error") for entry in logged] == [True]
-    assert fleets.overview(**QUESTION, stale_ok=600) is first
-    eventually(lambda: fleets.overview(**QUESTION, stale_ok=600) is not first)
-
-
-def test_after_warming_up_nobody_waits(fleets: Fleets, monkeypatch: pytest.MonkeyPatch) -> None:
-    counts = [counted(monkeypatch, name) for name in ("overview", "history", "heat_map", "read")]
-    fleets.warm()
-    eventually(lambda: fleets._wanted == set())
-    fleets.overview(**QUESTION)
-    fleets.history(**QUESTION)
-    fleets.heat_map(**QUESTION)
-    assert [one.calls for one in counts] == [1, 1, 1, 1]
-
-
-def test_warming_up_without_a_store_harms_nobody(tmp_path: Path) -> None:
-    store = connect(f"sqlite:///{tmp_path / 'empty.db'}")
-    store.migrate()
-    fleets = Fleets(store, "0")
-    with capture_logs() as logged:
-        fleets.warm()
-        eventually(lambda: fleets._wanted == set())
-    assert {(entry["log_level"], entry["view"]) for entry in logged} == {
-        ("info", "overview"),
-        ("info", "history"),
-        ("info", "heat map"),
-    }
-    fleets.stop()
-    fleets.warm()
-    assert fleets._wanted == set()

@@ -13,22 +13,22 @@ import pytest
 from sqlalchemy import Connection, select
 from structlog.testing import capture_logs
 
-from storepulse.errors import QueueFullError, StoreUnavailableError
-from storepulse.schema import SECOND_US, instant_text
-from storepulse.store import Store, uploads
-from storepulse.store import jobs as queue
-from storepulse.store.audit import list_audit
-from storepulse.store.engines import engine_of
-from storepulse.store.loads import list_loads
-from storepulse.store.tables import uploads as upload_table
-from storepulse.web import intake
-from storepulse.web.intake import GroupCommit, Outcome, Sending
-from tests.fixtures.tables import NOW, VERSION
+from tests.fixtures.tables import NOW
+from uphours.database import queue, uploads
+from uphours.database.audit import list_audit
+from uphours.database.database import Database
+from uphours.database.dialects.dialect import engine_of
+from uphours.database.loads import list_loads
+from uphours.database.tables import uploads as upload_table
+from uphours.errors import DatabaseUnavailableError, QueueFullError
+from uphours.schema import SECOND_US, instant_text
+from uphours.service import intake
+from uphours.service.intake import GroupCommit, Outcome, Sending
 
 T = TypeVar("T")
 
 
-class Gated(Store):
+class Gated(Database):
     """A store that lets a test hold back, or refuse, what would be written."""
 
     def __init__(self, path: Path) -> None:
@@ -71,12 +71,12 @@ def row(store: str, number: int = 0, status: str = "active") -> dict[str, str]:
     return {"store_id": store, "status": status, "timestamp_utc": instant_text(NOW - number * SECOND_US)}
 
 
-def with_commits(store: Store, act: Callable[[GroupCommit], Awaitable[T]]) -> tuple[T, list[int]]:
+def with_commits(database: Database, act: Callable[[GroupCommit], Awaitable[T]]) -> tuple[T, list[int]]:
     """Run something with a group commit; return what it gives, and how many requests each commit had."""
     committed: list[int] = []
 
     async def run() -> T:
-        commits = GroupCommit(store, version=VERSION, now=lambda: NOW, committed=committed.append)
+        commits = GroupCommit(database, now=lambda: NOW, committed=committed.append)
         commits.start()
         try:
             return await act(commits)
@@ -127,7 +127,10 @@ def test_requests_that_come_while_one_is_written_are_committed_together(store: G
 
 @pytest.mark.parametrize(
     ("error", "told"),
-    [(StoreUnavailableError("the disk is full"), StoreUnavailableError), (Panic("index out of range"), RuntimeError)],
+    [
+        (DatabaseUnavailableError("the disk is full"), DatabaseUnavailableError),
+        (Panic("index out of range"), RuntimeError),
+    ],
     ids=["a full disk", "a panic"],
 )
 def test_what_fails_all_that_wait_does_not_fail_the_next_request(
@@ -189,7 +192,7 @@ def test_a_request_that_was_cancelled_troubles_no_other(store: Gated) -> None:
 
 def test_stopping_writes_what_has_come_in(store: Gated) -> None:
     async def act() -> list[Outcome]:
-        commits = GroupCommit(store, version=VERSION, now=lambda: NOW, committed=lambda _: None)
+        commits = GroupCommit(store, now=lambda: NOW, committed=lambda _: None)
         commits.start()
         store.open.clear()
         tasks = [asyncio.create_task(commits.write([row(f"b{n}")], "me")) for n in range(20)]
@@ -233,10 +236,10 @@ async def blocks(*contents: bytes | Exception) -> AsyncIterator[bytes]:
         yield content
 
 
-def receive(store: Store, *sending: Sending) -> str:
+def receive(database: Database, *sending: Sending) -> str:
     async def run() -> str:
         try:
-            return await intake.receive(store, sending, actor="me", limit=3, now=lambda: NOW)
+            return await intake.receive(database, sending, actor="me", limit=3, now=lambda: NOW)
         finally:
             await asyncio.get_running_loop().shutdown_default_executor()
 

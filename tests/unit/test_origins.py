@@ -10,7 +10,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from storepulse.web.origins import Way, own_path
+from uphours.service.origins import Way, own_path
 
 pytestmark = pytest.mark.anywhere
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
 
@@ -10,11 +12,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from starlette.requests import Request
 
-from storepulse.errors import InputError
-from storepulse.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US, instant_us
-from storepulse.web.pages import drawing
-from storepulse.web.pages.asked import Asked
-from storepulse.web.pages.rendering import count, duration, hours, moment, path_of, percent, size, with_query
+from uphours.errors import InputError
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import Window
+from uphours.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US, instant_us
+from uphours.service.calendar_models import CalendarDayModel
+from uphours.service.models import IntervalModel
+from uphours.service.pages import charts
+from uphours.service.pages.adjust_form import stretch
+from uphours.service.pages.query import Asked, asked_of
+from uphours.service.pages.rendering import count, duration, hours, moment, path_of, percent, size, with_query
+from uphours.service.pages.store_hours import runs_of
 
 
 def plain(text: str) -> str:
@@ -48,8 +56,10 @@ def test_nothing_less_than_all_is_written_as_all(part: int, more: int) -> None:
     ("us", "text"),
     [
         (None, "–"), (0, "0 s"), (1, "<1 s"), (40 * SECOND_US, "40 s"), (5 * MINUTE_US + SECOND_US, "5 min 1 s"),
-        (2 * HOUR_US + 5 * MINUTE_US + 59 * SECOND_US, "2 h 5 min"), (3 * DAY_US + 4 * HOUR_US, "3 d 4 h"),
-        (1500 * DAY_US, "1 500 d 0 h"),
+        (2 * HOUR_US + 5 * MINUTE_US + 59 * SECOND_US, "2 h 6 min"), (3 * DAY_US + 4 * HOUR_US, "3 d 4 h"),
+        (2 * HOUR_US + 5 * MINUTE_US + 29 * SECOND_US, "2 h 5 min"), (23 * HOUR_US + 40 * MINUTE_US, "23 h 40 min"),
+        (HOUR_US - 1, "1 h 0 min"), (DAY_US - 20 * SECOND_US, "1 d 0 h"), (1500 * DAY_US, "1 500 d 0 h"),
+        (59 * SECOND_US + 600_000, "1 min 0 s"), (DAY_US + 23 * HOUR_US + 50 * MINUTE_US, "2 d 0 h"),
     ],
 )  # fmt: skip
 def test_a_duration_is_written_in_its_two_largest_units(us: int | None, text: str) -> None:
@@ -88,17 +98,69 @@ def test_a_link_keeps_what_was_asked_for_and_changes_the_rest() -> None:
 
 
 def test_an_address_says_only_what_differs_from_the_usual() -> None:
-    assert Asked.usual().query == ""
-    assert Asked({**Asked.usual().values, "max_age": "2h", "window": "last_day"}).query == "?window=last_day&max_age=2h"
+    usual = Asked.usual(Policy())
+    assert usual.query == ""
+    assert replace(usual, values={**usual.values, "max_age": "2h", "window": "last_day"}).query == (
+        "?window=last_day&max_age=2h"
+    )
+    # What is usual is the policy of the service.
+    usual = Asked.usual(Policy.read("next,max_age=2h"))
+    assert usual.query == ""
+    assert replace(usual, values={**usual.values, "max_age": "none"}).query == "?max_age=none"
 
 
 @pytest.mark.parametrize(
     ("name", "value", "told"),
-    [("max_age", "long", "90m"), ("interpolation", "linear", "previous"), ("as_of", "soon", "2023-01-25T18:13:22Z")],
+    [
+        ("raw", "maybe", "true"),
+        ("max_age", "long", "90m"),
+        ("interpolation", "linear", "previous"),
+        ("as_of", "soon", "2023-01-25T18:13:22Z"),
+    ],
 )
 def test_a_value_that_makes_no_sense_is_told_with_what_is_valid(name: str, value: str, told: str) -> None:
     with pytest.raises(InputError, match=told):
-        Asked({**Asked.usual().values, name: value}).question()
+        Asked({**Asked.usual(Policy()).values, name: value}, Policy()).question()
+
+
+def test_two_dates_make_a_window_of_local_dates_and_come_back_in_their_fields() -> None:
+    asked = asked_of(request("window=today&from_date=2026-11-01&to_date=2026-12-01&raw=true"), Policy())
+    assert asked.query == "?window=dates%3D2026-11-01%2F2026-12-01&raw=true"
+    assert asked.dates == ("2026-11-01", "2026-12-01")
+    assert asked.words_for("dates") == "from 2026-11-01 until 2026-12-01"
+    question = asked.question()
+    assert question.window == Window("dates", date(2026, 11, 1), date(2026, 12, 1))
+    assert question.raw
+    assert asked_of(request("window=mine%3D2026-11-01/2026-11-02"), Policy()).words_for("mine") == "mine"
+    assert asked_of(request("window=mine%3D2026-11-01T10:00Z/2026-11-02"), Policy()).dates == ("", "")
+    with pytest.raises(InputError, match="none of them"):
+        asked_of(request("from_date=2026-11-01"), Policy())
+    with pytest.raises(InputError, match="not after its start"):
+        asked_of(request("from_date=2026-11-02&to_date=2026-11-01"), Policy()).question()
+
+
+def test_an_interval_is_written_in_whole_seconds_around_it_so_that_it_means_the_same_instants() -> None:
+    start, end = instant_us("2026-11-01T14:00:00.5Z"), instant_us("2026-11-01T15:00:00.5Z")
+    assert stretch("America/New_York", start, end, is_one_clock=True) == {
+        "start": "2026-11-01T09:00:00", "end": "2026-11-01T10:00:01", "clock": "store",
+    }  # fmt: skip
+    in_utc = {"start": "2026-11-01T14:00:00", "end": "2026-11-01T15:00:01", "clock": "utc"}
+    assert stretch("America/New_York", start, end, is_one_clock=False) == in_utc
+    # 06:30 UTC is the second 01:30 of that night.
+    assert stretch("America/New_York", instant_us("2026-11-01T06:30Z"), end, is_one_clock=True)["clock"] == "utc"
+
+
+def test_days_in_a_row_with_the_same_hours_from_the_same_place_are_one_line() -> None:
+    outside, christmas = ("outside first and last day", ""), ("special hours", "Christmas Day")
+    days = [("01", *outside), ("02", *outside), ("03", *outside), ("25", *christmas), ("26", "special hours", "")]
+    usual: dict[str, Any] = {"hours": [], "valid_from": None, "timezone": None}
+    named = ({"date": f"2026-12-{day}", "origin": origin, "name": name} for day, origin, name in days)
+    runs = runs_of(CalendarDayModel.model_validate(usual | day) for day in named)
+    assert [(run.first.day, run.last.day, run.says, run.hours) for run in runs] == [
+        (1, 3, "outside first and last day", "closed"),
+        (25, 25, "special hours: Christmas Day", "closed"),
+        (26, 26, "special hours", "closed"),
+    ]
 
 
 # --- the picture -----------------------------------------------------------------------------------------
@@ -115,6 +177,11 @@ def explained(start: str, end: str, spans: list[tuple[str, str]]) -> dict[str, A
     }
 
 
+def laid(made: dict[str, Any], gaps: list[IntervalModel], *, zone: str, most: int) -> tuple[list[charts.Day], int]:
+    dates, left_out = charts.dates_of(made, zone=zone, most=most)
+    return charts.days(made, gaps, dates, {}, zone=zone), left_out
+
+
 @pytest.mark.parametrize(
     ("day", "zone", "minutes"),
     [
@@ -125,21 +192,30 @@ def explained(start: str, end: str, spans: list[tuple[str, str]]) -> dict[str, A
 )
 def test_a_day_on_which_the_clocks_change_is_as_long_as_it_was(day: str, zone: str, minutes: float) -> None:
     at = f"{day}T12:00:00Z"
-    (drawn,), left_out = drawing.days(explained(at, f"{day}T13:00:00Z", [(at, f"{day}T13:00:00Z")]), zone=zone, most=9)
+    (drawn,), left_out = laid(explained(at, f"{day}T13:00:00Z", [(at, f"{day}T13:00:00Z")]), [], zone=zone, most=9)
     assert drawn.minutes == minutes
     assert left_out == 0
 
 
+def test_a_collector_gap_is_drawn_on_every_day_that_it_reaches() -> None:
+    made = explained("2023-01-23T00:00:00Z", "2023-01-26T00:00:00Z", [])
+    gap = IntervalModel(start_us=instant_us("2023-01-23T18:00:00Z"), end_us=instant_us("2023-01-25T06:30:00Z"))
+    drawn, _ = laid(made, [gap], zone="UTC", most=9)
+    assert [[(piece.x, piece.width) for piece in day.gaps] for day in drawn] == [
+        [(1080, 360)], [(0, 1440)], [(0, 390)],
+    ]  # fmt: skip
+
+
 def test_a_span_past_midnight_is_drawn_on_both_days() -> None:
     made = explained("2023-01-24T00:00:00Z", "2023-01-26T00:00:00Z", [("2023-01-24T22:30:00Z", "2023-01-25T01:00:00Z")])
-    drawn, _ = drawing.days(made, zone="UTC", most=9)
+    drawn, _ = laid(made, [], zone="UTC", most=9)
     assert [[(piece.x, piece.width) for piece in day.spans] for day in drawn] == [[(1350, 90)], [(0, 60)]]
     assert [len(day.observations) for day in drawn] == [1, 0]
 
 
 def test_of_a_long_window_the_last_days_are_drawn_and_the_others_counted() -> None:
     made = explained("2023-01-01T00:00:00Z", "2023-01-31T00:00:00Z", [])
-    drawn, left_out = drawing.days(made, zone="UTC", most=7)
+    drawn, left_out = laid(made, [], zone="UTC", most=7)
     assert [one.date.day for one in drawn] == [24, 25, 26, 27, 28, 29, 30]
     assert left_out == 23
 
@@ -159,7 +235,7 @@ def test_all_that_is_drawn_is_as_long_as_the_spans(edges: list[int], zone: str) 
         "spans": spans,
         "observations": [],
     }
-    drawn, left_out = drawing.days(made, zone=zone, most=30)
+    drawn, left_out = laid(made, [], zone=zone, most=30)
     assert left_out == 0
     whole = sum(one["end_us"] - one["start_us"] for one in spans) / MINUTE_US
     pieces = [piece for day in drawn for piece in day.spans]

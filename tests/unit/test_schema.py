@@ -2,8 +2,8 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from storepulse.errors import InputError
-from storepulse.schema import (
+from uphours.errors import InputError
+from uphours.schema import (
     DAY_US,
     FIRST_INSTANT,
     HOUR_US,

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from storepulse.errors import InputError
-from storepulse.schema import HOUR_US, MINUTE_US
-from storepulse.settings import CONFIG, PREFIX, Settings, SourceSettings, environment, settings
-from storepulse.web.terms import watched
+from uphours.errors import InputError
+from uphours.schema import HOUR_US, MINUTE_US
+from uphours.service.terms import watched
+from uphours.settings import CONFIG, PREFIX, Settings, SourceSettings, environment, settings
 
 pytestmark = pytest.mark.anywhere
 
@@ -24,7 +24,7 @@ def nothing_is_set(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def configure(monkeypatch: pytest.MonkeyPatch, folder: Path, text: str) -> None:
-    file = folder / "storepulse.toml"
+    file = folder / "uphours.toml"
     file.write_text(text, encoding="utf-8")
     monkeypatch.setenv(CONFIG, str(file))
 
@@ -41,16 +41,16 @@ def test_a_flag_comes_before_the_environment_a_named_file_the_configuration_and_
     configure(monkeypatch, tmp_path, "port = 4001")
     seen.append(settings().port)
     (tmp_path / "port").write_text("4002\n", encoding="utf-8")
-    monkeypatch.setenv("STOREPULSE_PORT_FILE", str(tmp_path / "port"))
+    monkeypatch.setenv("UPHOURS_PORT_FILE", str(tmp_path / "port"))
     seen.append(settings().port)
-    monkeypatch.setenv("STOREPULSE_PORT", "4003")
+    monkeypatch.setenv("UPHOURS_PORT", "4003")
     seen.append(settings().port)
     seen.append(settings(port=4004).port)
     assert seen == [8000, 4001, 4002, 4003, 4004]
 
 
 def test_a_flag_that_is_not_given_hides_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STOREPULSE_HOST", "localhost")
+    monkeypatch.setenv("UPHOURS_HOST", "localhost")
     assert settings(host=None).host == "localhost"
 
 
@@ -58,15 +58,15 @@ def test_sources_of_different_settings_add_up_to_one_configuration(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     configure(monkeypatch, tmp_path, 'host = "localhost"\nport = 4001\nkeep_reports = "7d"')
-    monkeypatch.setenv("STOREPULSE_WORKERS", "1")
+    monkeypatch.setenv("UPHOURS_WORKERS", "1")
     chosen = settings(port=4002)
     assert (chosen.host, chosen.port, chosen.workers) == ("localhost", 4002, 1)
     assert chosen.keep_reports == 7 * 24 * HOUR_US
 
 
 def test_lists_are_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("STOREPULSE_ALLOWED_HOSTS", '["a.example", "b.example"]')
-    monkeypatch.setenv("STOREPULSE_SOURCES", '[{"place": "inbox", "every": "15m"}]')
+    monkeypatch.setenv("UPHOURS_ALLOWED_HOSTS", '["a.example", "b.example"]')
+    monkeypatch.setenv("UPHOURS_SOURCES", '[{"place": "inbox", "every": "15m"}]')
     chosen = settings()
     assert chosen.allowed_hosts == ("a.example", "b.example")
     assert chosen.sources == (SourceSettings(place="inbox", every=15 * MINUTE_US),)
@@ -74,7 +74,7 @@ def test_lists_are_json_in_the_environment(monkeypatch: pytest.MonkeyPatch) -> N
 
 def test_lists_are_json_in_a_named_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "sources").write_text('[{"place": "https://example.com/a.csv?token=x"}]\n', encoding="utf-8")
-    monkeypatch.setenv("STOREPULSE_SOURCES_FILE", str(tmp_path / "sources"))
+    monkeypatch.setenv("UPHOURS_SOURCES_FILE", str(tmp_path / "sources"))
     assert [source.place for source in settings().sources] == ["https://example.com/a.csv?token=x"]
 
 
@@ -117,10 +117,10 @@ def test_a_value_that_makes_no_sense_is_named(monkeypatch: pytest.MonkeyPatch, n
     assert "\n" not in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["STOREPULSE_PROT", "STOREPULSE_PROT_FILE", "STOREPULSE_", "STOREPULSE_CONFIG_FILE"])
+@pytest.mark.parametrize("name", ["UPHOURS_PROT", "UPHOURS_PROT_FILE", "UPHOURS_", "UPHOURS_CONFIG_FILE"])
 def test_a_setting_that_does_not_exist_is_named_with_those_that_do(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     monkeypatch.setenv(name, "1")
-    with pytest.raises(InputError, match=f"there is no setting {name}; valid are .*STOREPULSE_PORT"):
+    with pytest.raises(InputError, match=f"there is no setting {name}; valid are .*UPHOURS_PORT"):
         settings()
 
 
@@ -138,11 +138,11 @@ def test_a_configuration_file_that_is_no_toml_is_named(
 ) -> None:
     (tmp_path / "bad.toml").write_bytes(content)
     monkeypatch.setenv(CONFIG, str(tmp_path / "bad.toml"))
-    with pytest.raises(InputError, match=r"cannot read .*bad\.toml, which STOREPULSE_CONFIG names, as TOML"):
+    with pytest.raises(InputError, match=r"cannot read .*bad\.toml, which UPHOURS_CONFIG names, as TOML"):
         settings()
 
 
-@pytest.mark.parametrize("name", [CONFIG, "STOREPULSE_DATABASE_URL_FILE"])
+@pytest.mark.parametrize("name", [CONFIG, "UPHOURS_DATABASE_URL_FILE"])
 def test_a_named_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, name: str) -> None:
     monkeypatch.setenv(name, str(tmp_path / "missing"))
     with pytest.raises(InputError, match=r"cannot read .*missing.*No such file"):
@@ -151,7 +151,7 @@ def test_a_named_file_that_is_not_there_is_named(monkeypatch: pytest.MonkeyPatch
 
 def test_a_named_file_that_is_no_text_is_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     (tmp_path / "secret").write_bytes(b"\xff\xfe\x00")
-    monkeypatch.setenv("STOREPULSE_DATABASE_URL_FILE", str(tmp_path / "secret"))
+    monkeypatch.setenv("UPHOURS_DATABASE_URL_FILE", str(tmp_path / "secret"))
     with pytest.raises(InputError, match=r"cannot read .*secret"):
         settings()
 
@@ -165,8 +165,8 @@ def test_a_message_does_not_repeat_what_may_be_secret(
 ) -> None:
     (tmp_path / "sources").write_text(text, encoding="utf-8")
     given = {
-        "environment": ("STOREPULSE_SOURCES", text),
-        "file": ("STOREPULSE_SOURCES_FILE", str(tmp_path / "sources")),
+        "environment": ("UPHOURS_SOURCES", text),
+        "file": ("UPHOURS_SOURCES_FILE", str(tmp_path / "sources")),
     }
     monkeypatch.setenv(*given[kind])
     with pytest.raises(InputError) as caught:
@@ -192,8 +192,8 @@ def test_loopback_is_what_nobody_else_can_reach(host: str, own: bool) -> None:
 
 def test_durations_are_written_in_units_that_can_be_read_again() -> None:
     written = environment(settings(keep_reports="1h", sources=({"place": "in", "every": "15m"},)))
-    assert written["STOREPULSE_KEEP_REPORTS"] == f"{HOUR_US}us"
-    assert json.loads(written["STOREPULSE_SOURCES"])[0]["every"] == f"{15 * MINUTE_US}us"
+    assert written["UPHOURS_KEEP_REPORTS"] == f"{HOUR_US}us"
+    assert json.loads(written["UPHOURS_SOURCES"])[0]["every"] == f"{15 * MINUTE_US}us"
 
 
 def test_two_sources_of_one_name_are_a_mistake() -> None:

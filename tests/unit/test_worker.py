@@ -11,22 +11,28 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from polars.exceptions import PanicException
 from sqlalchemy import Connection, func, select
 
-from storepulse.errors import LeaseLostError, NotFoundError, StoreUnavailableError
-from storepulse.jobs import Terms, Watched, Worker, _Heart
-from storepulse.reports import ReportOptions, packed, run_report
-from storepulse.schema import DAY_US, HOUR_US, SECOND_US
-from storepulse.store import Snapshot, Store, reports, sources, uploads
-from storepulse.store import jobs as queue
-from storepulse.store.engines import engine_of
-from storepulse.store.jobs import KINDS, LEASE_US, MAX_ATTEMPTS, Job
-from storepulse.store.loads import list_loads
-from storepulse.store.tables import jobs
-from storepulse.store.tables import results as result_table
-from storepulse.store.tables import uploads as upload_table
 from tests.fixtures import tables
-from tests.fixtures.tables import NOW, VERSION
+from tests.fixtures.tables import NOW
+from uphours.database import queue, reports, sources, uploads
+from uphours.database.database import Database, Snapshot
+from uphours.database.dialects.dialect import engine_of
+from uphours.database.loads import list_loads
+from uphours.database.queue import KINDS, LEASE_US, MAX_ATTEMPTS, Job
+from uphours.database.tables import jobs
+from uphours.database.tables import results as result_table
+from uphours.database.tables import uploads as upload_table
+from uphours.errors import DatabaseUnavailableError, InputError, LeaseLostError, NotFoundError
+from uphours.ingest import inputs
+from uphours.reports.archive import packed
+from uphours.reports.measure import run_report
+from uphours.reports.request import ReportRequest
+from uphours.schema import DAY_US, HOUR_US, SECOND_US
+from uphours.service import worker as working
+from uphours.service.heart import Heart
+from uphours.service.worker import Terms, Watched, Worker, failure_of
 
 
 class Clock:
@@ -39,7 +45,7 @@ class Clock:
         return self.now
 
 
-class Waylaid(Store):
+class Waylaid(Database):
     """A store in which something happens just before a report is read, or before a transaction has its lock."""
 
     before_snapshot: Callable[[], None] = staticmethod(lambda: None)
@@ -71,38 +77,38 @@ def store(tmp_path: Path) -> Iterator[Waylaid]:
     made.close()
 
 
-def worker(store: Store, clock: Clock, name: str = "w", **more: Any) -> Worker:
-    return Worker(store, name, Terms(version=VERSION, now=clock, **more))
+def worker(database: Database, clock: Clock, name: str = "w", **more: Any) -> Worker:
+    return Worker(database, name, Terms(now=clock, **more))
 
 
-def submit(store: Store, kind: queue.Kind, request: dict[str, Any], **more: Any) -> str:
-    with store.writing() as connection:
+def submit(database: Database, kind: queue.Kind, request: dict[str, Any], **more: Any) -> str:
+    with database.writing() as connection:
         return queue.submit(connection, kind, request, now=NOW, **more)
 
 
-def ask(store: Store, **options: Any) -> str:
-    return submit(store, "report", ReportOptions(**options).facts())
+def ask(database: Database, **options: Any) -> str:
+    return submit(database, "report", ReportRequest(**options).to_dict())
 
 
-def job(store: Store, name: str) -> Job:
-    with store.reading() as connection:
+def job(database: Database, name: str) -> Job:
+    with database.reading() as connection:
         found = queue.find(connection, name)
     assert found is not None
     return found
 
 
-def results(store: Store) -> int:
-    with store.reading() as connection:
+def results(database: Database) -> int:
+    with database.reading() as connection:
         return connection.execute(select(func.count()).select_from(result_table)).scalar_one()
 
 
 def busy() -> None:
-    raise StoreUnavailableError("the store is busy")
+    raise DatabaseUnavailableError("the store is busy")
 
 
-def take_over(store: Store, clock: Clock) -> None:
+def take_over(database: Database, clock: Clock) -> None:
     """Let another worker take over what is being done: it waits for the end of the lease, and a moment longer."""
-    other = worker(Store(store.engine), clock, "other")
+    other = worker(Database(database.engine), clock, "other")
     clock.now += LEASE_US + 1
     assert not other.work_once()
     clock.now += SECOND_US - 1
@@ -156,9 +162,9 @@ def test_a_report_is_made_as_it_would_be_elsewhere(store: Waylaid, clock: Clock)
     clock.now += 7
     assert worker(store, clock).work_once()
     with store.snapshot() as fleet:
-        made = run_report(fleet, all_stores=True, version=VERSION, loads_seen=1)
+        made = run_report(fleet, all_stores=True, loads_seen=1, entries_seen=0)
     found = job(store, name)
-    assert (found.state, found.as_of, found.loads_seen) == ("complete", made.as_of, 1)
+    assert (found.state, found.as_of, found.loads_seen, found.entries_seen) == ("complete", made.as_of, 1, 0)
     assert (found.done, found.total, found.finished_at) == (2, 2, NOW + 7)
     with store.reading() as connection:
         assert reports.result(connection, name) == packed(made)
@@ -187,7 +193,8 @@ def test_a_defect_fails_the_job_loudly_and_the_worker_goes_on(
     doing = worker(store, clock)
     assert doing.work_once()
     assert doing.work_once() or job(store, name).state == "complete"
-    assert job(store, broken).reason == "a defect of storepulse (KeyError); the log of the worker says more"
+    assert job(store, broken).reason == "a defect of uphours (KeyError); the log of the worker says more"
+    assert not isinstance(failure_of(job(store, broken).reason or ""), InputError)
     assert (job(store, broken).state, job(store, name).state) == ("failed", "complete")
     logged = capsys.readouterr()
     assert "KeyError" in logged.out + logged.err
@@ -284,7 +291,7 @@ def test_the_next_progress_after_cancelling_stops_the_work(store: Waylaid, clock
     with store.writing() as connection:
         held = queue.claim(connection, "w", KINDS, now=NOW)
         assert held is not None
-    heart = _Heart(store, held, clock)
+    heart = Heart(store, held, clock)
     with heart.beating():
         heart.progress(3, 9)
         time.sleep(0.8)
@@ -303,7 +310,7 @@ def test_a_heart_beats_on_after_the_store_was_busy(store: Waylaid, clock: Clock)
         held = queue.claim(connection, "w", KINDS, now=NOW)
         assert held is not None
     store.before_writing = busy
-    heart = _Heart(store, held, clock)
+    heart = Heart(store, held, clock)
     with heart.beating():
         heart.progress(3, 9)
         time.sleep(0.8)
@@ -328,7 +335,9 @@ def test_a_job_is_put_back_when_the_store_is_busy_and_fails_in_the_end(store: Wa
         assert not doing.work_once()
         clock.now += 5 * SECOND_US
     assert doing.work_once()
-    assert (job(store, name).state, job(store, name).reason) == ("failed", "the store is busy")
+    given_up = f"given up after {MAX_ATTEMPTS} attempts: the store is busy"
+    assert (job(store, name).state, job(store, name).reason) == ("failed", given_up)
+    assert isinstance(failure_of(given_up), DatabaseUnavailableError)
 
 
 def test_a_job_that_was_put_back_is_done_when_the_store_is_free_again(store: Waylaid, clock: Clock) -> None:
@@ -405,17 +414,17 @@ def test_a_worker_waits_out_a_busy_store(store: Waylaid, clock: Clock) -> None:
 # --- loads -----------------------------------------------------------------------------------------------
 
 
-def sent(store: Store, *contents: str, kinds: Sequence[str | None] = (None, None)) -> str:
+def sent(database: Database, *contents: str, kinds: Sequence[str | None] = (None, None)) -> str:
     files = [{"file": place, "kind": kinds[place], "name": f"f{place}"} for place in range(len(contents))]
-    name = submit(store, "load", {"actor": "me", "files": files})
-    with store.writing() as connection:
+    name = submit(database, "load", {"actor": "me", "files": files})
+    with database.writing() as connection:
         for place, content in enumerate(contents):
             uploads.add(connection, name, place, 0, uploads.compressed(content.encode()))
     return name
 
 
-def loads_of(store: Store) -> int:
-    with store.reading() as connection:
+def loads_of(database: Database) -> int:
+    with database.reading() as connection:
         return len(list_loads(connection))
 
 
@@ -480,13 +489,13 @@ def watching(folder: Path, every: int = HOUR_US) -> dict[str, Any]:
     return {"watched": [Watched("incoming", str(folder), every)]}
 
 
-def waiting(store: Store, kind: str = "source") -> int:
-    with store.reading() as connection:
+def waiting(database: Database, kind: str = "source") -> int:
+    with database.reading() as connection:
         return queue.counts(connection).get((kind, "queued"), 0)
 
 
-def source(store: Store) -> sources.SourceState:
-    with store.reading() as connection:
+def source(database: Database) -> sources.SourceState:
+    with database.reading() as connection:
         return sources.states(connection)["incoming"]
 
 
@@ -517,13 +526,117 @@ def test_a_bad_file_keeps_no_other_back_and_is_tried_again(store: Waylaid, clock
     doing.work_once()
     assert loads_of(store) == 2
     found = source(store)
-    assert (found.failures, found.files_read, found.retry_at) == (1, 1, NOW + 30 * SECOND_US)
-    assert "a.csv" in (found.error or "")
+    assert (found.failures, found.error, found.files_read, found.checked_at) == (0, None, 1, NOW)
+    assert found.retry_at == NOW + 30 * SECOND_US
+    ((file),) = failing(store)
+    assert file.name.endswith("a.csv")
+    assert "a.csv" in file.error
     put(folder / "a.csv", "7,active,2023-01-24 10:00:00 UTC")
     clock.now += 30 * SECOND_US
     doing.tick()
     doing.work_once()
-    assert (loads_of(store), source(store).failures, source(store).error) == (3, 0, None)
+    assert (loads_of(store), source(store).retry_at, failing(store)) == (3, None, [])
+
+
+def failing(database: Database) -> list[sources.FailingFile]:
+    with database.reading() as connection:
+        return sources.failing(connection).get("incoming", [])
+
+
+def test_whatever_lies_in_a_folder_every_good_file_is_read_and_every_bad_one_is_named(
+    store: Waylaid, clock: Clock, folder: Path
+) -> None:
+    bad = {
+        "a-empty.csv": b"", "b-junk.csv": b"\x00\xff" * 100, "c-cut.parquet": b"PAR1" + b"\x00" * 20,
+        "d-cut.csv.gz": b"\x1f\x8b\x08\x00garbage", "e-array.json": b"[" * 50_000, "f-utf16.csv": b"\xff\xfea",
+    }  # fmt: skip
+    for name, content in bad.items():
+        (folder / name).write_bytes(content)
+        os.utime(folder / name, ns=(NOW * 999, NOW * 999))
+    (folder / "g-loop.csv").symlink_to("g-loop.csv")
+    (folder / "h-first.csv").symlink_to("h-second.csv")
+    (folder / "h-second.csv").symlink_to("h-first.csv")
+    put(folder / "z.csv", "8,active,2023-01-24 10:00:00 UTC")
+    doing = worker(store, clock, **watching(folder))
+    doing.tick()
+    doing.work_once()
+    assert (loads_of(store), source(store).files_read, source(store).checked_at) == (2, 1, NOW)
+    names = {Path(file.name).name for file in failing(store)}
+    assert names == {*bad, "g-loop.csv", "h-first.csv", "h-second.csv"}
+    for file in failing(store):
+        assert file.error, file
+    for name in names:
+        (folder / name).unlink()
+    clock.now += HOUR_US
+    doing.tick()
+    doing.work_once()
+    assert (failing(store), source(store).failures) == ([], 0)
+
+
+def test_a_file_that_stays_bad_is_tried_after_ever_longer(store: Waylaid, clock: Clock, folder: Path) -> None:
+    (folder / "a.csv").write_text("what,is,this\n1,2,3\n")
+    os.utime(folder / "a.csv", ns=(NOW * 999, NOW * 999))
+    doing = worker(store, clock, **watching(folder, DAY_US))
+    tried = []
+    for _ in range(300):
+        doing.tick()
+        if doing.work_once():
+            tried.append(((clock.now - NOW) // SECOND_US, failing(store)[0].failures))
+        clock.now += 5 * SECOND_US
+    assert tried == [(0, 1), (30, 2), (90, 3), (210, 4), (450, 5), (930, 6)]
+
+
+def test_whatever_a_file_raises_keeps_no_other_back(
+    store: Waylaid, clock: Clock, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder / "a.csv", "7,active,2023-01-24 10:00:00 UTC")
+    put(folder / "b.csv", "8,active,2023-01-24 10:00:00 UTC")
+    looked_at = inputs.detected
+
+    def detected(name: str, open: Any, **limits: Any) -> Any:
+        if name.endswith("a.csv"):
+            raise PanicException("a compiled library lost its head")
+        return looked_at(name, open, **limits)
+
+    monkeypatch.setattr(working, "detected", detected)
+    doing = worker(store, clock, **watching(folder))
+    doing.tick()
+    doing.work_once()
+    assert (loads_of(store), source(store).files_read, source(store).checked_at) == (2, 1, NOW)
+    ((file),) = failing(store)
+    assert "PanicException" in file.error
+
+
+def test_a_file_at_which_a_process_dies_is_left_out_by_the_next(
+    store: Waylaid, clock: Clock, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(folder / "a.csv", "7,active,2023-01-24 10:00:00 UTC")
+    put(folder / "b.csv", "8,active,2023-01-24 10:00:00 UTC")
+    looked_at = inputs.detected
+
+    class Death(BaseException):
+        """The end of the process."""
+
+    def detected(name: str, open: Any, **limits: Any) -> Any:
+        if name.endswith("a.csv"):
+            raise Death
+        return looked_at(name, open, **limits)
+
+    monkeypatch.setattr(working, "detected", detected)
+    doing = worker(store, clock, **watching(folder))
+    doing.tick()
+    deaths = 0
+    for _ in range(60):  # another worker takes over what has been late for a moment
+        clock.now += SECOND_US
+        try:
+            if doing.work_once():
+                break
+        except Death:
+            deaths += 1
+            assert source(store).checked_at is not None
+    assert deaths == 2
+    assert (loads_of(store), source(store).files_read) == (2, 1)
+    assert [Path(file.name).name for file in failing(store)] == ["a.csv"]
 
 
 def test_a_failing_source_is_visited_after_ever_longer_until_its_interval(
@@ -574,7 +687,10 @@ def test_a_visit_to_a_source_that_nobody_watches_any_more_fails_in_the_end(store
     for _ in range(MAX_ATTEMPTS):
         assert worker(store, clock).work_once()
         clock.now += 5 * SECOND_US
-    assert (job(store, name).state, job(store, name).reason) == ("failed", "the source 'gone' is watched no longer")
+    assert (job(store, name).state, job(store, name).reason) == (
+        "failed",
+        f"given up after {MAX_ATTEMPTS} attempts: the source 'gone' is watched no longer",
+    )
 
 
 # --- what is old -----------------------------------------------------------------------------------------
@@ -584,7 +700,7 @@ def test_what_is_old_is_forgotten_once_an_hour(store: Waylaid, clock: Clock) -> 
     doing = worker(store, clock, keep_us=DAY_US)
     with store.writing() as connection:
         report = reports.request(
-            connection, ReportOptions().facts(), made_with="1", requested_by="me", now=NOW, limit=9
+            connection, ReportRequest().to_dict(), made_with="1", requested_by="me", now=NOW, limit=9
         ).report
         queue.submit(connection, "load", {}, now=NOW, state="receiving")
     doing.tick()
@@ -599,3 +715,52 @@ def test_what_is_old_is_forgotten_once_an_hour(store: Waylaid, clock: Clock) -> 
         assert queue.counts(connection) == {}
         with pytest.raises(NotFoundError):
             reports.find(connection, report)
+
+
+# --- clocks that are set back ----------------------------------------------------------------------------
+
+
+def test_the_job_of_a_worker_that_died_while_the_clock_was_ahead_is_taken_over_soon(
+    store: Waylaid, clock: Clock
+) -> None:
+    name = submit(store, "report", ReportRequest().to_dict())
+    with store.writing() as connection:
+        assert queue.claim(connection, "dead", KINDS, now=NOW + 20 * HOUR_US) is not None
+    other = worker(store, clock)
+    assert not other.work_once()
+    clock.now += LEASE_US - 1
+    assert not other.work_once()
+    clock.now += 1
+    assert other.work_once()
+    with store.reading() as connection:
+        found = queue.find(connection, name)
+    assert found is not None
+    assert (found.state, found.attempts) == ("complete", 2)
+
+
+def test_a_worker_whose_clock_is_ahead_keeps_its_job_as_long_as_it_lives(store: Waylaid, clock: Clock) -> None:
+    submit(store, "report", ReportRequest().to_dict())
+    with store.writing() as connection:
+        held = queue.claim(connection, "ahead", KINDS, now=NOW + HOUR_US)
+    assert held is not None
+    other = worker(store, clock)
+    for _ in range(20):
+        clock.now += SECOND_US
+        with store.writing() as connection:
+            queue.beat(connection, held, now=clock.now + HOUR_US, done=0, total=None)
+        assert not other.work_once()
+
+
+def test_a_worker_that_saw_a_job_late_before_its_clock_was_set_back_takes_it_over_all_the_same(
+    store: Waylaid, clock: Clock
+) -> None:
+    submit(store, "report", ReportRequest().to_dict())
+    with store.writing() as connection:
+        assert queue.claim(connection, "dead", KINDS, now=NOW) is not None
+    other = worker(store, clock)
+    clock.now = NOW + 20 * HOUR_US
+    assert not other.work_once()
+    clock.now = NOW + LEASE_US + 1
+    assert not other.work_once()
+    clock.now += SECOND_US
+    assert other.work_once()

@@ -3,12 +3,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from storepulse.kernel.availability import Availability, availability
-from storepulse.kernel.windows import Windows
-from storepulse.schema import ACTIVE, INACTIVE, UNKNOWN, Observations, Sessions, Spans
+from uphours.kernel.availability import Availability, availability
+from uphours.kernel.windows import Windows
+from uphours.schema import ACTIVE, INACTIVE, UNKNOWN, Observations, Sessions, Spans
 
 # One store: open [0, 100) and [200, 300).
 SESSIONS = Sessions(np.array([0, 2]), np.array([0, 200]), np.array([100, 300]))
+WATCHED = Sessions(np.array([0, 2]), np.array([10, 200]), np.array([100, 220]))
 SPANS = Spans(
     offsets=np.array([0, 5]),
     starts=np.array([0, 30, 60, 200, 250]),
@@ -31,7 +32,7 @@ def totals(*windows: tuple[int, int], as_of: int = NO_LIMIT) -> Availability:
         np.array([[end for _, end in windows]]),
         dict(zip(names, windows, strict=True)),
     )
-    return availability(SPANS, SESSIONS, OBSERVATIONS, bounds, as_of)
+    return availability(SPANS, SPANS, SESSIONS, WATCHED, OBSERVATIONS, bounds, as_of)
 
 
 def parts(found: Availability) -> tuple[int, int, int, int]:
@@ -50,6 +51,11 @@ def test_the_whole_is_the_sum_of_its_parts() -> None:
 def test_spans_are_clipped_to_the_window() -> None:
     assert parts(totals((20, 210))) == (40, 50, 0, 90)
     assert parts(totals((99, 100))) == (0, 1, 0, 1)
+
+
+def test_watched_time_is_measured_beside_the_spans() -> None:
+    assert [int(totals(window).watched_us[0, 0]) for window in ((-1000, 1000), (20, 210), (0, 10))] == [110, 90, 0]
+    assert int(totals((20, 1000), as_of=80).watched_us[0, 0]) == 60
 
 
 def test_a_window_in_closed_time_has_no_business_time() -> None:
@@ -92,8 +98,11 @@ def test_every_window_of_every_store_is_its_own() -> None:
 
 def test_no_store_has_no_totals() -> None:
     nothing = np.zeros(1, dtype=np.int64), np.empty(0, dtype=np.int64)
+    spans = Spans(*nothing, nothing[1], nothing[1].astype(np.uint8), nothing[1].astype(np.bool_), nothing[1])
     found = availability(
-        Spans(*nothing, nothing[1], nothing[1].astype(np.uint8), nothing[1].astype(np.bool_), nothing[1]),
+        spans,
+        spans,
+        Sessions(*nothing, nothing[1]),
         Sessions(*nothing, nothing[1]),
         Observations(*nothing, nothing[1].astype(np.uint8)),
         Windows(("w",), np.empty((0, 1), dtype=np.int64), np.empty((0, 1), dtype=np.int64), {"w": (0, 1)}),
@@ -107,5 +116,6 @@ def test_spans_that_do_not_add_up_to_the_sessions_are_a_loud_defect(wrong_end: i
     ends = SPANS.ends.copy()
     ends[2] = wrong_end
     bounds = Windows(("w",), np.array([[0]]), np.array([[1000]]), {"w": (0, 1000)})
-    with pytest.raises(ArithmeticError, match="business time in window w"):
-        availability(replace(SPANS, ends=ends), SESSIONS, OBSERVATIONS, bounds, NO_LIMIT)
+    wrong = replace(SPANS, ends=ends)
+    with pytest.raises(ArithmeticError, match="scheduled time in window w"):
+        availability(wrong, wrong, SESSIONS, WATCHED, OBSERVATIONS, bounds, NO_LIMIT)

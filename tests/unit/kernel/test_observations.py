@@ -1,7 +1,12 @@
+from itertools import permutations
+
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from storepulse.kernel.observations import Distinct, distinct, needed
+from uphours.kernel.observations import Distinct, distinct, needed
+from uphours.schema import FIRST_INSTANT, LAST_INSTANT, pack, unpack
 
 Row = tuple[int, int, int]  # store, time, status: 0 is inactive
 
@@ -32,6 +37,24 @@ def test_inactive_wins_over_active_at_one_instant(rows: list[Row]) -> None:
     found = of(rows)
     assert rows_of(found) == [(0, 5, 0)]
     assert (found.repeated, found.conflicting) == (0, 1)
+
+
+def test_the_smallest_status_wins_at_one_instant() -> None:
+    for order in (*permutations(range(3)), *permutations(range(3), 2)):
+        kept = of([(0, 7, status) for status in order], 1)
+        assert kept.observations.statuses.tolist() == [min(order)]
+        assert (kept.repeated, kept.conflicting) == (0, len(order) - 1)
+
+
+@given(st.lists(st.tuples(st.integers(FIRST_INSTANT, LAST_INSTANT), st.integers(0, 2))))
+def test_packed_observations_are_in_order_of_instant_and_status_and_unpack_to_the_same(
+    rows: list[tuple[int, int]],
+) -> None:
+    times = np.array([at for at, _ in rows], dtype=np.int64)
+    statuses = np.array([status for _, status in rows], dtype=np.uint8)
+    packed = pack(times, statuses)
+    assert [column.tolist() for column in unpack(packed)] == [times.tolist(), statuses.tolist()]
+    assert [rows[place] for place in np.argsort(packed, kind="stable")] == sorted(rows)
 
 
 def test_one_instant_of_two_stores_is_no_repetition() -> None:
@@ -65,16 +88,16 @@ def test_stores_without_observations_have_empty_slices() -> None:
 
 @pytest.mark.parametrize("since", [0, 1_674_000_000_000_000, -5_000_000_000, -62_135_596_800_000_000])
 @pytest.mark.parametrize("extent", [300, 1 << 55])
-def test_sorted_and_shuffled_rows_give_the_same(since: int, extent: int) -> None:
-    rng = np.random.default_rng(7)
+def test_sorted_and_shuffled_rows_give_the_same(since: int, extent: int, seed: int) -> None:
+    rng = np.random.default_rng(seed)
     n = 3000
     times = since + rng.integers(0, 300, n) * (extent // 300)
     columns = zip(rng.integers(0, 40, n).tolist(), times.tolist(), rng.integers(0, 2, n).tolist(), strict=True)
     rows = list(columns)
     # An inactive row is the last to be put in, so it stays.
     kept = {(store, time): (store, time, status) for store, time, status in sorted(rows, key=lambda row: -row[2])}
-    for given in (rows, sorted(rows), sorted(rows, reverse=True), sorted(rows, key=lambda row: row[1])):
-        found = of(given, 40)
+    for order in (rows, sorted(rows), sorted(rows, reverse=True), sorted(rows, key=lambda row: row[1])):
+        found = of(order, 40)
         assert rows_of(found) == sorted(kept.values())
         assert found.repeated + found.conflicting == n - len(kept)
         assert found.conflicting == sum(kept[row[:2]] != row for row in rows)

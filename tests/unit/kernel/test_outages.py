@@ -3,9 +3,9 @@ from itertools import accumulate
 import numpy as np
 import pytest
 
-from storepulse.kernel.outages import outages, outages_in
-from storepulse.kernel.windows import Windows
-from storepulse.schema import SPAN_STATUSES, Spans
+from uphours.kernel.outages import outages, outages_in
+from uphours.kernel.windows import Windows
+from uphours.schema import SPAN_STATUSES, Spans
 
 Span = tuple[int, int, str]  # start, end, status
 

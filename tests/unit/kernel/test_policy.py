@@ -4,8 +4,8 @@ from typing import Any, get_args
 
 import pytest
 
-from storepulse.errors import InputError
-from storepulse.kernel.policy import Assume, Interpolation, Policy
+from uphours.errors import InputError
+from uphours.kernel.policy import Assume, Interpolation, Policy
 
 AGES = [None, timedelta(microseconds=1), timedelta(days=3, microseconds=7), timedelta(days=84_000)]
 POLICIES = [
@@ -19,20 +19,21 @@ POLICIES = [
 
 
 def test_a_policy_comes_back_from_its_facts() -> None:
-    assert [Policy.of(json.loads(json.dumps(policy.facts()))) for policy in POLICIES] == POLICIES
+    assert [Policy.from_dict(json.loads(json.dumps(policy.to_dict()))) for policy in POLICIES] == POLICIES
 
 
 def test_what_is_not_named_is_as_by_default() -> None:
-    assert Policy.of({}) == Policy()
-    assert Policy.of({"assume": "active"}) == Policy(assume="active")
+    assert Policy.from_dict({}) == Policy()
+    assert Policy.from_dict({"assume": "active"}) == Policy(assume="active")
 
 
 @pytest.mark.parametrize("name", ["max_age", "maxAge", ""])
 def test_an_unknown_name_is_refused_with_the_valid_ones(name: str) -> None:
     with pytest.raises(
-        InputError, match=r"valid are interpolation, prefer_in_session, assume, max_age_us, confirm_within_us$"
+        InputError,
+        match=r"valid are interpolation, prefer_in_session, only_watched, assume, max_age_us, confirm_within_us$",
     ):
-        Policy.of({name: None})
+        Policy.from_dict({name: None})
 
 
 @pytest.mark.parametrize(
@@ -58,10 +59,10 @@ def test_an_unknown_name_is_refused_with_the_valid_ones(name: str) -> None:
 )
 def test_a_value_that_it_cannot_have_is_refused_by_name(name: str, value: Any) -> None:
     with pytest.raises(InputError, match=name.removesuffix("_us")):
-        Policy.of({name: value})
+        Policy.from_dict({name: value})
 
 
 @pytest.mark.parametrize("facts", [None, [], "next", 1])
 def test_what_is_no_mapping_is_refused(facts: Any) -> None:
     with pytest.raises(InputError, match="valid are values by name"):
-        Policy.of(facts)
+        Policy.from_dict(facts)

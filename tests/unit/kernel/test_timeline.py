@@ -4,10 +4,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from storepulse.errors import InputError
-from storepulse.kernel.policy import Policy
-from storepulse.kernel.timeline import timeline
-from storepulse.schema import (
+from uphours.errors import InputError
+from uphours.kernel.policy import Policy
+from uphours.kernel.timeline import timeline
+from uphours.schema import (
     ACTIVE,
     BEGINNING_OF_TIME,
     END_OF_TIME,
@@ -39,7 +39,7 @@ def made(
         Observations(
             np.array([0, len(polls)]),
             np.array([at for at, _ in polls], dtype=np.int64),
-            np.array([ACTIVE if status == "up" else INACTIVE for _, status in polls], dtype=np.uint8),
+            np.array([SPAN_STATUSES.index(status) for _, status in polls], dtype=np.uint8),
         ),
         Sessions(
             np.array([0, len(opened)]),
@@ -165,6 +165,46 @@ def test_time_is_confirmed_only_between_two_that_agree() -> None:
 def test_unknown_time_is_never_confirmed() -> None:
     spans = made([(0, "up"), (100, "up")], [(0, 100)], 0, 100, max_age=us(10))
     assert [span[:4] for span in spans] == [(0, 10, "up", True), (10, 100, "unknown", False)]
+
+
+def test_an_observation_of_status_unknown_ends_what_is_carried_over() -> None:
+    polls: list[Poll] = [(10, "up"), (20, "unknown"), (30, "unknown"), (40, "down")]
+    assert made(polls, [(0, 50)], 0, 50) == [
+        (0, 20, "up", False, 0),
+        (20, 40, "unknown", False, 1),  # two that agree confirm nothing where they say that it is unknown
+        (40, 50, "down", False, 3),
+    ]
+    assert statuses(made(polls, [(0, 50)], 0, 50, interpolation="next")) == [
+        (0, 10, "up"), (10, 30, "unknown"), (30, 50, "down"),
+    ]  # fmt: skip
+    assert statuses(made(polls, [(0, 50)], 0, 50, interpolation="nearest")) == [
+        (0, 15, "up"), (15, 35, "unknown"), (35, 50, "down"),
+    ]  # fmt: skip
+
+
+def test_an_observation_of_status_unknown_in_the_session_speaks_before_one_outside() -> None:
+    polls: list[Poll] = [(0, "up"), (20, "unknown"), (40, "up")]
+    assert statuses(made(polls, [(10, 30)], 0, 50)) == [(10, 30, "unknown")]
+    assert statuses(made(polls, [(10, 30)], 0, 50, prefer_in_session=False)) == [(10, 20, "up"), (20, 30, "unknown")]
+
+
+def test_only_watched_time_is_known_if_that_is_asked_for() -> None:
+    polls: list[Poll] = [(10, "up"), (20, "down"), (40, "up"), (50, "up")]
+    for interpolation in ("previous", "next", "nearest"):
+        spans = made(polls, [(0, 100)], 0, 100, confirm_within=us(10), only_watched=True, interpolation=interpolation)
+        watched = [span for span in statuses(spans) if span[2] != "unknown"]
+        assert (watched[0][0], watched[-1][1]) == (10, 60)
+        assert [span for span in statuses(spans) if span[2] == "unknown"] == [
+            (0, 10, "unknown"), (20, 40, "unknown"), (60, 100, "unknown"),
+        ]  # fmt: skip
+    # Nothing changes who speaks, nor what is confirmed.
+    spans = made(polls, [(0, 15), (30, 45)], 0, 100, confirm_within=us(10), only_watched=True)
+    assert spans == [
+        (0, 10, "unknown", False, -1),
+        (10, 15, "up", False, 0),
+        (30, 40, "unknown", False, -1),
+        (40, 45, "up", True, 2),
+    ]
 
 
 def test_merging_changes_where_spans_are_cut_and_nothing_else() -> None:

@@ -2,23 +2,26 @@ from typing import Any
 
 import pytest
 
-import storepulse
-from storepulse.errors import InputError
-from storepulse.kernel.windows import DEFAULT_WINDOWS
-from storepulse.reports import Column, Report, Unit, as_csv, layout, run_report, written
-from storepulse.schema import instant_us
+import uphours
 from tests.unit.tables import EVERY_DAY, hours, polls, zones
+from uphours.errors import InputError
+from uphours.kernel.windows import DEFAULT_WINDOWS
+from uphours.reports.columns import Column, Unit, layout
+from uphours.reports.measure import run_report
+from uphours.reports.report import Report
+from uphours.reports.writers import as_csv, written
+from uphours.schema import instant_us
 
 
 def report() -> Report:
     """Return a report of a store that was up from 09:00 to 10:20 of 3.5 open hours, polled twice, as of 12:30."""
-    fleet = storepulse.validate(
+    fleet = uphours.validate(
         polls(("a", "active", "2023-01-25 08:00 UTC"), ("a", "inactive", "2023-01-25 10:20 UTC")),
         hours(("a", EVERY_DAY, "09:00", "12:30")),
         zones({"a": "UTC"}),
     ).fleet
-    policy = storepulse.Policy(prefer_in_session=False)
-    return run_report(fleet, as_of=instant_us("2023-01-25 12:30 UTC"), policy=policy, version="1.2.3")
+    policy = uphours.Policy(prefer_in_session=False)
+    return run_report(fleet, as_of=instant_us("2023-01-25 12:30 UTC"), policy=policy)
 
 
 def lines(*columns: Column) -> list[str]:
@@ -27,7 +30,9 @@ def lines(*columns: Column) -> list[str]:
 
 @pytest.mark.parametrize("detail", [False, True])
 def test_our_own_csv_is_one_layout_among_others(detail: bool) -> None:
-    assert written(report(), "csv", detail=detail) == as_csv(report(), layout(DEFAULT_WINDOWS, detail=detail))
+    assert written(report(), "csv", detail=detail) == as_csv(
+        report(), layout(DEFAULT_WINDOWS, detail=detail), hours_known=detail
+    )
 
 
 def test_titles_order_and_units_are_free() -> None:
@@ -84,7 +89,7 @@ def test_a_window_that_the_report_does_not_have_is_refused_with_those_it_has() -
 @pytest.mark.parametrize(
     ("figure", "unit", "message"),
     [
-        ("uptime_us", "hours", "no figure; valid are uptime, downtime, unknown, business_time"),
+        ("uptime_us", "hours", "no figure; valid are uptime, downtime, unknown, excluded, business_time"),
         ("uptime", "fortnights", "valid units are seconds, minutes, hours, days$"),
         ("uptime", "percent", "valid units are seconds, minutes, hours, days$"),
         ("availability", "hours", "valid units are percent$"),

@@ -1,5 +1,5 @@
 import io
-from dataclasses import replace
+from dataclasses import fields, replace
 from datetime import timedelta
 from typing import Any, Literal
 
@@ -9,20 +9,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import storepulse
-from storepulse.errors import StoreError
-from storepulse.kernel.policy import Policy
-from storepulse.kernel.windows import WINDOW_NAMES, Window, Windows
-from storepulse.reports import FORMATS, Report, Totals, packed, run_report, unpacked, written
-from storepulse.schema import LAST_INSTANT, Fleet, instant_us
+import uphours
 from tests.unit.tables import EVERY_DAY, hours, polls, zones
+from uphours.errors import ConflictError, DatabaseError
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import WINDOW_NAMES, Window, Windows
+from uphours.reports.archive import packed, unpacked
+from uphours.reports.measure import run_report
+from uphours.reports.report import Report, Totals
+from uphours.reports.writers import FORMATS, written
+from uphours.schema import LAST_INSTANT, Fleet, instant_us
 
 AS_OF = instant_us("2023-01-25 18:00:00.25 UTC")
 OWN = Window("own", "2023-01-21T00:00:00.000001Z", "2023-01-25T06:00+05:30")
 
 
 def fleet() -> Fleet:
-    return storepulse.validate(
+    return uphours.validate(
         polls(
             ("a", "inactive", "2023-01-25 16:30 UTC"),
             ("a", "active", "2023-01-25 17:15:00.5 UTC"),
@@ -35,17 +38,18 @@ def fleet() -> Fleet:
 
 
 def report(**changes: Any) -> Report:
-    options: dict[str, Any] = {"as_of": AS_OF, "all_stores": True, "version": "1.2.3", "loads_seen": 12} | changes
+    options: dict[str, Any] = {"as_of": AS_OF, "all_stores": True, "loads_seen": 12} | changes
     return run_report(fleet(), **options)
 
 
 def assert_same(one: Report, other: Report) -> None:
     """Compare all that a report is, fields and arrays."""
     plain = [
-        replace(report, totals=None, windows=None, store_ids=list(report.store_ids))  # type: ignore[arg-type]
+        vars(report) | {"totals": None, "windows": None, "hours_known": None, "store_ids": list(report.store_ids)}
         for report in (one, other)
     ]
     assert plain[0] == plain[1]
+    assert one.hours_known.tolist() == other.hours_known.tolist()
     assert (one.windows.names, one.windows.common) == (other.windows.names, other.windows.common)
     arrays = [{"starts": r.windows.starts, "ends": r.windows.ends} | vars(r.totals) for r in (one, other)]
     for name, values in arrays[0].items():
@@ -77,7 +81,7 @@ def test_the_same_report_is_packed_into_the_same_bytes() -> None:
 
 @pytest.mark.parametrize("chosen", [["last_hour"], ["today", "last_week"], [OWN]])
 def test_a_report_of_no_store_comes_back(chosen: list[str | Window]) -> None:
-    made = run_report(storepulse.validate(polls()).fleet, as_of=AS_OF, chosen=chosen, version="1.2.3")
+    made = run_report(uphours.validate(polls()).fleet, as_of=AS_OF, chosen=chosen)
     assert_same(made, unpacked(packed(made)))
     assert unpacked(packed(made)).totals.uptime_us.shape == (0, len(chosen))
 
@@ -113,7 +117,8 @@ def test_any_ids_and_figures_come_back(store_ids: list[str], w: int, drawn: st.D
         tzdata="2026.1",
         store_ids=store_ids,
         windows=Windows(names, values(), values(), dict.fromkeys(names, (None, None))),
-        totals=Totals(*(values() for _ in range(9))),
+        totals=Totals(*(values() for _ in fields(Totals))),
+        hours_known=np.arange(len(store_ids)) % 2 == 0,
     )
     assert_same(made, unpacked(packed(made)))
     assert packed(unpacked(packed(made))) == packed(made)
@@ -123,12 +128,20 @@ def test_bytes_that_are_no_kept_report_are_refused() -> None:
     table = io.BytesIO()
     pl.DataFrame({"store_id": ["a"]}).write_parquet(table)
     for content in (b"", b"PAR1", b"no parquet", packed(report())[:-50], packed(report())[50:], table.getvalue()):
-        with pytest.raises(StoreError, match="the kept report is damaged"):
+        with pytest.raises(DatabaseError, match="the kept report is damaged"):
             unpacked(content)
+
+
+@pytest.mark.parametrize("program", ["uphours", "a_former_name"])
+def test_a_kept_report_of_an_older_form_is_refused_in_a_sentence(program: str) -> None:
+    file = io.BytesIO()
+    pl.DataFrame({"store_id": ["a"]}).write_parquet(file, metadata={f"{program}.report": '{"form":1,"version":"0.9"}'})
+    with pytest.raises(ConflictError, match=r"was kept by uphours 0\.9, which .*; ask for it again$"):
+        unpacked(file.getvalue())
 
 
 def test_a_kept_report_of_a_newer_form_is_refused_with_the_version_that_wrote_it() -> None:
     file = io.BytesIO()
-    pl.DataFrame({"store_id": ["a"]}).write_parquet(file, metadata={"storepulse.report": '{"form":2,"version":"9.1"}'})
-    with pytest.raises(StoreError, match=r"form 2, this program knows form 1; use .* 9\.1, or a newer one"):
+    pl.DataFrame({"store_id": ["a"]}).write_parquet(file, metadata={"uphours.report": '{"form":4,"version":"9.1"}'})
+    with pytest.raises(DatabaseError, match=r"form 4, this program knows form 3; use .* 9\.1, or a newer one"):
         unpacked(file.getvalue())

@@ -3,6 +3,7 @@ import io
 import subprocess
 import sys
 import tempfile
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -15,13 +16,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from openpyxl.utils.escape import unescape  # type: ignore[import-untyped]
 
-import storepulse
-from storepulse.errors import InputError
-from storepulse.kernel.windows import WINDOW_NAMES, Window
-from storepulse.reports import Column, Report, run_report, written
-from storepulse.reports.xlsx import workbook
-from storepulse.schema import instant_us
+import uphours
 from tests.unit.tables import EVERY_DAY, hours, polls, zones
+from uphours import __version__
+from uphours.errors import InputError
+from uphours.kernel.windows import WINDOW_NAMES, Window
+from uphours.reports.columns import Column
+from uphours.reports.measure import run_report
+from uphours.reports.report import Report
+from uphours.reports.writers import written
+from uphours.reports.xlsx import write_workbook
+from uphours.schema import instant_us
 
 AS_OF = instant_us("2023-01-25 18:00:00.25 UTC")
 IDS = [
@@ -31,7 +36,7 @@ IDS = [
 
 
 def report(*store_ids: str, **options: Any) -> Report:
-    fleet = storepulse.validate(
+    fleet = uphours.validate(
         polls(
             *((store_id, "active", "2023-01-25 12:00:00.5 UTC") for store_id in store_ids),
             *((store_id, "inactive", "2023-01-25 17:20:01 UTC") for store_id in store_ids),
@@ -39,7 +44,7 @@ def report(*store_ids: str, **options: Any) -> Report:
         hours(*((store_id, EVERY_DAY, "09:00", "17:45") for store_id in store_ids[::2])),
         zones(dict.fromkeys(store_ids[::3], "Asia/Kathmandu")),
     ).fleet
-    return run_report(fleet, as_of=AS_OF, version="1.2.3", **options)
+    return run_report(fleet, as_of=AS_OF, **options)
 
 
 def named(*store_ids: str) -> Report:
@@ -70,8 +75,10 @@ def test_the_sheet_has_the_cells_of_the_csv_as_numbers(detail: bool) -> None:
     assert sheet.max_row == len(rows) + 1
     for cells, texts in zip(sheet.iter_rows(min_row=2), rows, strict=True):
         assert cells[0].value == texts[0]
-        assert [cell.value for cell in cells[1:]] == [float(text) if text else None for text in texts[1:]]
-        assert {cell.data_type for cell in cells[1:]} == {"n"}
+        figures = slice(1, -1 if detail else None)
+        assert [cell.value for cell in cells[figures]] == [float(text) if text else None for text in texts[figures]]
+        assert {cell.data_type for cell in cells[figures]} == {"n"}
+        assert not detail or (cells[-1].value, texts[-1]) == (True, "true")
 
 
 def test_durations_show_two_decimals_and_counts_none() -> None:
@@ -102,7 +109,9 @@ def test_an_id_that_looks_like_xml_of_the_file_is_a_text_after_an_apostrophe(sto
 
 def test_a_title_that_looks_like_xml_of_the_file_is_a_text_in_both_sheets() -> None:
     column = Column("<r><t>forged</t></r>", "uptime", "last_hour", "minutes")
-    book = openpyxl.load_workbook(io.BytesIO(workbook(report("a"), [column])))
+    file = io.BytesIO()
+    write_workbook(report("a"), [column], file)
+    book = openpyxl.load_workbook(file)
     assert book["Report"]["B1"].value == f"'{column.title}"
     assert (f"'{column.title}", "minutes", None) in book["About"].iter_rows(values_only=True)
 
@@ -131,17 +140,20 @@ def test_the_header_stays_in_sight_and_filters() -> None:
 
 
 def test_the_second_sheet_says_what_the_report_was_made_with() -> None:
-    made = report("a", chosen=["last_hour", "today"], policy=storepulse.Policy(interpolation="next"))
+    made = report("a", chosen=["last_hour", "today"], policy=uphours.Policy(interpolation="next"))
     book = opened(made)
     assert book.sheetnames == ["Report", "About"]
     rows = {row[0]: row[1:] for row in book["About"].iter_rows(values_only=True) if row[0]}
     assert rows["as_of"][0] == "2023-01-25T18:00:00.250000Z"
-    assert (rows["storepulse"][0], rows["tzdata"][0]) == ("1.2.3", made.tzdata)
+    assert (rows["uphours"][0], rows["tzdata"][0]) == (__version__, made.tzdata)
     assert (rows["interpolation"][0], rows["max_age_us"][0]) == ("next", "no limit")
     assert rows["confirm_within_us"][0] == "7200000000"
     assert rows["last_hour"] == ("2023-01-25T17:00:00.250000Z", "2023-01-25T18:00:00.250000Z")
     assert rows["today"] == ("of each store's own",) * 2
     assert (rows["uptime_last_hour"][0], rows["uptime_today"][0]) == ("minutes", "hours")
+    assert "ledger" not in rows
+    raw = opened(report("a", raw=True))["About"]
+    assert ("ledger", "ignored") in [row[:2] for row in raw.iter_rows(values_only=True)]
 
 
 def test_the_file_was_made_at_the_instant_it_speaks_for() -> None:
@@ -155,7 +167,33 @@ def test_two_files_of_the_same_inputs_are_the_same_bytes() -> None:
         assert {entry.date_time for entry in archive.infolist()} == {(1980, 1, 1, 0, 0, 0)}
 
 
-def test_no_temporary_file_is_needed(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    "made", [named(*IDS), report("a", "b", chosen=WINDOW_NAMES), report()], ids=["ids", "windows", "none"]
+)
+def test_a_workbook_that_is_not_held_in_memory_says_the_same(made: Report, monkeypatch: pytest.MonkeyPatch) -> None:
+    held = opened(made, detail=True)
+    monkeypatch.setattr("uphours.reports.xlsx._CELLS_IN_MEMORY", 0)
+    assert written(made, "xlsx", detail=True) == written(made, "xlsx", detail=True)
+    for sheet, other in zip(held, opened(made, detail=True), strict=True):
+        assert (sheet.title, sheet.dimensions, sheet.freeze_panes) == (
+            other.title,
+            other.dimensions,
+            other.freeze_panes,
+        )
+        assert sheet.auto_filter.ref == other.auto_filter.ref
+        for cells, others in zip(sheet.rows, other.rows, strict=True):
+            assert [value_and_form(cell) for cell in cells] == [value_and_form(cell, unescape) for cell in others]
+        widths = [{name: at.width for name, at in one.column_dimensions.items()} for one in (sheet, other)]
+        assert widths[0] == widths[1]
+
+
+def value_and_form(cell: Any, of_text: Callable[[str], str] = str) -> tuple[Any, ...]:
+    # A text may be in the sheet, where openpyxl leaves it escaped, or in a table of texts.
+    value = of_text(cell.value) if isinstance(cell.value, str) else cell.value
+    return value, cell.data_type.replace("inlineStr", "s"), cell.number_format, cell.font.b
+
+
+def test_no_temporary_file_is_needed_for_a_usual_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     assert opened(report("a"))["Report"]["A2"].value == "a"
 
@@ -167,7 +205,7 @@ def test_a_report_without_stores_has_its_header() -> None:
 
 def test_columns_after_z_have_two_letters() -> None:
     sheet = opened(report("a", chosen=WINDOW_NAMES), detail=True)["Report"]
-    assert sheet.max_column == 1 + 11 * 9
+    assert sheet.max_column == 1 + 15 * len(WINDOW_NAMES) + 1
     assert sheet["AA1"].value == sheet.cell(1, 27).value != sheet["ZZ1"].value
 
 
@@ -178,7 +216,7 @@ def test_more_stores_than_a_sheet_has_rows_are_refused(n: int) -> None:
         written(made, "xlsx")
 
 
-@pytest.mark.parametrize("module", ["storepulse.reports", "storepulse.reports.xlsx"])
+@pytest.mark.parametrize("module", ["uphours.reports", "uphours.reports.xlsx"])
 def test_no_other_report_waits_for_the_library_of_this_one(module: str) -> None:
     program = f"import {module}, sys; sys.exit('xlsxwriter' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0

@@ -1,0 +1,194 @@
+"""What callers of the library and of Spark may give, argument by argument; all else is an `InputError` that says so.
+
+Each function reads one kind of argument, of any type at all, before anything is done with it.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+
+import numpy as np
+import polars as pl
+from polars.exceptions import PanicException
+
+from uphours.errors import InputError, wrong
+from uphours.ingest.inputs import STANDARD_INPUT
+from uphours.ingest.readers.arrow import frame
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import DEFAULT_WINDOWS, WINDOW_NAMES, Window, window_names
+from uphours.schema import VALID_INSTANTS, Instant, instant_text, instant_us, is_whole_number
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame
+
+
+class ArrowTable(Protocol):
+    """Anything with the Arrow PyCapsule interface."""
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        """Hand the table over."""
+
+
+Path: TypeAlias = str | os.PathLike[str]
+Table: TypeAlias = ArrowTable | pl.LazyFrame | Path | Sequence[Path]
+"""A table in memory, or files: a path, a glob, a place in an object store, or a list of those."""
+
+_VALID_TABLES: Final = (
+    "tables of Polars, pandas, PyArrow or anything else with the Arrow PyCapsule interface, and paths of files"
+)
+_VALID_SPARK_TABLES: Final = "DataFrames of Spark, such as spark.read.parquet(…) and spark.createDataFrame(…)"
+_VALID_WINDOWS: Final = f"lists of {', '.join(WINDOW_NAMES)} and Window('NAME', START, END)"
+_VALID_STORES: Final = "lists of ids as text, such as ['1001']"
+_VALID_POLICIES: Final = "Policy objects such as Policy(interpolation='nearest')"
+_MOST_BUCKETS: Final = (1 << 31) - 1
+
+
+# --- values --------------------------------------------------------------------------------------------------
+
+
+def instant(name: str, value: Instant | None) -> int | None:
+    """Return an instant in microseconds; None where none is given."""
+    return None if value is None else instant_us(value, name)
+
+
+def interval(start: Instant, end: Instant) -> tuple[int, int]:
+    """Return both bounds of an interval in microseconds."""
+    bounds = {"start": start, "end": end}
+    for name, value in bounds.items():
+        if value is None:
+            raise wrong(name, value, VALID_INSTANTS)
+    start_us, end_us = (instant_us(value, name) for name, value in bounds.items())
+    check_order("end", start_us, end_us)
+    return start_us, end_us
+
+
+def check_order(name: str, start_us: int | None, end_us: int | None) -> None:
+    """Refuse an end, called ``name``, that is not after the start, where both are known."""
+    if start_us is not None and end_us is not None and start_us >= end_us:
+        raise InputError(f"{name} {instant_text(end_us)} is not after start {instant_text(start_us)}")
+
+
+def windows(value: Sequence[str | Window] | None) -> tuple[str | Window, ...]:
+    """Return the windows that are asked for, by name or whole."""
+    if value is None:
+        return DEFAULT_WINDOWS
+    chosen = _items("windows", value, _VALID_WINDOWS, ordered=True)
+    window_names(chosen)
+    return chosen
+
+
+def stores(value: Sequence[str] | None) -> tuple[str, ...] | None:
+    """Return the store ids that are asked for; None for all."""
+    if value is None:
+        return None
+    ids = _items("stores", value, _VALID_STORES)
+    for store_id in ids:
+        if not isinstance(store_id, str):
+            raise wrong("one of stores", store_id, _VALID_STORES)
+    return ids
+
+
+def names(name: str, value: Sequence[str]) -> tuple[str, ...]:
+    """Return names of attributes, at least one."""
+    valid = "lists of names of attributes, such as ['region']"
+    listed = _items(name, value, valid, ordered=True)
+    if not listed or not all(isinstance(one, str) for one in listed):
+        raise wrong(name, value, valid)
+    return listed
+
+
+def policy(value: Policy | None) -> Policy:
+    """Return the policy; the default one where none is given."""
+    if value is None:
+        return Policy()
+    if not isinstance(value, Policy):
+        raise wrong("policy", value, _VALID_POLICIES)
+    return value
+
+
+def flag(name: str, value: bool) -> bool:
+    """Return a truth value, as such."""
+    if not isinstance(value, bool | np.bool):
+        raise wrong(name, value, "True and False")
+    return bool(value)
+
+
+def buckets(value: int | None) -> int | None:
+    """Return a number of buckets; None where Spark decides."""
+    if value is None:
+        return None
+    if not (is_whole_number(value) and 1 <= value <= _MOST_BUCKETS):
+        raise wrong("buckets", value, "whole numbers from 1 on, and None: then Spark decides")
+    return int(value)
+
+
+def _items(name: str, value: Any, valid: str, *, ordered: bool = False) -> tuple[Any, ...]:
+    """Return what is in a list, a column or the like; not the characters of a text, nor the columns of a table."""
+    is_other = isinstance(value, str | bytes | Mapping) or hasattr(value, "columns") or not hasattr(value, "__len__")
+    if is_other or (ordered and isinstance(value, set | frozenset)) or getattr(value, "ndim", 1) != 1:
+        raise wrong(name, value, valid)
+    try:
+        return tuple(value)
+    except TypeError:
+        raise wrong(name, value, valid) from None
+
+
+# --- tables --------------------------------------------------------------------------------------------------
+
+
+def table(name: str, value: Table | None) -> pl.DataFrame | list[str] | None:
+    """Return a table as one of Polars, or the names of the files that it is in."""
+    if value is None:
+        return None
+    if (paths := _paths(name, value)) is not None:
+        return paths
+    if _is_of_spark(value):
+        raise InputError(
+            f"{name} is a table of Spark; uphours.spark takes it as it is, and {name}.toArrow() makes one for here"
+        )
+    if not hasattr(type(value), "__arrow_c_stream__") and not isinstance(value, pl.LazyFrame):
+        raise wrong(name, value, _VALID_TABLES)
+    rows = _in_polars(name, value)
+    # Without rows there is nothing to tell types from: other libraries call such columns numbers or objects.
+    return rows if rows.height else pl.DataFrame(schema=dict.fromkeys(rows.columns, pl.String))
+
+
+def _in_polars(name: str, value: Any) -> pl.DataFrame:
+    try:
+        return value.collect() if isinstance(value, pl.LazyFrame) else frame(value)
+    except MemoryError:
+        raise
+    except (Exception, PanicException) as error:  # whatever the library raises that the table is from
+        reason = next(iter(str(error).splitlines()), "") or type(error).__name__
+        raise InputError(f"{name} cannot be read as a table: {reason}; valid are {_VALID_TABLES}") from error
+
+
+def _paths(name: str, value: Any) -> list[str] | None:
+    """Return the names of files, or None for what does not name files."""
+    if isinstance(value, str | os.PathLike):
+        value = [value]
+    if not isinstance(value, list | tuple):
+        return None
+    if not value or not all(isinstance(path, str | os.PathLike) for path in value):
+        raise wrong(name, value, _VALID_TABLES)
+    paths = [os.fsdecode(path) for path in value]
+    for path in ("", STANDARD_INPUT):
+        if path in paths:
+            raise wrong(name, path, f"{_VALID_TABLES}; standard input is for the command line")
+    return paths
+
+
+def spark_table(name: str, value: DataFrame) -> DataFrame:
+    """Return a table of Spark."""
+    if not _is_of_spark(value):
+        raise wrong(name, value, _VALID_SPARK_TABLES)
+    return value
+
+
+def _is_of_spark(value: object) -> bool:
+    """Tell without importing Spark; with Spark Connect it is a class of another module."""
+    return any(
+        kind.__name__ == "DataFrame" and kind.__module__.startswith("pyspark.sql.") for kind in type(value).__mro__
+    )

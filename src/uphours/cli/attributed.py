@@ -1,0 +1,216 @@
+"""Reports that need the attributes of stores: of groups, of stores with some values, with values as columns."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from uphours.cli import edge
+from uphours.cli.files import file_lines, memory_of, quarantine_file
+from uphours.cli.terminal import progress_bars, say
+from uphours.errors import InputError
+from uphours.printable import printable
+
+if TYPE_CHECKING:
+    from uphours.ingest.inputs import Kind
+    from uphours.reports.groups import Groups
+    from uphours.reports.memberships import AttributedFleet
+    from uphours.reports.report import Report
+    from uphours.reports.request import ReportRequest
+
+By = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--by", help="Report groups of stores with the same attribute, such as region.", metavar="NAME[,NAME]"
+    ),
+]
+
+Where = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--where",
+        help="Only stores with this attribute, such as region=TX. May be repeated: values of one attribute are any of "
+        "them, different attributes all of them.",
+        metavar="NAME=VALUE",
+    ),
+]
+
+Columns = Annotated[
+    list[str] | None,
+    typer.Option("--columns", help="Attributes as columns beside store_id, such as name,city.", metavar="NAME[,NAME]"),
+]
+
+_GAP: Final = "  "
+#: Lines of a terminal that are left to the heading, the fleet, messages and the next prompt.
+_OTHER_LINES: Final = 6
+_FEWEST_ROWS: Final = 5
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is asked of attributes: names to group by, values by name that stores must have, names of columns."""
+
+    by: Sequence[str]
+    where: Mapping[str, Sequence[str]]
+    columns: Sequence[str]
+
+    @staticmethod
+    def of(by: Sequence[str] | None, where: Sequence[str] | None, columns: Sequence[str] | None) -> Asked:
+        """Read the options.
+
+        Raises
+        ------
+        InputError
+            One cannot be read, or two of them make no sense together.
+        """
+        if by and columns:
+            raise InputError("--columns is for reports of stores, and --by reports groups; give one of them")
+        return Asked(_names("--by", by), wanted_of(where), _names("--columns", columns))
+
+    @property
+    def is_something(self) -> bool:
+        """Whether anything is asked."""
+        return bool(self.by or self.where or self.columns)
+
+
+def wanted_of(where: Sequence[str] | None) -> dict[str, list[str]]:
+    """Return values by name of attribute.
+
+    Raises
+    ------
+    InputError
+        One is not ``NAME=VALUE``.
+    """
+    wanted: dict[str, list[str]] = {}
+    for text in where or ():
+        name, equals, value = text.partition("=")
+        if not (name.strip() and equals):
+            raise InputError(f"cannot read --where {text!r}; valid are NAME=VALUE, such as region=TX")
+        wanted.setdefault(name.strip(), []).append(value.strip())
+    return wanted
+
+
+def _names(option: str, given: Sequence[str] | None) -> list[str]:
+    names = [name.strip() for text in given or () for name in text.split(",")]
+    if not all(names):
+        raise InputError(f"{option} has an empty name; valid are names of attributes, such as region,brand")
+    return names
+
+
+def report_of_attributes(
+    asked: Asked,
+    request: ReportRequest,
+    db: str | None,
+    names: Mapping[Kind, Sequence[str]],
+    *,
+    quarantine: str | None,
+    strict: str | None,
+    memory: str | None,
+    statuses: Mapping[str, str],
+    valid_from: int,
+) -> Report | Groups:
+    """Make the report, of groups or of stores, from a database or from files."""
+    from uphours.reports.groups import groups
+    from uphours.reports.measure import latest_instant, run_request
+    from uphours.reports.memberships import check_names, stores_where, with_columns
+
+    if any(names.values()):
+        opened = _files(
+            names, quarantine=quarantine, strict=strict, memory=memory, statuses=statuses, valid_from=valid_from
+        )
+    else:
+        opened = _database(db)
+    with opened as (fleet, entries_seen):
+        check_names(fleet.attributes(), [*asked.by])
+        check_names(fleet.attributes(), [*asked.columns])
+        fleet = fleet.of(request.stores)
+        if asked.where:
+            as_of = latest_instant(fleet) if request.as_of is None else request.as_of
+            fleet = fleet.of(stores_where(fleet, asked.where, as_of))
+        if asked.by:
+            return groups(fleet, request, asked.by, entries_seen=entries_seen, now=edge.now())
+        made = run_request(fleet, request, entries_seen=entries_seen, now=edge.now())
+        return with_columns(made, fleet, asked.columns)
+
+
+@contextmanager
+def _database(db: str | None) -> Iterator[tuple[AttributedFleet, int | None]]:
+    with edge.database(db).snapshot() as fleet:
+        yield fleet, fleet.latest_entry()
+
+
+@contextmanager
+def _files(
+    names: Mapping[Kind, Sequence[str]],
+    *,
+    quarantine: str | None,
+    strict: str | None,
+    memory: str | None,
+    statuses: Mapping[str, str],
+    valid_from: int,
+) -> Iterator[tuple[AttributedFleet, int | None]]:
+    """Read files into memory, and say what was read."""
+    from uphours.ingest.load import counts_of, read_files
+    from uphours.ingest.memory_fleet import memory_fleet
+    from uphours.ingest.quarantine import share
+    from uphours.large_files.incremental import BYTES_PER_ROW
+    from uphours.load_record import Brought, Summary
+
+    most_bytes = memory_of(memory)
+    most = None if strict is None else share(strict)
+    size = sum(path.stat().st_size for path in map(Path, names["polls"]) if path.is_file())
+    _check_fits(size, most_bytes)
+    with quarantine_file(quarantine) as rejected, progress_bars() as progress:
+        loaded = read_files(
+            names, now=edge.now(), progress=progress, statuses=statuses, quarantine=rejected, strict=most,
+            valid_from=valid_from,
+        )  # fmt: skip
+    _check_fits(len(loaded.times) * BYTES_PER_ROW, most_bytes)
+    summary = Summary(
+        loaded.rejected, len(loaded.quarantine), loaded.notices, counts_of(loaded),
+        pruned_before=loaded.pruned_before, brought=Brought.of(loaded),
+    )  # fmt: skip
+    for line in [*file_lines(loaded.files, summary), *summary.sentences()]:
+        say(line)
+    if summary.rejected and quarantine is None:
+        say("--quarantine FILE keeps the rejected rows")
+    yield memory_fleet(loaded), None
+
+
+def _check_fits(size: int, most: int) -> None:
+    if size > most:
+        raise InputError(
+            f"polls do not fit into {most / 10**9:g} GB of memory, and --by, --where and --columns need all of them at "
+            "once; `uphours load` puts them into a database, which has no such limit, --memory SIZE allows more"
+        )
+
+
+def groups_table(groups: Groups, *, detail: bool = False) -> str:
+    """Return a table for a terminal: the first groups and the fleet; columns that do not fit are left out."""
+    from rich.cells import cell_len, set_cell_size
+
+    from uphours.reports.group_files import group_cells
+
+    size = shutil.get_terminal_size()
+    shown = max(size.lines - _OTHER_LINES, _FEWEST_ROWS)
+    titles, *rows, fleet = group_cells(groups, detail=detail)
+    lines = [[printable(cell or "–") for cell in row] for row in [titles, *rows[:shown], fleet]]
+    values = len(groups.by)
+    columns = [[*column] for column in zip(*lines, strict=True)]
+    widths = [max(map(cell_len, column)) for column in columns]
+    padded = [
+        [set_cell_size(cell, width) if place < values else " " * (width - cell_len(cell)) + cell for cell in column]
+        for place, (column, width) in enumerate(zip(columns, widths, strict=True))
+    ]
+    while len(padded) > 1 and sum(widths) + len(_GAP) * (len(widths) - 1) > size.columns:
+        padded.pop()
+        widths.pop()
+    text = [set_cell_size(_GAP.join(row), size.columns).rstrip() for row in zip(*padded, strict=True)]
+    more = f"{len(rows):,} groups; write all with -o groups.csv" if len(rows) > shown else f"{len(rows):,} groups"
+    return "\n".join([*text, "1 group" if len(rows) == 1 else more])

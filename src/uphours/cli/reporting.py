@@ -1,0 +1,320 @@
+"""The main job: load files, report, explain."""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, nullcontext
+from pathlib import Path
+from threading import Thread
+from typing import TYPE_CHECKING, Annotated, Final
+
+import typer
+
+from uphours.cli import edge, engines
+from uphours.cli.attributed import Asked, By, Columns, Where, groups_table, report_of_attributes
+from uphours.cli.files import (
+    FILE_OPTIONS,
+    Memory,
+    QuarantineFile,
+    Strict,
+    Temp,
+    check_no_files,
+    quarantine_file,
+    report_of_files,
+)
+from uphours.cli.ledger_entries import said_of
+from uphours.cli.options import (
+    Adjustments,
+    AsJson,
+    AsOf,
+    Conf,
+    Db,
+    Engine,
+    Hours,
+    Master,
+    OneWindow,
+    Polls,
+    Special,
+    Statuses,
+    StoresFiles,
+    Timezones,
+    ValidFrom,
+    Windows,
+    names_of,
+    statuses_of,
+    valid_from_of,
+    with_policy,
+)
+from uphours.cli.outputs import STANDARD_OUTPUT, format_of
+from uphours.cli.records import load_lines
+from uphours.cli.terminal import counted, print_json, progress_bars, say, say_wrapped, show, write
+from uphours.errors import InputError
+from uphours.kernel.policy import Policy
+
+if TYPE_CHECKING:
+    from uphours.reports.groups import Groups
+    from uphours.reports.report import Report
+    from uphours.reports.request import ReportRequest
+
+
+#: In place of the options that `with_policy` adds.
+_USUAL: Final = Policy()
+
+#: Bytes of polls up to which the kernel's loops need no machine code.
+_SMALL_BYTES: Final = 1_000_000
+
+
+def load(
+    db: Db = None,
+    polls: Polls = None,
+    hours: Hours = None,
+    timezones: Timezones = None,
+    special: Special = None,
+    stores: StoresFiles = None,
+    adjustments: Adjustments = None,
+    valid_from: ValidFrom = None,
+    status: Statuses = None,
+    quarantine: QuarantineFile = None,
+    strict: Strict = None,
+    as_json: AsJson = False,
+) -> None:
+    """Load files into the database: CSV, JSON Lines or Parquet.
+
+    They may be compressed (.gz, .zst); a glob names several, and - is standard input. All rows of a load are kept, or
+    nothing. Rows that make no sense are rejected with the reason; a file of which no row can be used is an error, and
+    nothing is changed.
+    """
+    from uphours.ingest.load import load_files
+    from uphours.ingest.quarantine import share
+
+    most = None if strict is None else share(strict)
+    database = edge.database(db)
+    with quarantine_file(quarantine) as rejected, progress_bars() as progress:
+        made = load_files(
+            database, names_of(polls, hours, timezones, special, stores, adjustments), now=edge.now(),
+            actor=edge.actor(), progress=progress, statuses=statuses_of(status), quarantine=rejected, strict=most,
+            valid_from=valid_from_of(valid_from),
+        )  # fmt: skip
+    if as_json:
+        print_json(made.facts())
+    else:
+        show("\n".join(load_lines(made)))
+    if made.quarantined:
+        say(f"`uphours quarantine --load {made.load} --rows` lists the rejected rows")
+
+
+@with_policy
+def report(
+    db: Db = None,
+    polls: Polls = None,
+    hours: Hours = None,
+    timezones: Timezones = None,
+    special: Special = None,
+    stores: StoresFiles = None,
+    adjustments: Adjustments = None,
+    valid_from: ValidFrom = None,
+    status: Statuses = None,
+    as_of: AsOf = None,
+    policy: Policy = _USUAL,
+    store: Annotated[list[str] | None, typer.Option(help="Only this store; may be repeated.", metavar="ID")] = None,
+    where: Where = None,
+    all_stores: Annotated[bool, typer.Option("--all-stores", help="Also stores that were never observed.")] = False,
+    by: By = None,
+    columns: Columns = None,
+    window: Windows = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Ignore the ledger.")] = False,
+    detail: Annotated[bool, typer.Option("--detail", help="More columns in CSV and XLSX.")] = False,
+    form: Annotated[
+        str | None,
+        typer.Option(
+            "--format",
+            help="csv, json, parquet or xlsx. Default: as the output is called; on a terminal, a table.",
+            metavar="FORMAT",
+        ),
+    ] = None,
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            help="Write to this file or s3:// URL; what its name ends in is the format.",
+            metavar="FILE",
+        ),
+    ] = None,
+    quarantine: QuarantineFile = None,
+    strict: Strict = None,
+    memory: Memory = None,
+    temp: Temp = None,
+    engine: Engine = "local",
+    master: Master = None,
+    conf: Conf = None,
+) -> None:
+    """Report uptime and downtime of every store, from the database or straight from files."""
+    from uphours.kernel.windows import DEFAULT_WINDOWS, window_of
+    from uphours.reports.measure import warm_up
+    from uphours.reports.request import ReportRequest
+    from uphours.reports.writers import FORMATS
+    from uphours.schema import instant_us
+
+    asked = Asked.of(by, where, columns)
+    is_table = output is None and form is None and sys.stdout.isatty()
+    form = format_of(output, form, FORMATS)
+    if asked.by and form == "xlsx":
+        raise InputError("a report of groups is not written as xlsx; valid are csv, json, parquet")
+    if form in ("parquet", "xlsx") and output in (None, STANDARD_OUTPUT) and sys.stdout.isatty():
+        raise InputError(f"{form} is not for a terminal; name a file with -o")
+    request = ReportRequest(
+        as_of=None if as_of is None else instant_us(as_of),
+        windows=tuple(window_of(text) for text in window) if window else DEFAULT_WINDOWS,
+        policy=policy,
+        stores=None if store is None else tuple(store),
+        all_stores=all_stores,
+        detail=detail,
+        raw=raw,
+    )
+    engines.check(engine, master, conf)
+    if asked.is_something and engine == "spark":
+        raise InputError("--by, --where and --columns are not for --engine spark; valid is --engine local")
+    _check_not_ids(stores or ())
+    names = names_of(polls, hours, timezones, special, stores, adjustments)
+    if any(names.values()) and db is not None:
+        raise InputError(f"give either --db or files ({FILE_OPTIONS}), not both")
+    if not any(names.values()):
+        check_no_files(quarantine, strict, memory, temp, status, valid_from)
+
+    made: Report | Groups
+    if engine == "spark":
+        check_no_files(quarantine, strict, memory, temp, None, None, why="with --engine spark the executors read them")
+        made = engines.on_spark(
+            names, request, master=master, conf=conf, statuses=statuses_of(status),
+            valid_from=valid_from_of(valid_from),
+        )  # fmt: skip
+    else:
+        with nullcontext() if _are_small(names["polls"]) else _in_the_meantime(warm_up):
+            if asked.is_something:
+                made = report_of_attributes(
+                    asked, request, db, names, quarantine=quarantine, strict=strict, memory=memory,
+                    statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
+                )  # fmt: skip
+            elif any(names.values()):
+                made = report_of_files(
+                    names, request, quarantine=quarantine, strict=strict, memory=memory, temp=temp,
+                    statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
+                )  # fmt: skip
+            else:
+                made = _report_of_database(db, request)
+    made = _written(made, None if is_table else form, output, detail=detail)
+    if unknown := int((~made.hours_known).sum()):
+        says = "has unknown hours, so it has" if unknown == 1 else "have unknown hours, so they have"
+        say(f"{counted(unknown, 'store')} of this report {says} no business time")
+    say_wrapped(f"{counted(len(made.store_ids), 'store')}, {_made_with(made)}" + (f" → {output}" if output else ""))
+    _say_ahead(made)
+
+
+@with_policy
+def explain(
+    store_id: Annotated[str, typer.Argument(help="The store.")],
+    db: Db = None,
+    window: OneWindow = "last_day",
+    as_of: AsOf = None,
+    policy: Policy = _USUAL,
+    exact: Annotated[bool, typer.Option("--exact", help="Every span and poll, to the microsecond.")] = False,
+    form: Annotated[str, typer.Option("--format", help="text or json.", metavar="FORMAT")] = "text",
+) -> None:
+    """Show how one store's numbers come about.
+
+    Lists its open time, its polls, what counts and why, and sums it up in one sentence.
+    """
+    from uphours.kernel.windows import window_of
+    from uphours.reports.explain import explain as explain_store
+    from uphours.reports.explanation_text import as_text
+    from uphours.schema import instant_us
+
+    if form not in ("text", "json"):
+        raise InputError(f"there is no format {form!r}; valid are text, json")
+    chosen = window_of(window)
+    database = edge.database(db)
+    with database.snapshot([store_id]) as fleet:
+        made = explain_store(
+            fleet,
+            as_of=None if as_of is None else instant_us(as_of),
+            window=chosen,
+            policy=policy,
+            now=edge.now(),
+        )
+    if form == "json":
+        print_json(made.facts())
+    else:
+        show(as_text(made, exact=exact, ledger=said_of(database, made.entries)))
+    _say_ahead(made.report)
+
+
+def _written(made: Report | Groups, form: str | None, output: str | None, *, detail: bool) -> Report:
+    """Write a report, as a table for a terminal if no format is given; return that of the stores."""
+    from uphours.reports.groups import Groups
+
+    if isinstance(made, Groups):
+        from uphours.reports.group_files import write_groups
+
+        if form is None:
+            typer.echo(groups_table(made, detail=detail))
+        else:
+            write(lambda file: write_groups(made, form, file, detail=detail), output)
+        return made.report
+    from uphours.cli.report_table import report_table
+    from uphours.reports.writers import write_report
+
+    if form is None:
+        typer.echo(report_table(made, detail=detail))
+    else:
+        write(lambda file: write_report(made, form, file, detail=detail), output)
+    return made
+
+
+def _report_of_database(db: str | None, request: ReportRequest) -> Report:
+    from uphours.reports.measure import run_request
+
+    with edge.database(db).snapshot(request.stores) as fleet:
+        return run_request(fleet, request, entries_seen=fleet.latest_entry(), now=edge.now())
+
+
+def _check_not_ids(names: Sequence[str]) -> None:
+    """Refuse what looks like the id of a store where a file is named."""
+    for name in names:
+        if re.fullmatch(r"[\w-]*\w", name) and not Path(name).exists():
+            raise InputError(
+                f"there is no file {name}; --stores names files of attributes, --store {name} reports that store alone"
+            )
+
+
+def _say_ahead(made: Report) -> None:
+    if made.ahead is not None:
+        say(f"{made.ahead}; --as-of names another instant")
+
+
+def _are_small(polls: Sequence[str]) -> bool:
+    """Return whether files are so small that no machine code is needed for their report."""
+    files = [Path(name) for name in polls]
+    return bool(files) and all(map(Path.is_file, files)) and sum(file.stat().st_size for file in files) <= _SMALL_BYTES
+
+
+@contextmanager
+def _in_the_meantime(call: Callable[[], None]) -> Iterator[None]:
+    """Run something in another thread, and wait for its end on the way out, also after a mistake."""
+    thread = Thread(target=call)
+    thread.start()
+    try:
+        yield
+    finally:
+        thread.join()
+
+
+def _made_with(made: Report) -> str:
+    from uphours.schema import instant_text
+
+    ledger = (
+        ", without the ledger" if made.raw else f", ledger up to entry {seen}" if (seen := made.entries_seen) else ""
+    )
+    return f"as of {instant_text(made.as_of)}, {made.policy}, tzdata {made.tzdata}{ledger}"

@@ -1,0 +1,61 @@
+-- name: observations
+-- The observations that a timeline over [:start, :end) needs of the chosen stores: those inside,
+-- the last one at or before :start however old, and the first one at or after :end; none after :as_of.
+-- What lies inside is read as one range of time, in one or two partitions. Each look at the end of a store's part
+-- first tries the four weeks beside the window; nearly all stores are found there. LIMIT, and not max(): with that
+-- the server would read all of a store's rows.
+-- One row for four weeks of a store, as a text has a limit; instant and status of each observation packed in one integer.
+SELECT store, count(*), group_concat(value)
+FROM (
+    SELECT store, observed_at * 4 + status AS value, observed_at DIV 2419200000000 AS part
+    FROM observations
+    WHERE {stores} AND observed_at > :start AND observed_at < :end AND observed_at <= :as_of
+    UNION ALL
+    SELECT
+        s.store,
+        coalesce(
+            (
+                SELECT o.observed_at * 4 + o.status FROM observations AS o
+                WHERE o.store = s.store AND o.observed_at BETWEEN :start - 2419200000000 AND :start
+                ORDER BY o.observed_at DESC LIMIT 1
+            ),
+            (
+                SELECT o.observed_at * 4 + o.status FROM observations AS o
+                WHERE o.store = s.store AND o.observed_at <= :start
+                ORDER BY o.observed_at DESC LIMIT 1
+            )
+        ),
+        0
+    FROM stores AS s
+    WHERE {stores}
+    UNION ALL
+    SELECT
+        s.store,
+        (
+            SELECT o.observed_at * 4 + o.status FROM observations AS o
+            WHERE o.store = s.store AND o.observed_at > :start AND o.observed_at >= :end AND o.observed_at <= :as_of
+            ORDER BY o.observed_at LIMIT 1
+        ),
+        0
+    FROM stores AS s
+    WHERE {stores}
+) AS needed
+WHERE value IS NOT NULL
+GROUP BY store, part
+
+-- name: business_hours
+-- Weekday and valid_from in one integer, which is the weekday where there is no date; see schedule_rows.
+SELECT store, 3 * count(*), group_concat((valid_from + 2147483648) * 8 + day, ',', start_local_us, ',', end_local_us)
+FROM business_hours WHERE {stores} GROUP BY store
+
+-- name: special_hours
+SELECT store, 3 * count(*), group_concat(date, ',', start_local_us, ',', end_local_us)
+FROM special_hours WHERE {stores} AND date BETWEEN :first AND :last GROUP BY store
+
+-- name: adjusted
+SELECT store, 3 * count(*), group_concat(entry, ',', start_at, ',', end_at)
+FROM adjusted WHERE {stores} GROUP BY store
+
+-- name: history
+SELECT store, count(*), group_concat(observed_at * 4 + status)
+FROM observations WHERE {stores} GROUP BY store, observed_at DIV 2419200000000

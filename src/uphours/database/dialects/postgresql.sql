@@ -1,0 +1,46 @@
+-- name: observations
+-- The observations that a timeline over [:start, :end) needs of the chosen stores: those inside,
+-- the last one at or before :start however old, and the first one at or after :end; none after :as_of.
+-- What lies inside is read as one range of time, which the partitions and their indices know how to find; for the
+-- two others each store has a look of its own, at an end of an index.
+WITH needed AS (
+    SELECT store, observed_at, status FROM observations
+    WHERE {stores} AND observed_at > :start AND observed_at < :end AND observed_at <= :as_of
+    UNION ALL
+    SELECT s.store, o.observed_at, o.status
+    FROM stores AS s
+    CROSS JOIN LATERAL (
+        SELECT observed_at, status FROM observations AS o
+        WHERE o.store = s.store AND o.observed_at <= :start
+        ORDER BY observed_at DESC LIMIT 1
+    ) AS o
+    WHERE {stores}
+    UNION ALL
+    SELECT s.store, o.observed_at, o.status
+    FROM stores AS s
+    CROSS JOIN LATERAL (
+        SELECT observed_at, status FROM observations AS o
+        WHERE o.store = s.store AND o.observed_at > :start AND o.observed_at >= :end AND o.observed_at <= :as_of
+        ORDER BY observed_at LIMIT 1
+    ) AS o
+    WHERE {stores}
+)
+-- One row a store, instant and status of each observation packed in one integer.
+SELECT store, count(*), string_agg(CAST(observed_at * 4 + status AS text), ',') FROM needed GROUP BY store
+
+-- name: business_hours
+-- Weekday and valid_from in one integer, which is the weekday where there is no date; see schedule_rows.
+SELECT store, 3 * count(*), string_agg(concat_ws(',', (valid_from + 2147483648) * 8 + day, start_local_us, end_local_us), ',')
+FROM business_hours WHERE {stores} GROUP BY store
+
+-- name: special_hours
+SELECT store, 3 * count(*), string_agg(concat_ws(',', date, start_local_us, end_local_us), ',')
+FROM special_hours WHERE {stores} AND date BETWEEN :first AND :last GROUP BY store
+
+-- name: adjusted
+SELECT store, 3 * count(*), string_agg(concat_ws(',', entry, start_at, end_at), ',')
+FROM adjusted WHERE {stores} GROUP BY store
+
+-- name: history
+SELECT store, count(*), string_agg(CAST(observed_at * 4 + status AS text), ',')
+FROM observations WHERE {stores} GROUP BY store

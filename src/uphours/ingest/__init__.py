@@ -1,0 +1,1 @@
+"""Files and tables come in: they are read, checked row by row, and kept or quarantined."""

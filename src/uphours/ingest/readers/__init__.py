@@ -1,0 +1,1 @@
+"""Formats of files, each read in batches of rows."""

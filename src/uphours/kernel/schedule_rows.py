@@ -1,0 +1,170 @@
+"""Rows of stores → a schedule: weeks, zones, special hours, first and last days. Stores by position."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+
+from uphours.schema import (
+    DEFAULT_TIMEZONE,
+    FOR_EVER,
+    SINCE_EVER,
+    UNKNOWN_TIMEZONE,
+    Codes,
+    DatedZones,
+    Schedule,
+    SpecialHours,
+)
+
+Integers: TypeAlias = npt.NDArray[np.int64]
+
+#: The bits of the integer of weekday and valid_from that hold the weekday; see the queries ``business_hours``.
+_DAY_BITS: Final = 3
+#: The attributes that say on which local dates a store is open at all, both included.
+FIRST_DAY: Final = "first_day"
+LAST_DAY: Final = "last_day"
+_EPOCH: Final = date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Weeks:
+    """The rows of weeks, as in `Schedule`."""
+
+    stores: Codes
+    weekdays: Integers
+    opens_local: Integers
+    closes_local: Integers
+    since: Integers | None
+
+
+def weekly_rows(stores: Codes, rows: Integers) -> Weeks:
+    """Return the rows of weeks, given in order of store.
+
+    ``rows``: shape (rows, 3), weekday and valid_from in one integer, start and end.
+    """
+    packed, opens, closes = rows.T
+    if not (packed >> _DAY_BITS).any():
+        return Weeks(stores, packed, opens, closes, None)
+    order = np.lexsort((closes, opens, packed, stores))
+    stores, packed, opens, closes = stores[order], packed[order], opens[order], closes[order]
+    since = (packed >> _DAY_BITS) + SINCE_EVER
+    return Weeks(stores, packed & ((1 << _DAY_BITS) - 1), opens, closes, since)
+
+
+@dataclass(frozen=True)
+class Zones:
+    """The zones of n stores, as in `Schedule`."""
+
+    zones: Codes
+    names: tuple[str, ...]
+    is_default: npt.NDArray[np.bool_]
+    dated: DatedZones | None
+
+
+def zones_of(n: int, rows: Sequence[tuple[int, int, str]], unknown: Sequence[int] = ()) -> Zones:
+    """Return the zones of n stores.
+
+    ``rows``: store, valid_from and name. ``unknown``: the stores of which no zone could be used.
+    """
+    names = sorted({DEFAULT_TIMEZONE, *(name for _, _, name in rows), *([UNKNOWN_TIMEZONE] if unknown else [])})
+    codes = {name: code for code, name in enumerate(names)}
+    rows = sorted(rows)  # so that the latest zone of a store comes last
+    stores = np.array([store for store, _, _ in rows], dtype=np.int32)
+    zones = np.array([codes[name] for _, _, name in rows], dtype=np.int32)
+    since = np.array([day for _, day, _ in rows], dtype=np.int64)
+    is_last = np.append(np.diff(stores) != 0, True)[: len(stores)]
+    zone_of = np.full(n, codes[DEFAULT_TIMEZONE], dtype=np.int32)
+    zone_of[stores[is_last]] = zones[is_last]
+    zone_of[list(unknown)] = codes.get(UNKNOWN_TIMEZONE, 0)
+    is_default = np.ones(n, dtype=np.bool_)
+    is_default[stores] = False
+    is_default[list(unknown)] = False
+    is_of_dated = np.isin(stores, stores[since != SINCE_EVER])
+    dated = DatedZones(stores[is_of_dated], since[is_of_dated], zones[is_of_dated]) if is_of_dated.any() else None
+    return Zones(zone_of, tuple(names), is_default, dated)
+
+
+def special_hours(rows: Sequence[tuple[int, int, int, int, str]]) -> SpecialHours | None:
+    """Return special hours; None where there is none.
+
+    ``rows``: store (`uphours.schema.EVERY_STORE` for all), date, start, end and name.
+    """
+    if not rows:
+        return None
+    stores, dates, opens, closes, names = zip(*sorted(rows), strict=True)
+    return SpecialHours(
+        np.array(stores, dtype=np.int32),
+        np.array(dates, dtype=np.int64),
+        np.array(opens, dtype=np.int64),
+        np.array(closes, dtype=np.int64),
+        names,
+    )
+
+
+def special_rows(stores: Codes, rows: Integers) -> SpecialHours | None:
+    """Return special hours without the names of dates; None where there is none.
+
+    ``stores``: the store of each row. ``rows``: shape (rows, 3), date, start and end. A row that stands twice counts
+    once.
+    """
+    if not len(rows):
+        return None
+    table = np.unique(np.column_stack([stores.astype(np.int64), rows]), axis=0)
+    return SpecialHours(table[:, 0].astype(np.int32), table[:, 1], table[:, 2], table[:, 3], None)
+
+
+def joined(some: SpecialHours | None, more: SpecialHours | None) -> SpecialHours | None:
+    """Return special hours together; a row that both have counts once."""
+    if some is None or more is None:
+        return some or more
+    columns = ((one.stores, one.dates, one.opens_local, one.closes_local) for one in (some, more))
+    stores, *rows = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return special_rows(stores, np.column_stack(rows))
+
+
+def limits_of(n: int, name: str, rows: Sequence[tuple[int, str, int, str]]) -> Integers | None:
+    """Return the first or last day of each of n stores; None where no store has one.
+
+    ``name``: `FIRST_DAY` or `LAST_DAY`. ``rows``: store, name of an attribute, valid_from and value.
+    """
+    values: dict[int, dict[int, str]] = {}
+    for store, of, since, value in rows:
+        if of == name:
+            values.setdefault(store, {})[since] = value
+    limits = np.full(n, limit_of(name, {}), dtype=np.int64)
+    limits[list(values)] = [limit_of(name, by_date) for by_date in values.values()]
+    return limits if (limits != limit_of(name, {})).any() else None
+
+
+def limit_of(name: str, values: Mapping[int, str]) -> int:
+    """Return the first or last day of a store, in days since the epoch: it has one, the last that was given."""
+    last = values[max(values)] if values else ""
+    if not last:
+        return SINCE_EVER if name == FIRST_DAY else FOR_EVER
+    return (date.fromisoformat(last) - _EPOCH).days
+
+
+def schedule(
+    weeks: Weeks,
+    zones: Zones,
+    unknown: Sequence[int],
+    special: SpecialHours | None = None,
+    limits: Sequence[tuple[int, str, int, str]] = (),
+) -> Schedule:
+    """Put a schedule together.
+
+    ``unknown``: the stores whose hours are unknown. ``limits``: rows of attributes, first and last days among them.
+    """
+    n = len(zones.zones)
+    known = np.ones(n, dtype=np.bool_)
+    known[list(unknown)] = False
+    return Schedule(
+        weeks.stores, weeks.weekdays, weeks.opens_local, weeks.closes_local, zones.zones, zones.names,
+        zones.is_default, None if known.all() else known, weeks.since, zones.dated, special,
+        limits_of(n, FIRST_DAY, limits), limits_of(n, LAST_DAY, limits),
+    )  # fmt: skip

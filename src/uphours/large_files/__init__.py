@@ -1,0 +1,1 @@
+"""The same report from files that are larger than memory."""

@@ -1,0 +1,387 @@
+"""The functions of ``import uphours``: the same numbers on tables that the caller already has.
+
+Tables come in through the Arrow PyCapsule interface (Polars, pandas, PyArrow, DuckDB, …) and go out as Polars
+tables, which have the same interface: ``pandas.DataFrame.from_arrow(table)``, ``pyarrow.table(table)``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from uphours import arguments
+from uphours.arguments import Table
+from uphours.errors import InputError, NotFoundError, UphoursError
+from uphours.ingest.inputs import Kind
+from uphours.ingest.load import TABLE_NAMES, read_tables
+from uphours.ingest.memory_fleet import MemoryFleet, memory_fleet
+from uphours.kernel import schedule as local_hours
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import ELAPSED_US, Window
+from uphours.reports.groups import groups as group_figures
+from uphours.reports.measure import Timelines, latest_instant, run_request, timelines
+from uphours.reports.memberships import check_names
+from uphours.reports.request import ReportRequest
+from uphours.schema import SPAN_STATUSES, Instant
+
+__all__ = [
+    "InputError",
+    "NotFoundError",
+    "Policy",
+    "UphoursError",
+    "Validated",
+    "Window",
+    "groups",
+    "outages",
+    "report",
+    "sessions",
+    "timeline",
+    "validate",
+]
+
+
+@dataclass(frozen=True)
+class Validated:
+    """The fleet that some tables describe, and their rows that make no sense.
+
+    ``quarantine``: table ``table, line, raw, reason, cause``; ``line`` counts the rows of its table from 1, or is that
+    of the file which ``table`` names.
+    """
+
+    fleet: MemoryFleet
+    quarantine: pl.DataFrame
+
+
+def validate(
+    observations: Table | None = None,
+    business_hours: Table | None = None,
+    timezones: Table | None = None,
+    *,
+    special_hours: Table | None = None,
+    attributes: Table | None = None,
+    adjustments: Table | None = None,
+    statuses: Mapping[str, str] | None = None,
+) -> Validated:
+    """Take tables as they are and set bad rows aside; the functions below accept the result for the tables.
+
+    Each table may also be the path of a file, a glob, or a list of them, read as on the command line.
+
+    Parameters
+    ----------
+    observations
+        ``store_id, status, timestamp_utc``; status ``active``, ``inactive`` or ``unknown``; timestamps as text or as
+        datetimes, UTC where they have no zone.
+    business_hours
+        ``store_id, day | dayOfWeek | day_of_week, start_time_local, end_time_local``; day 0 is Monday. A store
+        without a row is always open. With ``valid_from``, a date, rows are the week that is in force from then on.
+    timezones
+        ``store_id, timezone_str``, also with ``valid_from``. A store without a row is in America/Chicago.
+    special_hours
+        ``store_id, date, start_time_local, end_time_local`` and perhaps ``name``: the rows of a date stand in for those
+        of its weekday; without times, no session starts on it. The ``store_id`` ``*`` speaks for every store.
+    attributes
+        ``store_id``, perhaps ``valid_from``, and any other columns: ``first_day`` and ``last_day`` of the store, its
+        ``name``, its region, …
+    adjustments
+        ``store_id, counts_as, reason`` with ``start_utc, end_utc`` or ``start_local, end_local``, and perhaps ``note``,
+        ``entry`` and ``withdraws``: what counts as ``excluded``, ``up``, ``down`` or ``unknown``, whatever was seen.
+    statuses
+        What other words for a status mean: ``{"open": "active"}``.
+
+    Raises
+    ------
+    InputError
+        One is no table, a column is missing, stands twice, or is of a type of no use; a file cannot be read; or a word
+        is mapped to what is no status.
+    """
+    tables: dict[Kind, Table | None] = {
+        "polls": observations,
+        "hours": business_hours,
+        "timezones": timezones,
+        "special": special_hours,
+        "stores": attributes,
+        "adjustments": adjustments,
+    }
+    read = {kind: arguments.table(TABLE_NAMES[kind], table) for kind, table in tables.items()}
+    given = {kind: table for kind, table in read.items() if table is not None}
+    loaded = read_tables(given, statuses=statuses)
+    quarantine = pl.DataFrame(
+        [
+            (loaded.files[row.file].name, row.line, row.raw.decode(errors="backslashreplace"), row.reason, row.cause)
+            for row in loaded.quarantine
+        ],
+        schema={"table": pl.String, "line": pl.Int64, "raw": pl.String, "reason": pl.String, "cause": pl.String},
+        orient="row",
+    )
+    return Validated(memory_fleet(loaded), quarantine)
+
+
+def report(
+    observations: Table | Validated,
+    business_hours: Table | None = None,
+    timezones: Table | None = None,
+    *,
+    special_hours: Table | None = None,
+    attributes: Table | None = None,
+    adjustments: Table | None = None,
+    as_of: Instant | None = None,
+    windows: Sequence[str | Window] | None = None,
+    policy: Policy | None = None,
+    stores: Sequence[str] | None = None,
+    all_stores: bool = False,
+    raw: bool = False,
+) -> pl.DataFrame:
+    """Return uptime, downtime and what is unknown, one row per store and window, exact.
+
+    Parameters
+    ----------
+    observations, business_hours, timezones, special_hours, attributes, adjustments
+        Tables as `validate` describes them, or its result for ``observations`` alone.
+    as_of
+        The instant the report speaks for; the latest observation unless given. Nothing after it is used.
+    windows
+        Names such as ``last_day`` or ``previous_month``, or a `Window` of your own; unless given
+        ``last_hour``, ``last_day``, ``last_week``.
+    stores
+        Only these stores.
+    all_stores
+        Also the stores that were never observed.
+    raw
+        Ignore the ledger in all figures.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``store_id, window, hours_known`` (false: rows of hours or zones were given, none could be used, so nothing
+        counts), then int64 microseconds ``start_us, end_us, uptime_us, downtime_us, unknown_us, excluded_us,
+        scheduled_us, business_us, raw_uptime_us, raw_downtime_us, raw_unknown_us`` (without the ledger), ``watched_us,
+        uptime_min_us, uptime_max_us``, float64 ``availability, coverage`` (null where there is
+        nothing to divide by), int64 ``observations, outages, longest_outage_us``. In order of ``store_id`` as
+        text, then of ``windows``.
+
+    Raises
+    ------
+    InputError
+        Rows are bad (`validate` gives the good and the bad apart), or an option is.
+    NotFoundError
+        One of ``stores`` is in none of the tables.
+    """
+    request = ReportRequest(
+        as_of=arguments.instant("as_of", as_of),
+        windows=arguments.windows(windows),
+        policy=arguments.policy(policy),
+        stores=arguments.stores(stores),
+        all_stores=arguments.flag("all_stores", all_stores),
+        raw=arguments.flag("raw", raw),
+    )
+    fleet = _fleet(
+        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
+        adjustments=adjustments,
+    )  # fmt: skip
+    return run_request(fleet.of(request.stores), request).table()
+
+
+def groups(
+    observations: Table | Validated,
+    business_hours: Table | None = None,
+    timezones: Table | None = None,
+    *,
+    by: Sequence[str],
+    special_hours: Table | None = None,
+    attributes: Table | None = None,
+    adjustments: Table | None = None,
+    as_of: Instant | None = None,
+    windows: Sequence[str | Window] | None = None,
+    policy: Policy | None = None,
+    stores: Sequence[str] | None = None,
+    all_stores: bool = False,
+    raw: bool = False,
+) -> pl.DataFrame:
+    """Return the figures of groups of stores that share values of attributes: exact sums over the stores of each.
+
+    A store counts in a group as long as it belongs to it: attributes change at the store's local midnight.
+
+    Parameters
+    ----------
+    by
+        Names of attributes, such as ``["region"]`` or ``["region", "brand"]``.
+    as_of, windows, policy, stores, all_stores, raw
+        As with `report`; the tables as well.
+
+    Returns
+    -------
+    polars.DataFrame
+        The attributes, ``window``, ``stores`` (that belong to the group at some time of the window), then the figures
+        of `report` from ``uptime_us`` on; ratios are those of the sums. In order of the values as text, ``(none)``
+        where a store has no value. The last rows are the whole fleet, with nulls for the attributes.
+
+    Raises
+    ------
+    InputError
+        Rows are bad, an option is, or no store has such an attribute.
+    NotFoundError
+        One of ``stores`` is in none of the tables.
+    """
+    names = arguments.names("by", by)
+    request = ReportRequest(
+        as_of=arguments.instant("as_of", as_of),
+        windows=arguments.windows(windows),
+        policy=arguments.policy(policy),
+        stores=arguments.stores(stores),
+        all_stores=arguments.flag("all_stores", all_stores),
+        raw=arguments.flag("raw", raw),
+    )
+    fleet = _fleet(
+        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
+        adjustments=adjustments,
+    )  # fmt: skip
+    check_names(fleet.attributes(), names)
+    return group_figures(fleet.of(request.stores), request, names).table()
+
+
+def timeline(
+    observations: Table | Validated,
+    business_hours: Table | None = None,
+    timezones: Table | None = None,
+    *,
+    special_hours: Table | None = None,
+    attributes: Table | None = None,
+    adjustments: Table | None = None,
+    start: Instant | None = None,
+    as_of: Instant | None = None,
+    policy: Policy | None = None,
+) -> pl.DataFrame:
+    """Return the spans of every store in ``[start, as_of)``, by default the last week.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``store_id, start, end`` (datetimes, UTC, half-open), ``status`` (``up``, ``down``, ``unknown``) and
+        ``confirmed``, ascending per store.
+    """
+    fleet = _fleet(
+        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
+        adjustments=adjustments,
+    )  # fmt: skip
+    made = _timelines(fleet, start, as_of, policy)
+    spans = made.spans
+    stores = np.repeat(np.arange(len(fleet.store_ids)), np.diff(spans.offsets))
+    return _intervals(
+        fleet.store_ids,
+        stores,
+        spans.starts,
+        spans.ends,
+        status=pl.Series(SPAN_STATUSES, dtype=pl.String).gather(spans.statuses),
+        confirmed=pl.Series(spans.confirmed),
+    )
+
+
+def outages(
+    observations: Table | Validated,
+    business_hours: Table | None = None,
+    timezones: Table | None = None,
+    *,
+    special_hours: Table | None = None,
+    attributes: Table | None = None,
+    adjustments: Table | None = None,
+    start: Instant | None = None,
+    as_of: Instant | None = None,
+    policy: Policy | None = None,
+) -> pl.DataFrame:
+    """Return the outages of every store in ``[start, as_of)``, by default the last week.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``store_id, start, end`` (datetimes, UTC; closed time in between included) and ``downtime_us`` (int64,
+        open time alone), ascending per store. One that was going on at ``start`` begins there.
+    """
+    fleet = _fleet(
+        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
+        adjustments=adjustments,
+    )  # fmt: skip
+    made = _timelines(fleet, start, as_of, policy)
+    found = made.outages()
+    return _intervals(fleet.store_ids, found.stores, found.starts, found.ends, downtime_us=pl.Series(found.downtime_us))
+
+
+def sessions(
+    business_hours: Table | None = None,
+    timezones: Table | None = None,
+    *,
+    special_hours: Table | None = None,
+    attributes: Table | None = None,
+    start: Instant,
+    end: Instant,
+) -> pl.DataFrame:
+    """Return when every store of the tables is open, clipped to ``[start, end)``.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``store_id, start, end`` (datetimes, UTC, half-open), ascending per store.
+    """
+    start_us, end_us = arguments.interval(start, end)
+    fleet = _fleet(None, business_hours, timezones, special_hours=special_hours, attributes=attributes)
+    n = len(fleet.store_ids)
+    found = local_hours.sessions(fleet.schedule, np.full(n, start_us), np.full(n, end_us))
+    stores = np.repeat(np.arange(n), np.diff(found.offsets))
+    return _intervals(fleet.store_ids, stores, np.maximum(found.starts, start_us), np.minimum(found.ends, end_us))
+
+
+def _fleet(
+    observations: Table | Validated | None,
+    business_hours: Table | None,
+    timezones: Table | None,
+    *,
+    special_hours: Table | None = None,
+    attributes: Table | None = None,
+    adjustments: Table | None = None,
+) -> MemoryFleet:
+    if isinstance(observations, Validated):
+        others = (business_hours, timezones, special_hours, attributes, adjustments)
+        if any(table is not None for table in others):
+            raise InputError("a validated fleet has its hours, zones and all else already; give it alone")
+        return observations.fleet
+    validated = validate(
+        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
+        adjustments=adjustments,
+    )  # fmt: skip
+    if len(validated.quarantine):
+        table, line, raw, reason, _ = validated.quarantine.row(0)
+        raise InputError(
+            f"{len(validated.quarantine)} bad rows; the first is row {line} of {table}, {raw[:200]}: {reason}. "
+            f"uphours.validate(…) sets such rows aside, and its result stands for the tables"
+        )
+    return validated.fleet
+
+
+def _timelines(fleet: MemoryFleet, start: Instant | None, as_of: Instant | None, policy: Policy | None) -> Timelines:
+    start_us, as_of_us = arguments.instant("start", start), arguments.instant("as_of", as_of)
+    arguments.check_order("as_of", start_us, as_of_us)
+    policy = arguments.policy(policy)
+    if as_of_us is None:
+        as_of_us = latest_instant(fleet)
+    if start_us is None:
+        start_us = as_of_us - ELAPSED_US["last_week"]
+    arguments.check_order("as_of", start_us, as_of_us)
+    return timelines(fleet, start_us, as_of_us, as_of_us, policy)
+
+
+def _intervals(
+    store_ids: Sequence[str],
+    stores: npt.NDArray[np.integer[Any]],
+    starts: npt.NDArray[np.int64],
+    ends: npt.NDArray[np.int64],
+    **columns: pl.Series,
+) -> pl.DataFrame:
+    """Build a table of intervals, in order of store id as text."""
+    instant = pl.Datetime("us", "UTC")
+    bounds = {"start": pl.Series(starts).cast(instant), "end": pl.Series(ends).cast(instant)}
+    ids = pl.Series("store_id", store_ids, dtype=pl.String).gather(stores)
+    return pl.DataFrame({"store_id": ids, **bounds, **columns}).sort("store_id", maintain_order=True)

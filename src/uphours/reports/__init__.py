@@ -1,0 +1,1 @@
+"""Reports and every other view of the timelines."""

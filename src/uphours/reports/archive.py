@@ -1,0 +1,121 @@
+"""Reports as they are kept: whole and exact, so that every format can be written from one again later."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import fields
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from uphours.errors import ConflictError, DatabaseError
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import Windows
+from uphours.reports.ahead import Ahead
+from uphours.reports.report import Report, Totals
+
+#: The number of this form; one more whenever bytes of the former form could not be read any more.
+_FORM: Final = 3
+_RECORD: Final = "uphours.report"
+#: The program has had another name, and reports of that time must be told apart from damaged ones.
+_RECORD_OF_ANY_NAME: Final = ".report"
+_HOURS_KNOWN: Final = "hours_known"
+_TOTALS: Final = tuple(field.name for field in fields(Totals))
+
+
+def packed(report: Report) -> bytes:
+    """Return a report as bytes to keep: a Parquet file of its integers, and the rest as JSON in its metadata.
+
+    A row per store, a column per total and window. The totals are those before unknown time is booked, so nothing
+    is rounded or lost. The same report gives the same bytes.
+    """
+    arrays = {"starts": report.windows.starts, "ends": report.windows.ends} | vars(report.totals)
+    table = pl.DataFrame(
+        [
+            pl.Series("store_id", report.store_ids, dtype=pl.String),
+            pl.Series(_HOURS_KNOWN, report.hours_known),
+            *(
+                pl.Series(_column(name, place), values[:, place])
+                for name, values in arrays.items()
+                for place in range(values.shape[1])
+            ),
+        ]
+    )
+    file = io.BytesIO()
+    record = json.dumps(_record(report), ensure_ascii=False, separators=(",", ":"))
+    table.write_parquet(file, compression="zstd", compression_level=1, statistics=False, metadata={_RECORD: record})
+    return file.getvalue()
+
+
+def unpacked(content: bytes) -> Report:
+    """Return the report that was packed.
+
+    Raises
+    ------
+    ConflictError
+        An older version packed it, which did not measure all that a report says now.
+    DatabaseError
+        The bytes are no packed report, or one of a newer version.
+    """
+    try:
+        metadata = pl.read_parquet_metadata(io.BytesIO(content))
+        record = json.loads(next(value for name, value in metadata.items() if name.endswith(_RECORD_OF_ANY_NAME)))
+        if record["form"] < _FORM:
+            raise ConflictError(
+                f"the report was kept by uphours {record['version']}, which did not measure all that a report says "
+                "now; ask for it again"
+            )
+        if record["form"] > _FORM:
+            raise DatabaseError(
+                f"the kept report has form {record['form']}, this program knows form {_FORM}; "
+                f"use the version of uphours that wrote it, {record['version']}, or a newer one"
+            )
+        return _report(record, pl.read_parquet(io.BytesIO(content)))
+    except (pl.exceptions.PolarsError, OSError, KeyError, StopIteration, ValueError) as error:
+        raise DatabaseError(f"the kept report is damaged ({error}); make it again") from error
+
+
+def _record(report: Report) -> dict[str, Any]:
+    return {
+        "form": _FORM,
+        "as_of_us": report.as_of,
+        "policy": report.policy.to_dict(),
+        "version": report.version,
+        "tzdata": report.tzdata,
+        "raw": report.raw,
+        "loads_seen": report.loads_seen,
+        "entries_seen": report.entries_seen,
+        **({} if report.ahead is None else {"ahead": report.ahead.facts()}),
+        "windows": [[name, *report.windows.common[name]] for name in report.windows.names],
+    }
+
+
+def _report(record: dict[str, Any], table: pl.DataFrame) -> Report:
+    names = tuple(name for name, _, _ in record["windows"])
+
+    def values(name: str) -> npt.NDArray[np.int64]:
+        return np.stack([table[_column(name, place)].to_numpy() for place in range(len(names))], axis=1)
+
+    common = {name: (start, end) for name, start, end in record["windows"]}
+    return Report(
+        as_of=record["as_of_us"],
+        policy=Policy.from_dict(record["policy"]),
+        version=record["version"],
+        tzdata=record["tzdata"],
+        store_ids=table["store_id"].to_list(),
+        windows=Windows(names, values("starts"), values("ends"), common),
+        totals=Totals(*(values(name) for name in _TOTALS)),
+        # Reports of earlier versions have no such column: hours that could not be used were taken for none.
+        hours_known=table.to_dict().get(_HOURS_KNOWN, pl.repeat(True, table.height, eager=True)).to_numpy(),
+        raw=record["raw"],
+        loads_seen=record["loads_seen"],
+        entries_seen=record["entries_seen"],
+        ahead=Ahead.from_facts(record.get("ahead")),
+    )
+
+
+def _column(name: str, place: int) -> str:
+    return f"{name} {place}"

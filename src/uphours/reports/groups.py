@@ -1,0 +1,249 @@
+"""Figures of groups of stores: sums over the stores of each, every store in the window while it belongs to the group.
+
+Stores are measured as for any report. Only those that change their group inside a window are measured a second time,
+in the pieces of the window.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
+from typing import Any, Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from uphours.errors import InputError
+from uphours.kernel.windows import Windows
+from uphours.reports.ahead import ahead
+from uphours.reports.measure import Progress, latest_instant, run_request, totals
+from uphours.reports.memberships import AttributedFleet, Memberships, Values, check_names, memberships
+from uphours.reports.reading import Known, Unadjusted, read_windows
+from uphours.reports.report import Report, Totals, booked, check_titles
+from uphours.reports.request import ReportRequest
+
+Figures: TypeAlias = dict[str, Any]
+"""The figures of a group in a window: whole microseconds and counts, and ratios as float or None."""
+
+#: What is added up over the stores of a group.
+_LONGEST: Final = "longest_outage_us"
+_COUNTS: Final = ("observations", "outages")
+_DURATIONS: Final = tuple(field.name for field in fields(Totals) if field.name not in (*_COUNTS, _LONGEST))
+_SUMMED: Final = (*_DURATIONS, *_COUNTS)
+_HALF: Final = 32
+
+
+@dataclass(frozen=True)
+class Group:
+    """The figures of some stores: in each window, in order, and how many belong to it at some time of a window.
+
+    ``values``: of the attributes, or None for the whole fleet. The figures of a window are those of a store's report,
+    after ``stores``, which counts those that belong to the group at some time of this window.
+    """
+
+    values: Values | None
+    stores: int
+    windows: list[Figures]
+
+
+@dataclass(frozen=True)
+class Groups:
+    """Groups in order of their values as text, and the fleet; ``report``: that of the stores, with the same figures.
+
+    Durations and observations of the groups add up to those of the fleet. An outage that is going on while its store
+    changes groups counts in both, and once in the fleet.
+    """
+
+    report: Report
+    by: tuple[str, ...]
+    groups: list[Group]
+    fleet: Group
+
+    def table(self) -> pl.DataFrame:
+        """Return one row per group and window, exact; those of the fleet come last, with nulls for the attributes.
+
+        Raises
+        ------
+        InputError
+            A sum does not fit into 64 bits, or an attribute is called as another column.
+        """
+        names = self.report.windows.names
+        rows = [
+            [*(group.values or (None,) * len(self.by)), window, *figures.values()]
+            for group in [*self.groups, self.fleet]
+            for window, figures in zip(names, group.windows, strict=True)
+        ]
+        titles = [*self.by, "window", *self.fleet.windows[0]]
+        check_titles(titles)
+        kinds = {"availability": pl.Float64, "coverage": pl.Float64, **dict.fromkeys([*self.by, "window"], pl.String)}
+        try:
+            return pl.DataFrame(rows, schema={title: kinds.get(title, pl.Int64) for title in titles}, orient="row")
+        except OverflowError as error:
+            raise InputError(
+                "the time of all stores together does not fit into 64 bits of microseconds; valid are shorter windows, "
+                "and as formats csv and json"
+            ) from error
+
+
+def groups(
+    fleet: AttributedFleet,
+    request: ReportRequest,
+    by: Sequence[str],
+    *,
+    loads_seen: int | None = None,
+    entries_seen: int | None = None,
+    progress: Progress | None = None,
+    now: int | None = None,
+) -> Groups:
+    """Make the report that is asked for, of groups of stores that share values of the attributes ``by``.
+
+    The fleet is one that is narrowed down to the stores of the request. The rest as with `run_report`.
+
+    Raises
+    ------
+    InputError
+        No attribute is named, or one that no store has; or as with `run_report`.
+    """
+    if not by:
+        raise InputError("no attribute is named to group by; valid are names of attributes, such as region")
+    attributes = fleet.attributes()
+    check_names(attributes, by)
+    is_latest = request.as_of is None
+    as_of = latest_instant(fleet) if request.as_of is None else request.as_of
+    known = read_windows(Unadjusted(fleet) if request.raw else fleet, as_of=as_of, chosen=request.windows)
+    report = run_request(known, request, loads_seen=loads_seen, entries_seen=entries_seen, progress=progress)
+    if is_latest and now is not None:
+        report = replace(report, ahead=ahead(fleet, as_of, now))
+    belongs = memberships(fleet.clocks, attributes, by)
+    pieces = _Pieces.of(known, report, belongs)
+    return Groups(report, tuple(by), _added(report, belongs, pieces, pieces.counted(known, report)), _whole(report))
+
+
+@dataclass(frozen=True)
+class _Pieces:
+    """Windows cut where stores change groups: arrays with an element for each piece, in order of store.
+
+    ``stores``: the position of the piece's store in the fleet. ``places``: the same in the report. ``windows``: the
+    position of the window. ``groups``: as in `Memberships`. ``starts``, ``ends``: UTC microseconds. ``is_whole``: the
+    piece is the window.
+    """
+
+    stores: npt.NDArray[np.int64]
+    places: npt.NDArray[np.int64]
+    windows: npt.NDArray[np.int64]
+    groups: npt.NDArray[np.int64]
+    starts: npt.NDArray[np.int64]
+    ends: npt.NDArray[np.int64]
+    is_whole: npt.NDArray[np.bool_]
+
+    @staticmethod
+    def of(known: Known, report: Report, belongs: Memberships) -> _Pieces:
+        """Cut the windows of the stores of a report."""
+        place_of = {store_id: place for place, store_id in enumerate(report.store_ids)}
+        places = np.array([place_of.get(store_id, -1) for store_id in known.store_ids], dtype=np.int64)
+        of_row = places[belongs.stores]
+        rows = np.flatnonzero(of_row >= 0)
+        window_starts, window_ends = report.windows.starts[of_row[rows]], report.windows.ends[of_row[rows]]
+        starts = np.maximum(window_starts, belongs.starts[rows, np.newaxis])
+        ends = np.minimum(window_ends, belongs.ends[rows, np.newaxis])
+        some, window = np.nonzero(starts < ends)
+        is_whole = (starts == window_starts) & (ends == window_ends)
+        row = rows[some]
+        return _Pieces(
+            belongs.stores[row].astype(np.int64), of_row[row], window, belongs.groups[row].astype(np.int64),
+            starts[some, window], ends[some, window], is_whole[some, window],
+        )  # fmt: skip
+
+    def counted(self, known: Known, report: Report) -> dict[str, npt.NDArray[np.int64]]:
+        """Return what is counted in each piece, by figure."""
+        figures = {name: values[self.places, self.windows] for name, values in vars(report.totals).items()}
+        cut = np.flatnonzero(~self.is_whole)
+        if len(cut):
+            measured, place = self._measured(known, cut, report)
+            for name, values in vars(measured).items():
+                figures[name][cut] = values[place]
+        return figures
+
+    def _measured(
+        self, known: Known, cut: npt.NDArray[np.int64], report: Report
+    ) -> tuple[Totals, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+        """Measure pieces as windows of their stores; return totals and the place in them of each piece."""
+        stores, first, store = np.unique(self.stores[cut], return_index=True, return_inverse=True)
+        column = np.arange(len(cut)) - first[store]
+        starts = np.repeat(self.starts[cut][first][:, np.newaxis], int(column.max()) + 1, axis=1)
+        ends = starts.copy()  # no time at all, where a store has fewer pieces than another one
+        starts[store, column], ends[store, column] = self.starts[cut], self.ends[cut]
+        laid = Windows(tuple(f"piece {number}" for number in range(starts.shape[1])), starts, ends, {})
+        narrow = known.of(stores)
+        measured = totals(narrow.known, narrow.schedule, narrow.adjustments, laid, report.as_of, report.policy)
+        return measured, (store, column)
+
+
+def _added(
+    report: Report, belongs: Memberships, pieces: _Pieces, counted: dict[str, npt.NDArray[np.int64]]
+) -> list[Group]:
+    """Add the pieces up by group and window."""
+    w = len(report.windows.names)
+    found, groups = np.unique(pieces.groups, return_inverse=True)
+    cells = groups * w + pieces.windows
+    sums = {name: _sums(counted[name], cells, len(found) * w) for name in _SUMMED}
+    longest = np.zeros(len(found) * w, dtype=np.int64)
+    np.maximum.at(longest, cells, counted[_LONGEST])
+    sums[_LONGEST] = longest.tolist()
+    n = len(report.store_ids)
+    stores = np.bincount(np.unique(cells * n + pieces.places) // max(n, 1), minlength=len(found) * w).tolist()
+    of_group = np.bincount(np.unique(groups * n + pieces.places) // max(n, 1), minlength=len(found)).tolist()
+    return [
+        Group(
+            belongs.keys[group],
+            of_group[number],
+            [
+                _figures(report, stores[cell], {name: values[cell] for name, values in sums.items()})
+                for cell in range(number * w, (number + 1) * w)
+            ],
+        )
+        for number, group in enumerate(found.tolist())
+    ]
+
+
+def _whole(report: Report) -> Group:
+    """Add up the stores of a report."""
+    n, w = report.windows.starts.shape
+    cells = np.tile(np.arange(w), n)
+    figures = vars(report.totals)
+    sums = {name: _sums(figures[name].ravel(), cells, w) for name in _SUMMED}
+    sums[_LONGEST] = figures[_LONGEST].max(axis=0, initial=0).tolist()
+    return Group(
+        None, n, [_figures(report, n, {name: values[place] for name, values in sums.items()}) for place in range(w)]
+    )
+
+
+def _sums(values: npt.NDArray[np.int64], cells: npt.NDArray[np.int64], n: int) -> list[int]:
+    """Add up values, which are not negative, by cell, as integers of Python.
+
+    The time of ten thousand stores over thirty years does not fit into 64 bits.
+    """
+    upper, lower = np.zeros(n, dtype=np.int64), np.zeros(n, dtype=np.int64)
+    np.add.at(upper, cells, values >> _HALF)
+    np.add.at(lower, cells, values & ((1 << _HALF) - 1))
+    return [(high << _HALF) + low for high, low in zip(upper.tolist(), lower.tolist(), strict=True)]
+
+
+def _figures(report: Report, stores: int, sums: dict[str, int]) -> Figures:
+    """Return the figures that follow from sums, in the order of a report's."""
+    up_down_unknown = booked(report.policy, sums["uptime_us"], sums["downtime_us"], sums["unknown_us"])
+    raw = booked(report.policy, sums["raw_uptime_us"], sums["raw_downtime_us"], sums["raw_unknown_us"])
+    return {
+        "stores": stores,
+        **{name: sums[name] for name in _DURATIONS},
+        **dict(zip(("uptime_us", "downtime_us", "unknown_us"), up_down_unknown, strict=True)),
+        **dict(zip(("raw_uptime_us", "raw_downtime_us", "raw_unknown_us"), raw, strict=True)),
+        "availability": _ratio(up_down_unknown[0], up_down_unknown[0] + up_down_unknown[1]),
+        "coverage": _ratio(sums["watched_us"], sums["business_us"]),
+        **{name: sums[name] for name in (*_COUNTS, _LONGEST)},
+    }
+
+
+def _ratio(part: int, whole: int) -> float | None:
+    return part / whole if whole else None

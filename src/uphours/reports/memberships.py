@@ -1,0 +1,175 @@
+"""What stores belong to: the values of their attributes, which of them hold when, and the stores that share some."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final, Protocol, Self, TypeAlias
+
+import numpy as np
+
+from uphours.errors import InputError, shown
+from uphours.kernel.schedule import local_to_utc_of
+from uphours.reports.report import Report
+from uphours.schema import BEGINNING_OF_TIME, DAY_US, END_OF_TIME, SINCE_EVER, Codes, Fleet, Instants, Schedule
+
+Attribute: TypeAlias = tuple[int, str, int, str]
+"""Position of the store, name, valid_from in days since the epoch, and value; a blank one takes the value away."""
+Values: TypeAlias = tuple[str, ...]
+"""The values of a store or a group, one for each of some attributes."""
+Wanted: TypeAlias = Mapping[str, Sequence[str]]
+"""Values by name of attribute, of which a store must have one each."""
+
+#: The value of a store that has none.
+NO_VALUE: Final = "(none)"
+#: Values and names that a message lists.
+_LISTED: Final = 20
+
+
+class AttributedFleet(Fleet, Protocol):
+    """A fleet whose attributes are known, and that can be narrowed down."""
+
+    def attributes(self) -> list[Attribute]:
+        """Return the attributes of its stores, in order."""
+
+    def of(self, store_ids: Sequence[str] | None) -> Self:
+        """Return the named stores alone; all of them for None."""
+
+
+@dataclass(frozen=True)
+class Memberships:
+    """Which values hold when: intervals ``[starts, ends)`` in UTC, that follow each other without a gap at each store.
+
+    ``stores``: int32, the position of the store of each interval, ascending. ``groups``: int32, an index into ``keys``,
+    which are in order of the values as text.
+    """
+
+    stores: Codes
+    starts: Instants
+    ends: Instants
+    groups: Codes
+    keys: list[Values]
+
+    def at(self, instants: Instants) -> list[Values]:
+        """Return the values of each store at an instant of its own."""
+        chosen = (self.starts <= instants[self.stores]) & (instants[self.stores] < self.ends)
+        return [self.keys[group] for group in self.groups[chosen].tolist()]
+
+
+def memberships(clocks: Schedule, attributes: Sequence[Attribute], names: Sequence[str]) -> Memberships:
+    """Return which values of some attributes hold when: the latest one from its local midnight on.
+
+    ``clocks``: the zones of the stores; each midnight is one of the zone in force on its own date.
+    """
+    given: dict[int, dict[str, dict[int, str]]] = {}
+    for store, name, valid_from, value in attributes:
+        if name in names:
+            given.setdefault(store, {}).setdefault(name, {})[valid_from] = value
+    nothing: list[tuple[int, Values]] = [(SINCE_EVER, (NO_VALUE,) * len(names))]
+    rows = [
+        (store, day, key)
+        for store in range(len(clocks.zones))
+        for day, key in (_since(given[store], names) if store in given else nothing)
+    ]
+    keys = sorted({key for *_, key in rows})
+    numbers = {key: number for number, key in enumerate(keys)}
+    stores = np.array([store for store, *_ in rows], dtype=np.int32)
+    since = np.array([day for _, day, _ in rows], dtype=np.int64)
+    is_dated = since != SINCE_EVER
+    starts = np.full(len(rows), BEGINNING_OF_TIME)
+    starts[is_dated] = local_to_utc_of(clocks, stores[is_dated], since[is_dated] * DAY_US)
+    ends = np.full(len(rows), END_OF_TIME)
+    goes_on = np.flatnonzero(stores[:-1] == stores[1:])
+    for row in goes_on[::-1].tolist():
+        # A store that moves far to the east may reach the midnight of a later date first.
+        starts[row] = min(starts[row], starts[row + 1])
+        ends[row] = starts[row + 1]
+    return Memberships(stores, starts, ends, np.array([numbers[key] for *_, key in rows], dtype=np.int32), keys)
+
+
+def _since(given: Mapping[str, Mapping[int, str]], names: Sequence[str]) -> list[tuple[int, Values]]:
+    """Return the values of a store from each date on that changes one of them."""
+    found: list[tuple[int, Values]] = []
+    for since in sorted({SINCE_EVER, *(day for by_day in given.values() for day in by_day)}):
+        key = tuple(_in_force(given.get(name, {}), since) for name in names)
+        if not found or found[-1][1] != key:
+            found.append((since, key))
+    return found
+
+
+def _in_force(by_day: Mapping[int, str], day: int) -> str:
+    latest = max((since for since in by_day if since <= day), default=None)
+    return NO_VALUE if latest is None else by_day[latest] or NO_VALUE
+
+
+def check_names(attributes: Iterable[Attribute], names: Iterable[str]) -> None:
+    """Check that stores have such attributes.
+
+    Raises
+    ------
+    InputError
+        No store has one of them, or one is named twice.
+    """
+    names = list(names)
+    there = sorted({name for _, name, _, _ in attributes})
+    for name in names:
+        if name not in there:
+            valid = (
+                f"valid are {_some(there)}" if there else "no store has any; `uphours load --stores FILE` loads some"
+            )
+            raise InputError(f"there is no attribute {shown(name)}; {valid}")
+    if repeated := {name for name in names if names.count(name) > 1}:
+        raise InputError(f"attribute {', '.join(sorted(repeated))} is named more than once")
+
+
+def values_at(fleet: AttributedFleet, names: Sequence[str], at: int | Instants) -> list[Values]:
+    """Return the values of some attributes of each store, at an instant or at one of its own."""
+    return memberships(fleet.clocks, fleet.attributes(), names).at(np.full(len(fleet.store_ids), at))
+
+
+def with_columns(report: Report, fleet: AttributedFleet, names: Sequence[str]) -> Report:
+    """Return a report of stores of a fleet with values of their attributes, as they are at its instant.
+
+    Raises
+    ------
+    InputError
+        There is no such attribute.
+    """
+    if not names:
+        return report
+    check_names(fleet.attributes(), names)
+    of_store = dict(zip(fleet.store_ids, values_at(fleet, names, report.as_of), strict=True))
+    columns = zip(*(of_store[store_id] for store_id in report.store_ids), strict=True) if report.store_ids else ()
+    texts = [[None if value == NO_VALUE else value for value in column] for column in columns]
+    return replace(report, attributes=dict(zip(names, texts or [[] for _ in names], strict=True)))
+
+
+def stores_where(fleet: AttributedFleet, wanted: Wanted, at: int | Instants) -> list[str]:
+    """Return the stores that have one of the wanted values of each attribute, at an instant or at one of their own.
+
+    Raises
+    ------
+    InputError
+        There is no such attribute, or no such store.
+    """
+    check_names(fleet.attributes(), wanted)
+    values = values_at(fleet, list(wanted), at)
+    valid = [{value or NO_VALUE for value in some} for some in wanted.values()]
+    found = [
+        store_id
+        for store_id, of_store in zip(fleet.store_ids, values, strict=True)
+        if all(value in some for value, some in zip(of_store, valid, strict=True))
+    ]
+    if not found:
+        asked = " and ".join(f"{name}={' or '.join(sorted(some))}" for name, some in zip(wanted, valid, strict=True))
+        there = "; ".join(
+            f"values of {name} are {_some(sorted({of_store[place] for of_store in values}))}"
+            for place, name in enumerate(wanted)
+        )
+        raise InputError(f"there is no store with {asked} at that time; {there}")
+    return found
+
+
+def _some(texts: Sequence[str]) -> str:
+    more = f" and {len(texts) - _LISTED:,} more" if len(texts) > _LISTED else ""
+    return ", ".join(map(shown, texts[:_LISTED])) + more

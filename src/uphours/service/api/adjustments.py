@@ -1,0 +1,197 @@
+"""``/v1/adjustments``: what the ledger says; enter something, see before what that would move, and withdraw it."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Path, Query, Response
+from fastapi.responses import JSONResponse
+
+from uphours.database import ledger, queue
+from uphours.database.ledger import Entry, Once
+from uphours.errors import InputError, NotFoundError
+from uphours.reports.adjusting import Adjustment, Plan, moved, plan
+from uphours.schema import STORE_ID_MAX_LENGTH, instant_iso
+from uphours.service.api.paging import After, Limit, cursor, key
+from uphours.service.auth import Caller, Calling, KeyedRoute, needs
+from uphours.service.deps import Service, Serving
+from uphours.service.lane_routes import StoreRoute
+from uphours.service.ledger_models import AdjustmentBody, EntryList, EntryModel, MovedModel, WithdrawalBody
+from uphours.service.models import IntervalModel, Problem
+
+router = APIRouter(prefix="/v1/adjustments", tags=["ledger"], route_class=KeyedRoute)
+#: To plan an entry may take as long as a view of the fleet, and as much memory.
+planned_router = APIRouter(prefix="/v1/adjustments", tags=["ledger"], route_class=StoreRoute)
+
+EntryNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(min_length=1, max_length=255, description="Asking again with the same key gives the same entry."),
+]
+#: Intervals that one entry may have.
+_MOST_INTERVALS: Final = 1_000_000
+_NO_ENTRY: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is no such entry."}}
+_ENTERED: Final[dict[int | str, dict[str, Any]]] = {
+    201: {"headers": {"Location": {"schema": {"type": "string"}, "description": "Where the entry is."}}},
+    400: {"model": Problem, "description": "The body cannot be read at all."},
+}
+
+
+@planned_router.post(
+    "",
+    status_code=201,
+    response_model=EntryModel,
+    responses=_ENTERED
+    | {
+        200: {"model": MovedModel, "description": "With `dry_run`: what it would move."},
+        409: {"model": Problem, "description": "The Idempotency-Key was used for another request."},
+    },
+)
+@needs("adjust")
+def adjust(
+    serving: Serving,
+    caller: Calling,
+    response: Response,
+    body: AdjustmentBody,
+    dry_run: Annotated[bool, Query(description="Say what it would move, and enter nothing.")] = False,
+    idempotency_key: IdempotencyKey = None,
+) -> EntryModel | Response:
+    """Enter what is to count differently; nothing of what was observed is changed, and it can be withdrawn."""
+    adjustment = body.adjustment()
+    once = _once(idempotency_key, "adjustment", body.model_dump())
+    if not dry_run and (before := _entered_before(serving, caller, once)) is not None:
+        return _created(serving, response, before)
+    try:
+        with serving.database.snapshot(adjustment.stores) as fleet:
+            planned = plan(fleet, adjustment)
+            _check_size(planned)
+            if dry_run:
+                made = moved(fleet, adjustment, planned, policy=serving.settings.policy)
+                return JSONResponse(MovedModel(**made.facts()).model_dump())
+            store_ids = [fleet.store_ids[store] for store in planned.stores.tolist()]
+    except NotFoundError as error:  # what is asked for is here, a store that it names is not
+        raise InputError(str(error)) from error
+    return _created(serving, response, _entered(serving, caller, adjustment, store_ids, planned, once))
+
+
+def _check_size(planned: Plan) -> None:
+    if len(planned.stores) > _MOST_INTERVALS:
+        raise InputError(
+            f"the adjustment has {len(planned.stores):,} intervals at its stores; valid are up to {_MOST_INTERVALS:,} "
+            "of one entry: name fewer stores, or a shorter time"
+        )
+
+
+def _entered(
+    serving: Service, caller: Caller, adjustment: Adjustment, store_ids: list[str], planned: Plan, once: Once | None
+) -> int:
+    with serving.database.writing() as connection:
+        return ledger.enter(
+            connection,
+            store_ids,
+            planned.starts,
+            planned.ends,
+            counts_as=adjustment.counts_as,
+            reason=adjustment.reason,
+            note=adjustment.note,
+            actor=caller.actor,
+            now=serving.now(),
+            once=once,
+        )
+
+
+def _once(idempotency_key: str | None, what: str, asked: dict[str, Any]) -> Once | None:
+    """Return what makes a repeated request one; the same request is the same JSON."""
+    if idempotency_key is None:
+        return None
+    return Once(idempotency_key, hashlib.sha256(f"{what} {queue.canonical(asked)}".encode()).hexdigest())
+
+
+def _entered_before(serving: Service, caller: Caller, once: Once | None) -> int | None:
+    if once is None:
+        return None
+    with serving.database.reading() as connection:
+        return ledger.entered_before(connection, caller.actor, once)
+
+
+def _created(serving: Service, response: Response, entry: int) -> EntryModel:
+    response.headers["Location"] = f"/v1/adjustments/{entry}"
+    return _model(_find(serving, entry))
+
+
+def _find(serving: Service, entry: int) -> Entry:
+    with serving.database.reading() as connection:
+        return ledger.find_entry(connection, entry)
+
+
+def _model(entry: Entry) -> EntryModel:
+    facts = entry.facts()
+    start, end, at, intervals = (facts.pop(name) for name in ("start", "end", "at", "intervals"))
+    return EntryModel(
+        **facts,
+        start_us=start,
+        end_us=end,
+        at=instant_iso(at),
+        intervals=None if intervals is None else [IntervalModel(start_us=a, end_us=b) for a, b in intervals],
+    )
+
+
+@router.get("", response_model=EntryList, responses={404: {"model": Problem, "description": "There is no such store."}})
+@needs("read")
+def list_adjustments(
+    serving: Serving,
+    caller: Calling,
+    store_id: Annotated[
+        str | None, Query(min_length=1, max_length=STORE_ID_MAX_LENGTH, description="Only what is about this store.")
+    ] = None,
+    cursor_: After = None,
+    limit: Limit = 50,
+) -> EntryList:
+    """List the entries of the ledger, the newest first, also those that are withdrawn."""
+    before = key(cursor_, ("int32",))
+    with serving.database.reading() as connection:
+        found = ledger.list_entries(
+            connection, store_id=store_id, before=None if before is None else int(before[0]), limit=limit + 1
+        )
+    more = cursor(found[limit - 1].entry) if len(found) > limit else None
+    return EntryList(adjustments=[_model(one) for one in found[:limit]], next_cursor=more)
+
+
+@router.get("/{entry}", response_model=EntryModel, responses=_NO_ENTRY)
+@needs("read")
+def show_adjustment(serving: Serving, caller: Calling, entry: EntryNumber) -> EntryModel:
+    """Show an entry of the ledger."""
+    return _model(_find(serving, entry))
+
+
+@router.post(
+    "/{entry}/withdrawal",
+    status_code=201,
+    response_model=EntryModel,
+    responses=_ENTERED
+    | _NO_ENTRY
+    | {409: {"model": Problem, "description": "It is withdrawn already, or the Idempotency-Key was used before."}},
+)
+@needs("adjust")
+def withdraw(
+    serving: Serving,
+    caller: Calling,
+    response: Response,
+    entry: EntryNumber,
+    body: WithdrawalBody,
+    idempotency_key: IdempotencyKey = None,
+) -> EntryModel:
+    """Withdraw an entry: from then on it is as if it had never been. The withdrawal is an entry too."""
+    once = _once(idempotency_key, f"withdrawal {entry}", body.model_dump())
+    with serving.database.writing() as connection:
+        made = ledger.withdraw(
+            connection,
+            entry,
+            reason=body.reason,
+            note=body.note,
+            actor=caller.actor,
+            now=serving.now(),
+            once=once,
+        )
+    return _created(serving, response, made)

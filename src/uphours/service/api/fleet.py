@@ -1,0 +1,113 @@
+"""``/v1/fleet``: the whole fleet over time and by the hours of the week."""
+
+from __future__ import annotations
+
+from datetime import date, timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+
+from uphours.database import polled_days, properties
+from uphours.errors import InputError
+from uphours.schema import instant_iso
+from uphours.service.api.stores import Asking, ahead_of, made_with
+from uphours.service.auth import Calling, needs
+from uphours.service.deps import Service, Serving
+from uphours.service.lane_routes import ViewRoute
+from uphours.service.models import (
+    BucketModel,
+    DayList,
+    DayModel,
+    FleetHistory,
+    HeatCell,
+    HeatMapModel,
+    IntervalModel,
+    date_of,
+)
+
+router = APIRouter(prefix="/v1", tags=["fleet"], route_class=ViewRoute)
+
+_EPOCH: Final = date(1970, 1, 1)
+#: Of days that are not named.
+_USUAL_DAYS: Final = 26 * 7
+_MOST_DAYS: Final = 4000
+
+
+@router.get("/fleet/history", response_model=FleetHistory)
+@needs("read")
+def show_history(serving: Serving, caller: Calling, asking: Asking) -> FleetHistory:
+    """Follow the fleet over a window: hours up to ten days, days up to 400, else weeks; and gaps in polling."""
+    made = serving.fleets.history(
+        as_of=asking.as_of, window=asking.window, policy=asking.policy, raw=asking.raw, stale_ok=asking.stale_ok
+    )
+    gaps = zip(made.gaps.starts.tolist(), made.gaps.ends.tolist(), strict=True)
+    return FleetHistory(
+        **made_with(made, asking),
+        ahead=ahead_of(serving, asking, made),
+        loads_seen=made.loads_seen,
+        entries_seen=made.entries_seen,
+        bucket=made.bucket,
+        buckets=[BucketModel(**row) for row in made.buckets],
+        poll_interval_us=made.gaps.interval_us,
+        gaps=[IntervalModel(start_us=start, end_us=end) for start, end in gaps],
+    )
+
+
+@router.get("/fleet/heatmap", response_model=HeatMapModel)
+@needs("read")
+def show_heat_map(serving: Serving, caller: Calling, asking: Asking) -> HeatMapModel:
+    """Add a window up by weekday and hour, as the clock of each store shows them."""
+    made = serving.fleets.heat_map(
+        as_of=asking.as_of, window=asking.window, policy=asking.policy, raw=asking.raw, stale_ok=asking.stale_ok
+    )
+    cells = [HeatCell(**cell) for cell in made.cells]
+    return HeatMapModel(
+        **made_with(made, asking),
+        ahead=ahead_of(serving, asking, made),
+        loads_seen=made.loads_seen,
+        entries_seen=made.entries_seen,
+        cells=cells,
+    )
+
+
+@router.get("/days", response_model=DayList)
+@needs("read")
+def list_days(
+    serving: Serving,
+    caller: Calling,
+    from_: Annotated[str | None, Query(alias="from", max_length=10, examples=["2023-01-25"])] = None,
+    to: Annotated[str | None, Query(max_length=10, description="Unless given: of the latest observation.")] = None,
+) -> DayList:
+    """Say of each day of UTC whether any store was polled on it; 26 weeks up to the latest observation unless given."""
+    with serving.database.reading() as connection:
+        last = polled_days.latest(connection) if to is None else _day("to", to)
+        if last is None:
+            raise InputError("there are no observations yet; load polls first, or name the days (from, to)")
+        first = last - _USUAL_DAYS + 1 if from_ is None else _day("from", from_)
+        if not 1 <= last - first + 1 <= _MOST_DAYS:
+            raise InputError(
+                f"from {_text(first)} to {_text(last)} are {last - first + 1} days; valid are 1 to {_MOST_DAYS}"
+            )
+        polled = set(polled_days.polled(connection, first, last))
+        pruned_before = properties.get(connection, "pruned_before")
+    return DayList(
+        first=_text(first),
+        last=_text(last),
+        pruned_before=None if pruned_before is None else instant_iso(int(pruned_before)),
+        days=[DayModel(day=_text(day), polled=day in polled) for day in range(first, last + 1)],
+    )
+
+
+def any_polls(serving: Service) -> bool:
+    """Say whether the database holds any observation."""
+    with serving.database.reading() as connection:
+        return polled_days.latest(connection) is not None
+
+
+def _day(name: str, text: str) -> int:
+    """Read a date as days since the epoch."""
+    return (date_of(name, text) - _EPOCH).days
+
+
+def _text(day: int) -> str:
+    return (_EPOCH + timedelta(days=day)).isoformat()

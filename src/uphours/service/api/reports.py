@@ -1,0 +1,210 @@
+"""``/v1/reports``: ask for reports, watch them, fetch and cancel them."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Header, Path, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
+
+from uphours.database import audit
+from uphours.database import reports as report_table
+from uphours.database.queue import Job
+from uphours.database.reports import Requested
+from uphours.errors import ConflictError, InputError, NotFoundError
+from uphours.reports.request import ReportRequest
+from uphours.reports.writers import MEDIA_TYPES
+from uphours.schema import instant_iso, iso_or_none
+from uphours.service.api.paging import After, Limit, cursor, key
+from uphours.service.auth import Calling, KeyedRoute, needs
+from uphours.service.deps import Service, Serving
+from uphours.service.downloads import sent
+from uphours.service.models import Problem, Progress, ReportBody, ReportList, ReportState
+from uphours.service.problems import AccessError
+
+router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=KeyedRoute)
+
+ReportId = Annotated[str, Path(max_length=64, description="As the trigger named it.")]
+#: Stores times windows of one report, which is made and kept whole.
+_MOST_FIGURES: Final = 1_500_000
+_FORMS: Final = "^(csv|json|parquet|xlsx)$"
+_PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
+    404: {"model": Problem, "description": "There is no such report, or it has expired."},
+    409: {"model": Problem, "description": "It has another state than this needs."},
+}
+
+
+@router.post(
+    "",
+    status_code=202,
+    response_model=ReportState,
+    responses={
+        202: {"headers": {"Location": {"schema": {"type": "string"}, "description": "Where to ask how far it is."}}},
+        400: {"model": Problem, "description": "The body cannot be read at all."},
+        409: {"model": Problem, "description": "The Idempotency-Key was used for another request."},
+        429: {"model": Problem, "description": "Too many jobs are waiting; Retry-After says when to try again."},
+    },
+)
+@needs("read")
+def trigger(
+    serving: Serving,
+    caller: Calling,
+    response: Response,
+    body: ReportBody | None = None,
+    idempotency_key: Annotated[
+        str | None,
+        Header(min_length=1, max_length=255, description="Asking again with the same key gives the same report."),
+    ] = None,
+) -> ReportState:
+    """Ask for a report; the answer comes at once, the report when it is made."""
+    asked = (body or ReportBody()).request(serving.settings.policy)
+    _check_stores(serving, asked)
+    made = request(serving, asked, requested_by=caller.key_id, idempotency_key=idempotency_key)
+    response.headers["Location"] = f"/v1/reports/{made.report}"
+    return state_of(made)
+
+
+def _check_stores(serving: Service, options: ReportRequest) -> None:
+    """Refuse at once what could only fail later."""
+    try:
+        if options.stores is not None:
+            with serving.database.snapshot(options.stores):
+                pass
+    except NotFoundError as error:
+        raise InputError(str(error)) from error
+
+
+def request(
+    serving: Service, options: ReportRequest, *, requested_by: str, idempotency_key: str | None = None
+) -> Requested:
+    """Ask for a report: the one way in, whatever the URL.
+
+    Raises
+    ------
+    InputError
+        It has more stores and windows than one report may.
+    """
+    with serving.database.writing() as connection:
+        stores = report_table.size(connection, options.to_dict())
+        if stores * len(options.windows) > _MOST_FIGURES:
+            raise InputError(
+                f"{stores:,} stores in {len(options.windows)} windows are too many for one report; "
+                f"valid are up to {_MOST_FIGURES // max(stores, 1)} windows of that many stores"
+            )
+        return report_table.request(
+            connection,
+            options.to_dict(),
+            made_with=serving.made_with,
+            requested_by=requested_by,
+            now=serving.now(),
+            limit=serving.settings.queue_limit,
+            idempotency_key=idempotency_key,
+        )
+
+
+def find(serving: Service, report: str) -> Requested:
+    """Return a report that was asked for."""
+    with serving.database.reading() as connection:
+        return report_table.find(connection, report)
+
+
+def state_of(found: Requested) -> ReportState:
+    """Describe a report."""
+    job = found.job
+    as_of = job.as_of if job.as_of is not None else job.request.get("as_of_us")
+    here = f"/v1/reports/{found.report}"
+    return ReportState(
+        id=found.report,
+        state=found.state,
+        created_at=instant_iso(found.created_at),
+        started_at=iso_or_none(job.started_at),
+        finished_at=iso_or_none(job.finished_at),
+        progress=Progress(done=job.done, total=job.total),
+        as_of=iso_or_none(as_of),
+        ahead_us=_ahead_us(job),
+        loads_seen=job.loads_seen,
+        entries_seen=job.entries_seen,
+        options=job.request,
+        reason=job.reason,
+        result=f"{here}/result" if found.state == "complete" else None,
+    )
+
+
+def _ahead_us(job: Job) -> int | None:
+    """Return by how much the latest observation was ahead of the clock when a report of it was made."""
+    if job.as_of is None or job.started_at is None or job.request.get("as_of_us") is not None:
+        return None
+    return job.as_of - job.started_at if job.as_of > job.started_at else None
+
+
+@router.get("", response_model=ReportList)
+@needs("read")
+def list_reports(serving: Serving, caller: Calling, cursor_: After = None, limit: Limit = 50) -> ReportList:
+    """List reports, the newest first."""
+    before = key(cursor_, ("int64", "text"))
+    with serving.database.reading() as connection:
+        found = report_table.list_reports(connection, before=before, limit=limit + 1)
+    more = cursor(found[limit - 1].created_at, found[limit - 1].report) if len(found) > limit else None
+    return ReportList(reports=[state_of(one) for one in found[:limit]], next_cursor=more)
+
+
+@router.get("/{report_id}", response_model=ReportState, responses={404: _PROBLEMS[404]})
+@needs("read")
+def show(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
+    """Say how far a report is."""
+    return state_of(find(serving, report_id))
+
+
+@router.get(
+    "/{report_id}/result",
+    response_class=Response,
+    responses={
+        200: {
+            "description": "The report as a file.",
+            "content": {media_type.partition(";")[0]: {} for media_type in MEDIA_TYPES.values()},
+        },
+        304: {"description": "It is what `If-None-Match` names."},
+        **_PROBLEMS,
+    },
+)
+@needs("read")
+async def result(
+    request: Request,
+    serving: Serving,
+    caller: Calling,
+    report_id: ReportId,
+    form: Annotated[str, Query(alias="format", pattern=_FORMS)] = "csv",
+    detail: Annotated[
+        bool | None, Query(description="More columns in CSV and XLSX. Unless given: as asked for.")
+    ] = None,
+) -> Response:
+    """Fetch a report that is complete."""
+    found = await run_in_threadpool(find, serving, report_id)
+    if found.state != "complete":
+        why = f": {found.job.reason}" if found.job.reason else ""
+        raise ConflictError(f"the report is {found.state}{why}; a result has only a report that is complete")
+    if detail is None:
+        detail = ReportRequest.from_dict(found.job.request).detail
+    file = await serving.lanes["files"].run(serving.results.file, found.job.job, form, detail=detail)
+    return sent(request, file)
+
+
+@router.delete("/{report_id}", response_model=ReportState, responses=_PROBLEMS)
+@needs("read")
+def cancel(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
+    """Cancel a report that is not finished; those of others only with the scope admin."""
+    with serving.database.writing() as connection:
+        found = report_table.find(connection, report_id)
+        if found.requested_by != caller.key_id and not caller.may("admin"):
+            raise AccessError(403, "another client asked for this report; to cancel it needs the scope admin")
+        cancelled = report_table.cancel(connection, report_id, now=serving.now())
+        if found.state != "cancelled":
+            audit.record(
+                connection,
+                at=serving.now(),
+                actor=caller.actor,
+                action="report.cancel",
+                subject=report_id,
+                details={"job": found.job.job},
+            )
+    return state_of(cancelled)

@@ -1,0 +1,38 @@
+"""The native API, ``/v1``: resources as JSON, failures as problems."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from uphours.service.api import (
+    adjustments,
+    calendar_feed,
+    calendars,
+    demo,
+    fleet,
+    health,
+    loads,
+    quarantine,
+    reports,
+    store_rows,
+    stores,
+)
+
+router = APIRouter()
+for part in (
+    loads.observations_router,  # first: it is asked for most
+    reports.router,
+    loads.router,
+    store_rows.router,
+    quarantine.router,
+    adjustments.planned_router,
+    adjustments.router,
+    calendar_feed.router,
+    stores.fleet_router,
+    calendars.router,  # before the path of a store, which fits its path too
+    stores.router,
+    fleet.router,
+    demo.router,
+    health.router,
+):
+    router.include_router(part)

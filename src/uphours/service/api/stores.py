@@ -1,0 +1,358 @@
+"""``/v1/stores``: the fleet as it is now, and one store's timeline, outages and explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import astuple
+from datetime import date
+from typing import Annotated, Any, Final, Literal
+
+import numpy as np
+from fastapi import APIRouter, Depends, Path, Query
+
+from uphours.database import ledger
+from uphours.errors import InputError
+from uphours.kernel.local_time import local_date
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import window_of, windows
+from uphours.reports import fleet as fleet_view
+from uphours.reports.ahead import Ahead, ahead
+from uphours.reports.explain import business_hours_of, exceptions, explain, zone_at
+from uphours.reports.history import HeatMap, History
+from uphours.reports.measure import latest_instant, timelines
+from uphours.reports.reading import Known, Unadjusted, read_fleet
+from uphours.reports.report import Report
+from uphours.schema import (
+    DAY_US,
+    SPAN_STATUSES,
+    STORE_ID_MAX_LENGTH,
+    Fleet,
+    Schedule,
+    Spans,
+    instant_iso,
+    instant_us,
+)
+from uphours.service.api.paging import After, Limit, cursor, key
+from uphours.service.auth import Calling, needs
+from uphours.service.calendar_models import CalendarDayModel
+from uphours.service.deps import Service, Serving
+from uphours.service.lane_routes import StoreRoute, ViewRoute
+from uphours.service.models import (
+    AheadModel,
+    Instant,
+    IntervalModel,
+    ObservationModel,
+    OutageList,
+    OutageModel,
+    Problem,
+    SpanModel,
+    StoreList,
+    StoreModel,
+    StoreRow,
+    TimelineModel,
+    WindowModel,
+)
+from uphours.service.policy_parameters import InQuery
+from uphours.service.views import FRESH_S
+from uphours.wire import StoreState
+
+router = APIRouter(prefix="/v1/stores", tags=["stores"], route_class=StoreRoute)
+
+fleet_router = APIRouter(prefix="/v1/stores", tags=["stores"], route_class=ViewRoute)
+
+StoreName = Annotated[str, Path(min_length=1, max_length=STORE_ID_MAX_LENGTH)]
+#: Sessions of one store that an answer may hold: those of a shift a day in seventy years.
+_MOST_SESSIONS: Final = 30_000
+_NO_STORE: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is no such store."}}
+
+
+def _default_policy(serving: Serving) -> Policy:
+    return serving.settings.policy
+
+
+DefaultPolicy = Annotated[Policy, Depends(_default_policy)]
+"""The policy of what a request does not say."""
+
+
+class Question:
+    """What a view of stores is asked for: an instant, a window, a policy, and whether the ledger counts."""
+
+    def __init__(
+        self,
+        default: DefaultPolicy,
+        chosen: InQuery,
+        as_of: Annotated[Instant | None, Query(description="Unless given: the latest observation.")] = None,
+        window: Annotated[
+            str, Query(max_length=200, description="A name, or NAME=START/END.", examples=["last_day"])
+        ] = "last_week",
+        raw: Annotated[bool, Query(description="Without the ledger.")] = False,
+    ) -> None:
+        #: How many seconds ago an answer about the fleet may have been right last.
+        self.stale_ok = FRESH_S
+        self.as_of = None if as_of is None else instant_us(as_of)
+        self.window = window_of(window)
+        self.policy = default.changed(chosen)
+        self.raw = raw
+
+    def of(self, fleet: Fleet) -> Fleet:
+        """Return a fleet with what is asked about: perhaps without what the ledger says."""
+        return Unadjusted(fleet) if self.raw else fleet
+
+
+Asking = Annotated[Question, Depends()]
+
+
+@fleet_router.get("", response_model=StoreList)
+@needs("read")
+def list_stores(
+    serving: Serving,
+    caller: Calling,
+    asking: Asking,
+    search: Annotated[str | None, Query(max_length=STORE_ID_MAX_LENGTH, description="Part of the id.")] = None,
+    state: Annotated[list[StoreState] | None, Query()] = None,
+    timezone: Annotated[list[str] | None, Query(max_length=64)] = None,
+    availability_below: Annotated[float | None, Query(ge=0, le=1)] = None,
+    without: Annotated[list[Literal["hours", "timezone"]] | None, Query()] = None,
+    observed: Annotated[Literal["ever", "never"] | None, Query()] = None,
+    last_observed_before: Annotated[Instant | None, Query()] = None,
+    sort: Annotated[Literal["store_id", "availability", "lost_time", "since", "last_observed"], Query()] = "store_id",
+    descending: Annotated[bool, Query()] = False,
+    cursor_: After = None,
+    limit: Limit = 100,
+) -> StoreList:
+    """List stores with their state and their figures in one window, as it is or was five seconds ago."""
+    made = serving.fleets.overview(
+        as_of=asking.as_of, window=asking.window, policy=asking.policy, raw=asking.raw, stale_ok=asking.stale_ok
+    )
+    return store_list(
+        serving,
+        asking,
+        made,
+        search=search,
+        states=state,
+        timezones=timezone,
+        availability_below=availability_below,
+        without=without,
+        observed=observed,
+        last_observed_before=None if last_observed_before is None else instant_us(last_observed_before),
+        sort=sort,
+        descending=descending,
+        after=cursor_,
+        limit=limit,
+    )
+
+
+def store_list(
+    serving: Service, asking: Question, made: fleet_view.Overview, *, after: str | None, **chosen: Any
+) -> StoreList:
+    """Return a page of stores; what is chosen is what `uphours.reports.fleet.selected` takes."""
+    place = key(after, ("text", "flag", "figure", "text"))
+    page = fleet_view.selected(made, after=None if place is None else fleet_view.Place(*place), **chosen)
+    return StoreList(
+        **made_with(made.report, asking),
+        ahead=ahead_of(serving, asking, made),
+        loads_seen=made.report.loads_seen,
+        entries_seen=made.report.entries_seen,
+        fleet=fleet_view.fleet_facts(made),
+        stores=[StoreRow(**fleet_view.facts(made, row)) for row in page.rows],
+        total_matching=page.total_matching,
+        next_cursor=None if page.end is None else cursor(*astuple(page.end)),
+    )
+
+
+def ahead_of(serving: Service, asking: Question, made: fleet_view.Overview | History | HeatMap) -> AheadModel | None:
+    """Return how far the latest observation is ahead of the clock, if a view speaks for it and it is.
+
+    Which stores that comes from, an overview alone knows.
+    """
+    now, stores = serving.now(), []
+    as_of = made.report.as_of if isinstance(made, fleet_view.Overview) else made.as_of
+    if asking.as_of is not None or as_of <= now:
+        return None
+    if isinstance(made, fleet_view.Overview):
+        stores = [made.store_ids[row] for row in np.flatnonzero(made.last_observed_at_us > now).tolist()]
+    return AheadModel(**Ahead.of(as_of, now, stores).facts())
+
+
+def _ahead_model(report: Report) -> AheadModel | None:
+    return None if report.ahead is None else AheadModel(**report.ahead.facts())
+
+
+def made_with(made: Report | History | HeatMap, asking: Question) -> dict[str, Any]:
+    """Return what a view was made with: an instant, one window, a policy, and with or without the ledger."""
+    name = made.windows.names[0]
+    start, end = made.windows.common[name]
+    if len(made.windows.starts) == 1:
+        start, end = int(made.windows.starts[0, 0]), int(made.windows.ends[0, 0])
+    return {
+        "as_of": instant_iso(made.as_of),
+        "as_of_us": made.as_of,
+        "policy": made.policy.to_dict(),
+        "raw": asking.raw,
+        "window": WindowModel(name=name, start_us=start, end_us=end),
+    }
+
+
+@router.get("/{store_id:path}/timeline", response_model=TimelineModel, responses=_NO_STORE)
+@needs("read")
+def show_timeline(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> TimelineModel:
+    """Show the spans of one store in a window, with the sessions and observations they are made of."""
+    with serving.database.snapshot([store_id]) as snapshot:
+        fleet = asking.of(snapshot)
+        _check_size(fleet, asking)
+        made = explain(
+            fleet, as_of=asking.as_of, window=asking.window, policy=asking.policy,
+            now=serving.now(),
+        )  # fmt: skip
+        spans = timelines(fleet, made.start_us, made.end_us, made.report.as_of, asking.policy).spans
+    return TimelineModel(
+        store_id=store_id,
+        **made_with(made.report, asking),
+        ahead=_ahead_model(made.report),
+        timezone=made.timezone,
+        sessions=[IntervalModel(start_us=start, end_us=end) for start, end in made.sessions],
+        observations=[
+            ObservationModel.model_validate({"observed_at_us": at, "status": status})
+            for at, status in made.observations
+        ],
+        spans=list(_span_models(spans)),
+    )
+
+
+def _span_models(spans: Spans) -> Iterator[SpanModel]:
+    entries = [0] * len(spans.starts) if spans.entries is None else spans.entries.tolist()
+    columns = (spans.starts, spans.ends, spans.statuses, spans.confirmed)
+    for start, end, status, confirmed, entry in zip(*(column.tolist() for column in columns), entries, strict=True):
+        yield SpanModel(
+            start_us=start, end_us=end, status=SPAN_STATUSES[status], confirmed=confirmed, entry=entry or None
+        )
+
+
+def _check_size(fleet: Fleet, asking: Question) -> None:
+    """Refuse a window in which the store has more sessions than an answer may hold, before they are laid out.
+
+    Raises
+    ------
+    InputError
+        The window is too long for it.
+    """
+    as_of = _as_of(fleet, asking)
+    laid = windows([asking.window], as_of, fleet.schedule)
+    weeks = (min(int(laid.ends.max()), as_of) - int(laid.starts.min())) // (7 * DAY_US) + 1
+    sessions = weeks * len(fleet.schedule.stores)
+    if sessions > _MOST_SESSIONS:
+        raise InputError(
+            f"the store has up to {sessions:,} sessions in this window; valid are windows of up to {_MOST_SESSIONS:,}"
+        )
+
+
+def _as_of(fleet: Fleet, asking: Question) -> int:
+    return latest_instant(fleet) if asking.as_of is None else asking.as_of
+
+
+def whole_history(fleet: Fleet, asking: Question) -> Known:
+    """Read all that a question can be about, once for all that is asked of it."""
+    return read_fleet(fleet, as_of=_as_of(fleet, asking), window=asking.window, whole_history=True)
+
+
+@router.get("/{store_id:path}/outages", response_model=OutageList, responses=_NO_STORE)
+@needs("read")
+def show_outages(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> OutageList:
+    """List the outages of one store in a window; one that was going on at its start begins there."""
+    with serving.database.snapshot([store_id]) as fleet:
+        return outages_of(serving, fleet, asking)
+
+
+def outages_of(serving: Service, fleet: Fleet, asking: Question) -> OutageList:
+    """Return the outages of the only store of a fleet."""
+    _check_size(fleet, asking)
+    fleet = asking.of(fleet)
+    as_of = _as_of(fleet, asking)
+    far = ahead(fleet, as_of, serving.now()) if asking.as_of is None else None
+    laid = windows([asking.window], as_of, fleet.schedule)
+    start, end = int(laid.starts[0, 0]), int(laid.ends[0, 0])
+    found = timelines(fleet, start, end, as_of, asking.policy).outages()
+    return OutageList(
+        store_id=fleet.store_ids[0],
+        as_of=instant_iso(as_of),
+        as_of_us=as_of,
+        ahead=None if far is None else AheadModel(**far.facts()),
+        policy=asking.policy.to_dict(),
+        raw=asking.raw,
+        window=WindowModel(name=laid.names[0], start_us=start, end_us=end),
+        outages=[
+            OutageModel(start_us=start, end_us=end, downtime_us=downtime)
+            for start, end, downtime in zip(
+                found.starts.tolist(), found.ends.tolist(), found.downtime_us.tolist(), strict=True
+            )
+        ],
+    )
+
+
+@router.get("/{store_id:path}/explanation", responses=_NO_STORE)
+@needs("read")
+def show_explanation(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> dict[str, Any]:
+    """Take one store's numbers apart: sessions, observations, spans with who speaks for them and why, and sums."""
+    with serving.database.snapshot([store_id]) as fleet:
+        return explanation_of(serving, fleet, asking)
+
+
+def explanation_of(serving: Service, fleet: Fleet, asking: Question) -> dict[str, Any]:
+    """Return the explanation of the only store of a fleet."""
+    _check_size(fleet, asking)
+    made = explain(
+        asking.of(fleet), as_of=asking.as_of, window=asking.window, policy=asking.policy,
+        now=serving.now(),
+    )  # fmt: skip
+    raw = {"raw": True} if asking.raw else {}
+    return made.facts() | {"entries": _statements(serving, made.entries)} | raw
+
+
+def _statements(serving: Service, entries: Sequence[int]) -> list[dict[str, Any]]:
+    """Return what entries of the ledger say and who said so: none of it ever changes, so any reading will do."""
+    if not entries:
+        return []
+    with serving.database.reading() as connection:
+        found = ledger.find_entries(connection, entries)
+    names = ("entry", "counts_as", "reason", "note", "actor")
+    return [{name: getattr(one, name) for name in names} | {"at": instant_iso(one.at)} for one in found]
+
+
+# Behind the others: an id may have slashes, so this path fits theirs too.
+@router.get("/{store_id:path}", response_model=StoreModel, responses=_NO_STORE)
+@needs("read")
+def show_store(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> StoreModel:
+    """Show one store: its state at as_of, since when, its hours, and its figures in one window."""
+    with serving.database.snapshot([store_id]) as fleet:
+        return store_of(serving, fleet, asking)
+
+
+def store_of(serving: Service, fleet: Fleet, asking: Question) -> StoreModel:
+    """Return what is known of the only store of a fleet."""
+    made = fleet_view.overview(
+        asking.of(fleet),
+        as_of=asking.as_of,
+        window=asking.window,
+        policy=asking.policy,
+        whole_history=True,
+    )
+    as_of = made.report.as_of
+    start, end = (int(bounds[0, 0]) for bounds in (made.report.windows.starts, made.report.windows.ends))
+    last = max(start, min(end, as_of) - 1)
+    return StoreModel(
+        **fleet_view.facts(made, 0),
+        **made_with(made.report, asking),
+        ahead=ahead_of(serving, asking, made),
+        business_hours=business_hours_of(fleet.schedule, local_date_at(fleet.schedule, as_of)),
+        exceptions=[
+            CalendarDayModel(**day.facts())
+            for day in exceptions(
+                fleet.schedule, local_date_at(fleet.schedule, start), local_date_at(fleet.schedule, last)
+            )
+        ],
+    )
+
+
+def local_date_at(schedule: Schedule, instant: int) -> date:
+    """Return the date that the clock of the only store of a schedule shows at an instant."""
+    return local_date(schedule.zone_names[zone_at(schedule, instant)], instant)

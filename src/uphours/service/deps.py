@@ -1,0 +1,52 @@
+"""What the endpoints of one service share."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Annotated, Final
+
+from fastapi import Depends, Request
+
+from uphours.database.database import Database
+from uphours.service.auth import Access
+from uphours.service.endings import Endings
+from uphours.service.intake import GroupCommit
+from uphours.service.lanes import Lanes, Turns
+from uphours.service.metrics import Metrics
+from uphours.service.result_files import Results
+from uphours.service.views import Fleets
+from uphours.service.worker import Watched
+from uphours.settings import Settings
+
+#: Forms with files that may come in at once: a hundred files each, the first 64 KiB of each in memory.
+MOST_FORMS: Final = 16
+
+
+@dataclass(frozen=True)
+class Service:
+    """One service; ``now`` gives UTC microseconds, ``stopping`` is set when it must end."""
+
+    settings: Settings
+    database: Database
+    made_with: str
+    now: Callable[[], int]
+    access: Access
+    metrics: Metrics
+    commits: GroupCommit
+    results: Results
+    fleets: Fleets
+    endings: Endings
+    watched: Sequence[Watched]
+    lanes: Lanes = field(default_factory=Lanes)
+    forms: Turns = field(default_factory=lambda: Turns("forms", MOST_FORMS))
+    stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+
+async def _service(request: Request) -> Service:  # async: otherwise each call waits for a thread
+    service: Service = request.app.state.service
+    return service
+
+
+Serving = Annotated[Service, Depends(_service)]

@@ -1,0 +1,20 @@
+"""The web page: what `/v1` answers, laid out for people. Pages call the endpoints of the API, never the database."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from uphours.service.pages import adjust_form, data, entries, fleet, months, reports, sign_in, store
+
+router = APIRouter(include_in_schema=False)
+for part in (
+    fleet.router,
+    months.router,  # before the path of a store, which fits its path too
+    store.router,
+    entries.router,
+    adjust_form.router,
+    reports.router,
+    data.router,
+    sign_in.router,
+):
+    router.include_router(part)

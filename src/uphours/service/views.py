@@ -1,0 +1,234 @@
+"""Views of the whole fleet, kept as long as the store has not changed: many people look, and turn over page by page."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict
+from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
+from dataclasses import dataclass
+from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
+
+from uphours.database.database import Content, Database
+from uphours.errors import BusyError
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import Window, windows
+from uphours.reports.fleet import Overview, overview
+from uphours.reports.history import HeatMap, History, heat_map, history
+from uphours.reports.measure import latest_instant
+from uphours.reports.reading import Known, Unadjusted, end_of, read_fleet, read_window
+
+#: Seconds: an answer this old is accepted unless a caller says otherwise.
+FRESH_S: Final = 5.0
+#: Answers that are kept, the latest asked for, and their bytes together.
+_MOST_ANSWERS: Final = 24
+_MOST_ANSWER_BYTES: Final = 64 << 20
+#: Requests that may wait for answers that are being made. Those whose answer is there need a thread too.
+_MOST_WAITING: Final = 24
+#: How long one of them waits for its turn.
+_LONGEST_WAIT_S: Final = 30.0
+#: Readings of observations that are kept, and their bytes at most.
+_MOST_READINGS: Final = 2
+_MOST_BYTES: Final = 128 << 20
+
+#: About what the names of a store, and a row of a history, take.
+_STORE_BYTES: Final = 200
+_ROW_BYTES: Final = 2000
+
+_Kind: TypeAlias = Literal["overview", "history", "heat map"]
+
+
+class _Question(NamedTuple):
+    kind: _Kind
+    as_of: int | None
+    window: str | Window
+    policy: Policy
+    raw: bool
+
+
+@dataclass
+class _Answer:
+    """What was made of a question, and of which content; until when it was known to be of the content there is."""
+
+    made: Any
+    content: Content
+    began_at: float
+    current_at: float
+
+    @property
+    def size(self) -> int:
+        if isinstance(self.made, Overview):
+            report = self.made.report
+            arrays = (*vars(report.totals).values(), report.windows.starts, report.windows.ends)
+            # Once more for the figures that are made of the totals.
+            return int(2 * sum(array.nbytes for array in arrays) + _STORE_BYTES * len(report.store_ids))
+        return _ROW_BYTES * len(self.made.buckets if isinstance(self.made, History) else self.made.cells)
+
+
+@dataclass(frozen=True)
+class _Reading:
+    content: Content
+    as_of: int
+    known: Known
+
+    @property
+    def size(self) -> int:
+        observations, schedule, adjustments = self.known.known, self.known.schedule, self.known.adjustments
+        arrays = (
+            observations.times, observations.statuses, schedule.stores, schedule.weekdays, schedule.opens_local,
+            schedule.closes_local, *vars(adjustments).values(),
+        )  # fmt: skip
+        return int(sum(array.nbytes for array in arrays) + _STORE_BYTES * len(schedule.zones))
+
+
+class Fleets:
+    """Makes overviews, histories and heat maps: one at a time, and none twice of the same content.
+
+    Whether an answer is still right, one small query tells: content changes with a load, with an entry of the ledger,
+    and when observations are pruned. Callers may accept an older one, up to ``stale_ok`` seconds after it was last
+    known to be right.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._lock = threading.Lock()  # of all that follows but the readings
+        self._answers: OrderedDict[_Question, _Answer] = OrderedDict()
+        self._in_work: dict[_Question, Future[_Answer]] = {}
+        self._waiting = 0
+        self._stopped = False
+        # One thread makes all of them. Were each made in the thread of its request, the memory that one has used would
+        # be of no use to the next: the allocator keeps it for the thread.
+        self._maker = ThreadPoolExecutor(1, "views")
+        self._readings: OrderedDict[tuple[int | None, str | Window, bool], _Reading] = OrderedDict()  # of that thread
+
+    def stop(self) -> None:
+        """Begin no other answer; those who wait for one are asked to come back."""
+        with self._lock:
+            self._stopped = True
+        self._maker.shutdown(wait=False, cancel_futures=True)
+
+    def overview(
+        self, *, as_of: int | None, window: str | Window, policy: Policy, raw: bool = False, stale_ok: float = FRESH_S
+    ) -> Overview:
+        """Return an overview that is right, or was ``stale_ok`` seconds ago; ``raw``: without the ledger."""
+        return cast(Overview, self._answer(_Question("overview", as_of, window, policy, raw), stale_ok))
+
+    def history(
+        self, *, as_of: int | None, window: str | Window, policy: Policy, raw: bool = False, stale_ok: float = FRESH_S
+    ) -> History:
+        """Return a history that is right, or was ``stale_ok`` seconds ago; ``raw``: without the ledger."""
+        return cast(History, self._answer(_Question("history", as_of, window, policy, raw), stale_ok))
+
+    def heat_map(
+        self, *, as_of: int | None, window: str | Window, policy: Policy, raw: bool = False, stale_ok: float = FRESH_S
+    ) -> HeatMap:
+        """Return a heat map that is right, or was ``stale_ok`` seconds ago; ``raw``: without the ledger."""
+        return cast(HeatMap, self._answer(_Question("heat map", as_of, window, policy, raw), stale_ok))
+
+    def _answer(self, question: _Question, stale_ok: float) -> Any:
+        asked_at = time.monotonic()
+        with self._lock:
+            kept = self._answers.get(question)
+            if kept is not None:
+                self._answers.move_to_end(question)
+        if kept is not None:
+            if kept.content == self._database.content():
+                kept.current_at = max(kept.current_at, asked_at)
+                return kept.made
+            if asked_at - kept.current_at <= stale_ok:
+                return kept.made
+        with self._lock:
+            if self._waiting >= _MOST_WAITING:
+                raise BusyError("views", self._waiting)
+            self._waiting += 1
+        try:
+            return self._made_since(question, asked_at - stale_ok).made
+        finally:
+            with self._lock:
+                self._waiting -= 1
+
+    def _made_since(self, question: _Question, since: float) -> _Answer:
+        """Return an answer that was begun at this time at the earliest.
+
+        Raises
+        ------
+        BusyError
+            None was begun within 30 seconds, or the service stops.
+        """
+        latest = time.monotonic() + _LONGEST_WAIT_S
+        while True:
+            with self._lock:
+                if self._stopped:
+                    raise BusyError("views", self._waiting)
+                future = self._in_work.get(question)
+                if future is None:
+                    future = self._in_work[question] = self._maker.submit(self._make, question, latest)
+            try:
+                wait([future], max(0.0, latest - time.monotonic()))
+                if not (future.done() or future.running()):
+                    raise BusyError("views", self._waiting)
+                answer = future.result()
+            except CancelledError:
+                raise BusyError("views", self._waiting) from None
+            if answer.began_at >= since:
+                return answer
+
+    def _make(self, question: _Question, latest: float) -> _Answer:
+        """Make an answer, unless the last who waits for it has given up."""
+        try:
+            if time.monotonic() > latest:
+                raise BusyError("views", self._waiting)
+            answer = self._computed(question)
+        finally:
+            with self._lock:
+                del self._in_work[question]
+        with self._lock:
+            self._answers[question] = answer
+            self._answers.move_to_end(question)
+            while len(self._answers) > 1 and self._keeps_too_much():
+                self._answers.popitem(last=False)
+        return answer
+
+    def _keeps_too_much(self) -> bool:
+        answers = self._answers.values()
+        return len(answers) > _MOST_ANSWERS or sum(answer.size for answer in answers) > _MOST_ANSWER_BYTES
+
+    def _computed(self, question: _Question) -> _Answer:
+        began_at = time.monotonic()
+        kind, as_of, window, policy, raw = question
+        reading = self._reading(as_of, window, up_to_as_of=kind == "overview")
+        options: dict[str, Any] = {"as_of": reading.as_of, "window": window, "policy": policy}
+        options |= {"loads_seen": reading.content.load, "entries_seen": reading.content.entry}
+        known = Unadjusted(reading.known) if raw else reading.known
+        made: Overview | History | HeatMap
+        match kind:
+            case "overview":
+                made = overview(known, **options)
+            case "history":
+                made = history(known, **options)
+            case "heat map":
+                made = heat_map(known, **options)
+        return _Answer(made, reading.content, began_at, began_at)
+
+    def _reading(self, as_of: int | None, window: str | Window, *, up_to_as_of: bool) -> _Reading:
+        """Return the observations for a question, read once for all kinds of answers.
+
+        An overview needs all of them up to as_of, the others do not if their window ends before.
+        """
+        content = self._database.content() if self._readings else None
+        for place in ((as_of, window, True), (as_of, window, up_to_as_of)):
+            kept = self._readings.get(place)
+            if kept is not None and kept.content == content:
+                self._readings.move_to_end(place)
+                return kept
+        with self._database.snapshot() as fleet:
+            at = latest_instant(fleet) if as_of is None else as_of
+            up_to_as_of = up_to_as_of or end_of(windows([window], at, fleet.clocks), at) == at
+            made = _Reading(
+                fleet.content(), at, (read_fleet if up_to_as_of else read_window)(fleet, as_of=at, window=window)
+            )
+        self._readings[as_of, window, up_to_as_of] = made
+        self._readings.move_to_end((as_of, window, up_to_as_of))
+        while len(self._readings) > _MOST_READINGS or sum(one.size for one in self._readings.values()) > _MOST_BYTES:
+            self._readings.popitem(last=False)
+        return made

@@ -1,0 +1,5 @@
+"""The same report on Apache Spark; PySpark is imported at first use."""
+
+from uphours.spark.functions import Validated, report, timeline, validate
+
+__all__ = ["Validated", "report", "timeline", "validate"]
