@@ -158,7 +158,7 @@ def test_a_copy_that_is_killed_refuses_to_be_used_until_the_database_is_emptied(
         kill(tmp_path, length * (0.3 + 0.12 * (number % 6) + 0.12 * chance.random()), *words)
         with suppress(NotFoundError, InputError):  # killed before anything was written
             try:
-                assert report(Database(target.engine)) == fleet.only_large
+                assert report(connect(url_of(target))) == fleet.only_large
             except DatabaseError:
                 again = start(tmp_path, *words)
                 assert again.returncode != 0
@@ -167,4 +167,4 @@ def test_a_copy_that_is_killed_refuses_to_be_used_until_the_database_is_emptied(
     assert refused
     empty(target)
     assert start(tmp_path, *words).returncode == 0
-    assert report(Database(target.engine)) == fleet.only_large
+    assert report(connect(url_of(target))) == fleet.only_large
