@@ -60,9 +60,13 @@ class ReportOptions(PolicyOptions, total=False):
     windows: list[str | OwnWindow | WindowFacts]
     policy: dict[str, Any] | None
     stores: list[str] | None
+    where: dict[str, list[str]]
+    by: list[str]
+    columns: list[str]
     all_stores: bool
     detail: bool
     raw: bool
+    only: dict[str, list[str]]
 
 
 class View(PolicyOptions, total=False):

@@ -18,6 +18,7 @@ from uphours.database.queue import State
 from uphours.database.reports import Requested
 from uphours.errors import ConflictError, NotFoundError
 from uphours.kernel.windows import DEFAULT_WINDOWS
+from uphours.reports.answers import stores_of
 from uphours.reports.columns import Column, Unit, layout
 from uphours.reports.report import Report
 from uphours.reports.request import ReportRequest
@@ -238,7 +239,7 @@ async def _file(dialect: Dialect, serving: Service, found: Requested) -> File:
         found.job.job,
         dialect.name,
         "csv",
-        lambda report, file: file.write(as_csv(report, dialect.columns(report))),
+        lambda made, file: file.write(as_csv(stores_of(made), dialect.columns(stores_of(made)))),
     )
 
 

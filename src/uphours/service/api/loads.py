@@ -42,8 +42,9 @@ from uphours.service.load_models import (
     Reason,
     SummaryModel,
 )
-from uphours.service.models import Problem, Progress
+from uphours.service.models import Problem
 from uphours.service.problems import AccessError
+from uphours.service.report_models import Progress
 from uphours.service.worker import failure_of
 
 router = APIRouter(prefix="/v1", tags=["loads"], route_class=KeyedRoute)

@@ -19,8 +19,9 @@ from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.downloads import sent
-from uphours.service.models import Problem, Progress, ReportBody, ReportList, ReportState
+from uphours.service.models import Problem
 from uphours.service.problems import AccessError
+from uphours.service.report_models import Progress, ReportBody, ReportList, ReportState
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=KeyedRoute)
 

@@ -13,10 +13,10 @@ from uphours.service.api.paging import After
 from uphours.service.api.reports import ReportId
 from uphours.service.auth import Calling, KeyedRoute, needs
 from uphours.service.deps import Serving
-from uphours.service.models import ReportBody
 from uphours.service.pages.query import Asking, problems_told
 from uphours.service.pages.rendering import page
 from uphours.service.policy_parameters import InForm
+from uphours.service.report_models import ReportBody
 
 router = APIRouter(prefix="/reports", route_class=KeyedRoute)
 
