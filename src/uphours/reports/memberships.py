@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, Self, TypeAlias
 
@@ -18,6 +18,8 @@ Attribute: TypeAlias = tuple[int, str, int, str]
 """Position of the store, name, valid_from in days since the epoch, and value; a blank one takes the value away."""
 Values: TypeAlias = tuple[str, ...]
 """The values of a store or a group, one for each of some attributes."""
+Labels: TypeAlias = Mapping[str, Sequence[str]]
+"""The value of each store, by name of attribute; `uphours.where.NO_VALUE` where it has none."""
 
 #: Values and names that a message lists.
 _LISTED: Final = 20
@@ -110,8 +112,12 @@ def check_names(attributes: Iterable[Attribute], names: Iterable[str]) -> None:
     InputError
         No store has one of them, or one is named twice.
     """
-    names = list(names)
-    there = sorted({name for _, name, _, _ in attributes})
+    check_labels({name for _, name, _, _ in attributes}, list(names))
+
+
+def check_labels(known: Collection[str], names: Sequence[str]) -> None:
+    """Check that all names are known; raises as `check_names`."""
+    there = sorted(known)
     for name in names:
         if name not in there:
             valid = (
@@ -159,15 +165,29 @@ def stores_where(fleet: AttributedFleet, where: Where, at: int | Instants) -> li
     InputError
         There is no such attribute, or no such store.
     """
-    names = [name for name, _ in where]
-    check_names(fleet.attributes(), names)
-    values = values_at(fleet, names, at)
-    found = _having(fleet, where, values)
+    return [fleet.store_ids[row] for row in rows_where(labels(fleet, at), where)]
+
+
+def labels(fleet: AttributedFleet, at: int | Instants) -> Labels:
+    """Return the values of all attributes of each store, at an instant or at one of its own."""
+    names = sorted({name for _, name, _, _ in fleet.attributes()})
+    columns = zip(*values_at(fleet, names, at), strict=True) if len(fleet.store_ids) else [()] * len(names)
+    return dict(zip(names, columns, strict=True)) if names else {}
+
+
+def rows_where(labelled: Labels, where: Where) -> list[int]:
+    """Return the positions of the stores that have one of the values of each attribute, of which there is one at least.
+
+    Raises
+    ------
+    InputError
+        There is no such attribute, or no such store.
+    """
+    check_labels(labelled, [name for name, _ in where])
+    wanted = [(labelled[name], frozenset(some)) for name, some in where]
+    found = [row for row in range(len(wanted[0][0])) if all(values[row] in some for values, some in wanted)]
     if not found:
-        there = "; ".join(
-            f"values of {name} are {_some(sorted({of_store[place] for of_store in values}))}"
-            for place, name in enumerate(names)
-        )
+        there = "; ".join(f"values of {name} are {_some(sorted(set(labelled[name])))}" for name, _ in where)
         raise InputError(f"there is no store with {said(where)} at that time; {there}")
     return found
 

@@ -91,6 +91,8 @@ class StoreRow(Figures):
     """A store: its state at as_of, and its figures in the window."""
 
     store_id: str
+    name: str | None = Field(description="Its attribute of this name.")
+    attributes: dict[str, str] = Field(description="At as_of.")
     state: StoreState
     since_us: int | None
     last_observed_at_us: int | None
