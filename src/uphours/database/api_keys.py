@@ -27,7 +27,7 @@ SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 #: others, so that such a key is for nothing else, and no other key is for this.
 FEED: Final = "feed"
 
-#: What a key may be for that is bound to some stores. Whoever loads data can make a store belong to anyone.
+#: What a key may be for that is bound to some stores. A program that loads data can make a store belong to anyone.
 _BOUND: Final[tuple[Scope, ...]] = ("read", "adjust", "feed")
 
 NAME_MAX_LENGTH: Final = 100

@@ -47,7 +47,7 @@ def list_groups(
         float | None, Query(ge=0, le=1, description="Count the stores with a known availability below this.")
     ] = None,
     sort: Annotated[Literal["values", "availability", "lost_time"], Query()] = "values",
-    worst: Annotated[int, Query(ge=0, le=100, description="So many of the worst stores of each group.")] = 3,
+    worst: Annotated[int, Query(ge=0, le=100, description="Worst stores listed per group.")] = 3,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
 ) -> GroupList:
     """Add stores up that share values of attributes, each in the window while it belongs to the group."""

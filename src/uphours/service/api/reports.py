@@ -69,7 +69,7 @@ def trigger(
 
 
 def bound(asked: ReportRequest, caller: Caller) -> ReportRequest:
-    """Return a request with what its caller may see; the same whoever else asks with the same bounds.
+    """Return a request with the bounds of its caller.
 
     Raises
     ------
