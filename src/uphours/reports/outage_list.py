@@ -23,7 +23,7 @@ from uphours.reports.measure import Timelines, extent, in_parts, schedule_over
 from uphours.reports.report import Report
 from uphours.schema import EXCLUDED, Fleet, Instants, Offsets, Schedule, Spans
 
-#: Outages that are listed; of more, the longest. An outage takes 41 bytes here, and 2 KB in a sheet being written.
+#: Outages that are listed; of more, those with the most down time. One takes some hundred bytes, more in a sheet.
 MOST_OUTAGES: Final = 50_000
 
 

@@ -22,10 +22,10 @@ _FILTER_WIDTH: Final = 16  # pixels of the button in a title
 _DATE_SHOWN: Final = "2026-12-24 13:00:00"
 _SHORT: Final = {"seconds": "s", "minutes": "min", "hours": "h", "days": "d"}
 
-#: What Excel allows of the name of a sheet: UTF-16 units, signs, and names that it needs itself.
+#: What Excel allows of the name of a sheet: UTF-16 units, signs, and names that it needs itself or takes for values.
 _LONGEST_NAME: Final = 31
 _NOT_IN_NAMES: Final = frozenset("[]:*?/\\")
-_TAKEN: Final = ("history",)
+_TAKEN: Final = ("history", "true", "false")
 #: 1970-01-01 as a spreadsheet counts days.
 _EPOCH_DAY: Final = 25_569
 _EPOCH: Final = date(1970, 1, 1)

@@ -167,7 +167,7 @@ def _size_of(outages: OutageList | None) -> int:
 
 @contextmanager
 def _workbook(report: Report, file: BinaryIO, size: int) -> Iterator[tuple[Any, Styles]]:
-    """Make a workbook of about so many cells, and write it into the file once it is whole."""
+    """Make a workbook of about ``size`` cells, and write it into the file once it is whole."""
     from xlsxwriter import Workbook  # type: ignore[import-untyped]
     from xlsxwriter.exceptions import FileCreateError  # type: ignore[import-untyped]
 

@@ -201,8 +201,9 @@ def test_more_groups_than_sheets_are_refused() -> None:
 
 
 def test_odd_names_of_groups_become_names_that_excel_takes() -> None:
-    assert sheet_names(["about", "=cmd()", "TX/[North]", "tx_(north)", "'q'", "", "history", "a\nb"], ["About"]) == [
-        "about (2)", "=cmd()", "TX__North_", "tx_(north)", "q", "_", "history (2)", "a_b",
+    wanted = ["about", "=cmd()", "TX/[North]", "tx_(north)", "'q'", "", "history", "True", "a\nb"]
+    assert sheet_names(wanted, ["About"]) == [
+        "about (2)", "=cmd()", "TX__North_", "tx_(north)", "q", "_", "history (2)", "True (2)", "a_b",
     ]  # fmt: skip
     long = sheet_names(["x" * 40, "X" * 31, "x" * 31, "🍕" * 20], [])
     assert long == ["x" * 31, "X" * 27 + " (2)", "x" * 27 + " (3)", "🍕" * 15]
@@ -281,7 +282,7 @@ def test_an_outage_that_goes_on_has_no_end_also_while_the_store_is_closed() -> N
 
 def test_the_list_agrees_with_the_figures_of_the_report() -> None:
     many = fleet()
-    chosen = ["last_week", Window("days", "2024-06-02", "2024-06-05")]
+    chosen: list[str | Window] = ["last_week", Window("days", "2024-06-02", "2024-06-05")]
     for window in chosen:
         made = run_report(many, as_of=AS_OF, chosen=[window])
         outages = outage_list(many, made)
