@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
 from uphours.cli import edge
-from uphours.cli.attributed import Asked, _database, _files
+from uphours.cli.attributed import Asked, _files
 from uphours.errors import InputError
 
 if TYPE_CHECKING:
@@ -96,7 +97,8 @@ def workbook(
     opened = (
         _files(names, quarantine=quarantine, strict=strict, memory=memory, statuses=statuses, valid_from=valid_from)
         if any(names.values())
-        else _database(db)
+        # Whether there is such an attribute is said of the whole fleet.
+        else _snapshot(db, None if asked.is_something else request.stores)
     )
     with opened as (fleet, entries_seen):
         attributes = fleet.attributes()
@@ -112,6 +114,12 @@ def workbook(
         if asked.by:
             return _of_groups(fleet, request, asked.by, columns, entries_seen=entries_seen, outages=outages)
         return _of_stores(fleet, request, columns, entries_seen=entries_seen, outages=outages)
+
+
+@contextmanager
+def _snapshot(db: str | None, stores: Sequence[str] | None) -> Iterator[tuple[AttributedFleet, int | None]]:
+    with edge.database(db).snapshot(stores) as fleet:
+        yield fleet, fleet.latest_entry()
 
 
 def _of_stores(

@@ -155,6 +155,28 @@ def test_each_sheet_prints_in_landscape_one_page_wide_with_its_titles_on_each_pa
     assert content == group_bytes(made, members, outages=outage_list(many, made.report))
 
 
+def test_a_workbook_that_is_not_held_in_memory_says_the_same(monkeypatch: pytest.MonkeyPatch) -> None:
+    many = fleet(name={"a": "Fifth Avenue"})
+    made, members = grouped(many)
+    options: dict[str, Any] = {"detail": True, "target": 95_000, "outages": outage_list(many, made.report)}
+    held = openpyxl.load_workbook(io.BytesIO(group_bytes(made, members, **options)))
+    monkeypatch.setattr("uphours.reports.xlsx._CELLS_IN_MEMORY", 0)
+    content = group_bytes(made, members, **options)
+    assert content == group_bytes(made, members, **options)
+    book = openpyxl.load_workbook(io.BytesIO(content))
+    assert book.sheetnames == held.sheetnames
+    reds = 0
+    for sheet, other in zip(held, book, strict=True):
+        assert values(sheet) == values(other)
+        looks = [
+            [(cell.number_format, cell.font.b, cell.fill.start_color.rgb) for row in one.iter_rows() for cell in row]
+            for one in (sheet, other)
+        ]
+        assert looks[0] == looks[1]
+        reds += sum(colour == RED for _, _, colour in looks[0])
+    assert reds
+
+
 # --- groups ---------------------------------------------------------------------------------------------
 
 
@@ -297,6 +319,14 @@ def test_a_store_of_another_report_has_no_outages_in_this_one() -> None:
     many = fleet()
     made = run_report(many.of(["b", "c"]), as_of=AS_OF, chosen=["last_week"])
     assert {row[0] for row in found(outage_list(many, made), made)} == {"b"}
+
+
+def test_a_report_without_stores_has_no_outages() -> None:
+    many = fleet()
+    for as_of in ("2024-05-01 00:00 UTC", "2024-05-21 00:00 UTC"):
+        made = run_report(many, as_of=instant_us(as_of), chosen=[Window("later", "2024-07-01", "2024-08-01")])
+        assert len(outage_list(many, made)) == 0
+        assert book_of(made, outages=outage_list(many, made))["Outages"].max_row == 1
 
 
 def test_of_too_many_outages_the_longest_stay_and_the_rest_is_counted() -> None:
