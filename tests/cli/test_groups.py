@@ -126,7 +126,7 @@ def test_an_entry_is_about_the_stores_that_have_the_value_when_it_begins(run: Ru
         (["report", "--by", "brand"], "there is no attribute 'brand'; valid are 'city', 'name', 'region'"),
         (["report", "--by", "region,region"], "attribute region is named more than once"),
         (["report", "--by", "region,"], "--by has an empty name"),
-        (["report", "--by", "region", "--columns", "name"], "--columns is for reports of stores"),
+        (["report", "--by", "region", "--columns", "name"], "columns are for reports of stores"),
         (["report", "--columns", "nmae"], "there is no attribute 'nmae'; valid are"),
         (["report", "--where", "region"], "cannot read --where 'region'; valid are NAME=VALUE"),
         (["report", "--where", "brand=A"], "there is no attribute 'brand'"),

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
 from uphours.cli import edge
-from uphours.cli.attributed import Asked, _files
+from uphours.cli.files import file_lines, memory_of, quarantine_file
+from uphours.cli.terminal import progress_bars, say
 from uphours.errors import InputError
 
 if TYPE_CHECKING:
     from uphours.ingest.inputs import Kind
-    from uphours.reports.groups import Groups
+    from uphours.reports.answers import Answer
     from uphours.reports.memberships import AttributedFleet
     from uphours.reports.outage_list import OutageList
     from uphours.reports.report import Report
@@ -31,16 +32,16 @@ _NAME: Final = "name"
 class Workbook:
     """A report of stores or of groups; ``members``: of the stores of each group; ``outages``: None if not asked for."""
 
-    made: Report | Groups
+    made: Answer
     members: Sequence[Report] = ()
     outages: OutageList | None = None
 
     @property
     def report(self) -> Report:
         """That of the stores."""
-        from uphours.reports.groups import Groups
+        from uphours.reports.answers import stores_of
 
-        return self.made.report if isinstance(self.made, Groups) else self.made
+        return stores_of(self.made)
 
     def write(self, file: BinaryIO, *, detail: bool) -> None:
         """Write the workbook."""
@@ -70,7 +71,6 @@ def check_outages(form: str | None, engine: str) -> None:
 
 
 def workbook(
-    asked: Asked,
     request: ReportRequest,
     db: str | None,
     names: Mapping[Kind, Sequence[str]],
@@ -91,69 +91,79 @@ def workbook(
     InputError
         There is no such attribute, there are too many groups, or as with a report.
     """
-    from uphours.reports.measure import latest_instant
-    from uphours.reports.memberships import check_names, stores_where
-
-    opened = (
-        _files(names, quarantine=quarantine, strict=strict, memory=memory, statuses=statuses, valid_from=valid_from)
-        if any(names.values())
-        # Whether there is such an attribute is said of the whole fleet.
-        else _snapshot(db, None if asked.is_something else request.stores)
-    )
-    with opened as (fleet, entries_seen):
-        attributes = fleet.attributes()
-        check_names(attributes, [*asked.by])
-        check_names(attributes, [*asked.columns])
-        fleet = fleet.of(request.stores)
-        if asked.where:
-            as_of = latest_instant(fleet) if request.as_of is None else request.as_of
-            fleet = fleet.of(stores_where(fleet, asked.where, as_of))
-        columns = [*asked.columns]
-        if not columns and any(name == _NAME for _, name, _, _ in fleet.attributes()):
-            columns = [_NAME]
-        if asked.by:
-            return _of_groups(fleet, request, asked.by, columns, entries_seen=entries_seen, outages=outages)
-        return _of_stores(fleet, request, columns, entries_seen=entries_seen, outages=outages)
+    if any(names.values()):
+        fleet = _fleet_of_files(
+            names, quarantine=quarantine, strict=strict, memory=memory, statuses=statuses, valid_from=valid_from
+        )
+        return _made(fleet, request, entries_seen=None, outages=outages)
+    with edge.database(db).snapshot() as snapshot:
+        return _made(snapshot, request, entries_seen=snapshot.latest_entry(), outages=outages)
 
 
-@contextmanager
-def _snapshot(db: str | None, stores: Sequence[str] | None) -> Iterator[tuple[AttributedFleet, int | None]]:
-    with edge.database(db).snapshot(stores) as fleet:
-        yield fleet, fleet.latest_entry()
+def _fleet_of_files(
+    names: Mapping[Kind, Sequence[str]],
+    *,
+    quarantine: str | None,
+    strict: str | None,
+    memory: str | None,
+    statuses: Mapping[str, str],
+    valid_from: int,
+) -> AttributedFleet:
+    """Read files into memory, and say what was read."""
+    from uphours.ingest.load import counts_of, read_files
+    from uphours.ingest.memory_fleet import memory_fleet
+    from uphours.ingest.quarantine import share
+    from uphours.large_files.incremental import BYTES_PER_ROW
+    from uphours.load_record import Brought, Summary
+
+    most_bytes = memory_of(memory)
+    most = None if strict is None else share(strict)
+    _check_fits(sum(path.stat().st_size for path in map(Path, names["polls"]) if path.is_file()), most_bytes)
+    with quarantine_file(quarantine) as rejected, progress_bars() as progress:
+        loaded = read_files(
+            names, now=edge.now(), progress=progress, statuses=statuses, quarantine=rejected, strict=most,
+            valid_from=valid_from,
+        )  # fmt: skip
+    _check_fits(len(loaded.times) * BYTES_PER_ROW, most_bytes)
+    summary = Summary(
+        loaded.rejected, len(loaded.quarantine), loaded.notices, counts_of(loaded),
+        pruned_before=loaded.pruned_before, brought=Brought.of(loaded),
+    )  # fmt: skip
+    for line in [*file_lines(loaded.files, summary), *summary.sentences()]:
+        say(line)
+    if summary.rejected and quarantine is None:
+        say("--quarantine FILE keeps the rejected rows")
+    return memory_fleet(loaded)
 
 
-def _of_stores(
-    fleet: AttributedFleet, request: ReportRequest, columns: Sequence[str], *, entries_seen: int | None, outages: bool
-) -> Workbook:
-    from uphours.reports.ahead import ahead
-    from uphours.reports.measure import latest_instant, run_request
-    from uphours.reports.memberships import with_columns
-    from uphours.reports.outage_list import outage_list
-    from uphours.reports.reading import Unadjusted, read_windows
-
-    if not outages:
-        made = run_request(fleet, request, entries_seen=entries_seen, now=edge.now())
-        return Workbook(with_columns(made, fleet, columns))
-    # Observations are read once, for the figures and the outages.
-    as_of = latest_instant(fleet) if request.as_of is None else request.as_of
-    known = read_windows(Unadjusted(fleet) if request.raw else fleet, as_of=as_of, chosen=request.windows)
-    made = run_request(known, request, entries_seen=entries_seen)
-    if request.as_of is None:
-        made = replace(made, ahead=ahead(fleet, as_of, edge.now()))
-    return Workbook(with_columns(made, fleet, columns), outages=outage_list(known, made))
+def _check_fits(size: int, most: int) -> None:
+    if size > most:
+        raise InputError(
+            f"polls do not fit into {most / 10**9:g} GB of memory, and a workbook with --by, --where, --columns or "
+            "--outages needs all of them at once; `uphours load` puts them into a database, which has no such limit, "
+            "--memory SIZE allows more"
+        )
 
 
-def _of_groups(
-    fleet: AttributedFleet, request: ReportRequest, by: Sequence[str], columns: Sequence[str], *,
-    entries_seen: int | None, outages: bool,
-) -> Workbook:  # fmt: skip
+def _made(fleet: AttributedFleet, request: ReportRequest, *, entries_seen: int | None, outages: bool) -> Workbook:
+    from uphours.reports.answers import answer, stores_of
     from uphours.reports.group_members import member_reports
-    from uphours.reports.groups import groups
+    from uphours.reports.groups import Groups
     from uphours.reports.memberships import with_columns
     from uphours.reports.outage_list import outage_list
     from uphours.reports.xlsx import check_groups
 
-    made = groups(fleet, request, by, entries_seen=entries_seen, now=edge.now())
-    check_groups(made)
-    made = replace(made, report=with_columns(made.report, fleet, columns))
-    return Workbook(made, member_reports(fleet, made), outage_list(fleet, made.report) if outages else None)
+    made = answer(fleet, request, now=edge.now(), entries_seen=entries_seen)
+    report = stores_of(made)
+    if isinstance(made, Groups):
+        check_groups(made)
+    # What is read besides is read of the stores that are reported; a whole fleet is read faster than most of one.
+    if 0 < len(report.store_ids) < len(fleet.store_ids) // 2:
+        fleet = fleet.of(report.store_ids)
+    if not request.columns and fleet.attributes([_NAME]):
+        report = with_columns(report, fleet, [_NAME])
+    listed = outage_list(fleet, report) if outages else None
+    if not isinstance(made, Groups):
+        return Workbook(report, outages=listed)
+    made = replace(made, report=report)
+    return Workbook(made, member_reports(fleet, made), listed)

@@ -10,10 +10,11 @@ from typing import Any, BinaryIO, Final
 import polars as pl
 
 from uphours.errors import InputError
+from uphours.reports.answers import Answer
 from uphours.reports.columns import cell, group_layout
 from uphours.reports.groups import Group, Groups
 from uphours.reports.report import check_titles
-from uphours.reports.writers import spreadsheet_safe
+from uphours.reports.writers import spreadsheet_safe, write_report
 
 #: What a report of groups can be written in.
 FORMATS: Final = ("csv", "json", "parquet", "xlsx")
@@ -40,6 +41,14 @@ def write_groups(groups: Groups, form: str, file: BinaryIO, *, detail: bool = Fa
     if form not in write:
         raise InputError(f"a report of groups has no format {form!r}; valid are {', '.join(FORMATS)}")
     file.write(write[form]())
+
+
+def write_answer(made: Answer, form: str, file: BinaryIO, *, detail: bool = False) -> None:
+    """Write a report of stores or of groups; as `write_groups` and `uphours.reports.writers.write_report`."""
+    if isinstance(made, Groups):
+        write_groups(made, form, file, detail=detail)
+    else:
+        write_report(made, form, file, detail=detail)
 
 
 def group_cells(groups: Groups, *, detail: bool = False) -> list[list[str | None]]:

@@ -116,6 +116,18 @@ class Report:
                 attributes={name: values[part] for name, values in self.attributes.items()},
             )
 
+    def of(self, rows: npt.NDArray[np.int64]) -> Report:
+        """Return some of the stores, given by position, in that order."""
+        places = rows.tolist()
+        return replace(
+            self,
+            store_ids=[self.store_ids[row] for row in places],
+            windows=self.windows.of(rows),
+            totals=self.totals.of(rows),
+            hours_known=self.hours_known[rows],
+            attributes={name: [values[row] for row in places] for name, values in self.attributes.items()},
+        )
+
     def table(self) -> pl.DataFrame:
         """Return one row per store and window, exact: microseconds, counts, and ratios as float64 or null.
 

@@ -10,6 +10,7 @@ from uphours.service.api import (
     calendars,
     demo,
     fleet,
+    groups,
     health,
     loads,
     quarantine,
@@ -32,6 +33,7 @@ for part in (
     calendars.router,  # before the path of a store, which fits its path too
     stores.router,
     fleet.router,
+    groups.router,
     demo.router,
     health.router,
 ):
