@@ -50,6 +50,7 @@ from uphours.cli.options import (
 from uphours.cli.outputs import STANDARD_OUTPUT, format_of
 from uphours.cli.records import load_lines
 from uphours.cli.terminal import counted, print_json, progress_bars, say, say_wrapped, show, write
+from uphours.cli.workbooks import Outages, Workbook, check_outages, workbook
 from uphours.errors import InputError
 from uphours.kernel.policy import Policy
 from uphours.where import where_of_texts
@@ -127,6 +128,7 @@ def report(
     window: Windows = None,
     raw: Annotated[bool, typer.Option("--raw", help="Ignore the ledger.")] = False,
     detail: Annotated[bool, typer.Option("--detail", help="More columns in CSV and XLSX.")] = False,
+    outages: Outages = False,
     form: Annotated[
         str | None,
         typer.Option(
@@ -161,6 +163,8 @@ def report(
 
     is_table = output is None and form is None and sys.stdout.isatty()
     form = format_of(output, form, FORMATS)
+    if outages:
+        check_outages(form, engine)
     if form in ("parquet", "xlsx") and output in (None, STANDARD_OUTPUT) and sys.stdout.isatty():
         raise InputError(f"{form} is not for a terminal; name a file with -o")
     request = ReportRequest(
@@ -186,7 +190,7 @@ def report(
     if not any(names.values()):
         check_no_files(quarantine, strict, memory, temp, status, valid_from)
 
-    made: Answer
+    made: Answer | Workbook
     if engine == "spark":
         check_no_files(quarantine, strict, memory, temp, None, None, why="with --engine spark the executors read them")
         made = engines.on_spark(
@@ -195,7 +199,12 @@ def report(
         )  # fmt: skip
     else:
         with nullcontext() if _are_small(names["polls"]) else _in_the_meantime(warm_up):
-            if not any(names.values()):
+            if form == "xlsx" and (needs_attributes or outages or not any(names.values())):
+                made = workbook(
+                    request, db, names, outages=outages, quarantine=quarantine, strict=strict, memory=memory,
+                    statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
+                )  # fmt: skip
+            elif not any(names.values()):
                 made = _answer_of_database(db, request)
             elif needs_attributes:
                 made = answer_of_files(
@@ -254,10 +263,13 @@ def explain(
     _say_ahead(made.report)
 
 
-def _written(made: Answer, form: str | None, output: str | None, *, detail: bool) -> Report:
+def _written(made: Answer | Workbook, form: str | None, output: str | None, *, detail: bool) -> Report:
     """Write a report, as a table for a terminal if no format is given; return that of the stores."""
     from uphours.reports.report import Report
 
+    if isinstance(made, Workbook):
+        write(lambda file: made.write(file, detail=detail), output)
+        return made.report
     if not isinstance(made, Report):
         from uphours.reports.group_files import write_groups
 

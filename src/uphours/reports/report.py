@@ -43,7 +43,8 @@ class Report:
     ``version`` and ``tzdata`` are the versions of the program and of the zone rules. ``raw``: the ledger was ignored.
     ``loads_seen`` and ``entries_seen`` are the numbers of the last load and of the last entry of the ledger that the
     database held, None for a report that was not made from a database. They are for the record alone, and in no output
-    of figures: the same fleet from files gives the same bytes. ``ahead``: by how much ``as_of`` is ahead of the
+    of figures, so the same fleet from files gives the same bytes; a workbook alone names the entry on the sheet About.
+    ``ahead``: by how much ``as_of`` is ahead of the
     clock, where it is the latest observation and that is ahead; the only thing that depends on the clock.
     ``hours_known``: bool per store, false where rows of hours or zones were given and none could be used: such a store
     has no sessions, so nothing of it counts. ``attributes``: values that stand beside the ids, by name, of each store;
