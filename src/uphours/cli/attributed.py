@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypedDict, Unpack
 
 import typer
 
@@ -17,6 +17,7 @@ from uphours.printable import printable
 
 if TYPE_CHECKING:
     from uphours.ingest.inputs import Kind
+    from uphours.ingest.memory_fleet import MemoryFleet
     from uphours.reports.answers import Answer
     from uphours.reports.groups import Groups
     from uphours.reports.request import ReportRequest
@@ -49,6 +50,16 @@ _OTHER_LINES: Final = 6
 _FEWEST_ROWS: Final = 5
 
 
+class Reading(TypedDict):
+    """How files are read, as the options of `report` have it."""
+
+    quarantine: str | None
+    strict: str | None
+    memory: str | None
+    statuses: Mapping[str, str]
+    valid_from: int
+
+
 def names_in(option: str, given: Sequence[str] | None) -> tuple[str, ...]:
     """Return the names that an option lists, which may be repeated.
 
@@ -63,8 +74,14 @@ def names_in(option: str, given: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
-def answer_of_files(
-    request: ReportRequest,
+def answer_of_files(request: ReportRequest, names: Mapping[Kind, Sequence[str]], **reading: Unpack[Reading]) -> Answer:
+    """Read files into memory, say what was read, and make what is asked for."""
+    from uphours.reports.answers import answer
+
+    return answer(fleet_of_files(names, **reading), request, now=edge.now())
+
+
+def fleet_of_files(
     names: Mapping[Kind, Sequence[str]],
     *,
     quarantine: str | None,
@@ -72,14 +89,13 @@ def answer_of_files(
     memory: str | None,
     statuses: Mapping[str, str],
     valid_from: int,
-) -> Answer:
-    """Read files into memory, say what was read, and make what is asked for."""
+) -> MemoryFleet:
+    """Read files into memory, and say what was read."""
     from uphours.ingest.load import counts_of, read_files
     from uphours.ingest.memory_fleet import memory_fleet
     from uphours.ingest.quarantine import share
     from uphours.large_files.incremental import BYTES_PER_ROW
     from uphours.load_record import Brought, Summary
-    from uphours.reports.answers import answer
 
     most_bytes = memory_of(memory)
     most = None if strict is None else share(strict)
@@ -99,14 +115,14 @@ def answer_of_files(
         say(line)
     if summary.rejected and quarantine is None:
         say("--quarantine FILE keeps the rejected rows")
-    return answer(memory_fleet(loaded), request, now=edge.now())
+    return memory_fleet(loaded)
 
 
 def _check_fits(size: int, most: int) -> None:
     if size > most:
         raise InputError(
-            f"polls do not fit into {most / 10**9:g} GB of memory, and --by, --where and --columns need all of them at "
-            "once; `uphours load` puts them into a database, which has no such limit, --memory SIZE allows more"
+            f"polls do not fit into {most / 10**9:g} GB of memory, and --by, --where, --columns and --outages need "
+            "all at once; `uphours load` puts them into a database, which has no such limit; --memory SIZE allows more"
         )
 
 

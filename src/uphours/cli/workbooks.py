@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
 
 import typer
 
 from uphours.cli import edge
-from uphours.cli.files import file_lines, memory_of, quarantine_file
-from uphours.cli.terminal import progress_bars, say
+from uphours.cli.attributed import fleet_of_files
 from uphours.errors import InputError
 
 if TYPE_CHECKING:
@@ -92,57 +90,12 @@ def workbook(
         There is no such attribute, there are too many groups, or as with a report.
     """
     if any(names.values()):
-        fleet = _fleet_of_files(
+        fleet = fleet_of_files(
             names, quarantine=quarantine, strict=strict, memory=memory, statuses=statuses, valid_from=valid_from
         )
         return _made(fleet, request, entries_seen=None, outages=outages)
     with edge.database(db).snapshot() as snapshot:
         return _made(snapshot, request, entries_seen=snapshot.latest_entry(), outages=outages)
-
-
-def _fleet_of_files(
-    names: Mapping[Kind, Sequence[str]],
-    *,
-    quarantine: str | None,
-    strict: str | None,
-    memory: str | None,
-    statuses: Mapping[str, str],
-    valid_from: int,
-) -> AttributedFleet:
-    """Read files into memory, and say what was read."""
-    from uphours.ingest.load import counts_of, read_files
-    from uphours.ingest.memory_fleet import memory_fleet
-    from uphours.ingest.quarantine import share
-    from uphours.large_files.incremental import BYTES_PER_ROW
-    from uphours.load_record import Brought, Summary
-
-    most_bytes = memory_of(memory)
-    most = None if strict is None else share(strict)
-    _check_fits(sum(path.stat().st_size for path in map(Path, names["polls"]) if path.is_file()), most_bytes)
-    with quarantine_file(quarantine) as rejected, progress_bars() as progress:
-        loaded = read_files(
-            names, now=edge.now(), progress=progress, statuses=statuses, quarantine=rejected, strict=most,
-            valid_from=valid_from,
-        )  # fmt: skip
-    _check_fits(len(loaded.times) * BYTES_PER_ROW, most_bytes)
-    summary = Summary(
-        loaded.rejected, len(loaded.quarantine), loaded.notices, counts_of(loaded),
-        pruned_before=loaded.pruned_before, brought=Brought.of(loaded),
-    )  # fmt: skip
-    for line in [*file_lines(loaded.files, summary), *summary.sentences()]:
-        say(line)
-    if summary.rejected and quarantine is None:
-        say("--quarantine FILE keeps the rejected rows")
-    return memory_fleet(loaded)
-
-
-def _check_fits(size: int, most: int) -> None:
-    if size > most:
-        raise InputError(
-            f"polls do not fit into {most / 10**9:g} GB of memory, and a workbook with --by, --where, --columns or "
-            "--outages needs all of them at once; `uphours load` puts them into a database, which has no such limit, "
-            "--memory SIZE allows more"
-        )
 
 
 def _made(fleet: AttributedFleet, request: ReportRequest, *, entries_seen: int | None, outages: bool) -> Workbook:
@@ -166,4 +119,4 @@ def _made(fleet: AttributedFleet, request: ReportRequest, *, entries_seen: int |
     if not isinstance(made, Groups):
         return Workbook(report, outages=listed)
     made = replace(made, report=report)
-    return Workbook(made, member_reports(fleet, made), listed)
+    return Workbook(made, member_reports(made), listed)

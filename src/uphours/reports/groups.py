@@ -54,21 +54,31 @@ class Members:
     """The stores of groups: int64 arrays with an element for each group, window and store that belongs to it then.
 
     In order of group, window and store. ``groups``, ``windows``, ``stores``: positions, the last one in the report.
-    ``uptime_us``, ``downtime_us``: while the store belongs to the group, with unknown time booked as the policy says.
+    ``figures``: what is counted while the store belongs to the group, by the names of `Totals`. ``uptime_us``,
+    ``downtime_us``: the same with unknown time booked as the policy says.
     """
 
     groups: npt.NDArray[np.int64]
     windows: npt.NDArray[np.int64]
     stores: npt.NDArray[np.int64]
+    figures: dict[str, npt.NDArray[np.int64]]
     uptime_us: npt.NDArray[np.int64]
     downtime_us: npt.NDArray[np.int64]
 
-    def of(self, group: int, window: int) -> Members:
+    def rows_of(self, group: int) -> slice:
+        """Return where the stores of a group are."""
+        first, end = np.searchsorted(self.groups, [group, group + 1]).tolist()
+        return slice(first, end)
+
+    def worst(self, group: int, window: int) -> Members:
         """Return the stores of one group in one window, those with the most down time first."""
-        first, end = np.searchsorted(self.groups, [group, group + 1])
-        rows = first + np.flatnonzero(self.windows[first:end] == window)
-        worst = rows[np.lexsort((self.stores[rows], -self.downtime_us[rows]))]
-        return Members(*(values[worst] for values in vars(self).values()))
+        mine = self.rows_of(group)
+        rows = mine.start + np.flatnonzero(self.windows[mine] == window)
+        rows = rows[np.lexsort((self.stores[rows], -self.downtime_us[rows]))]
+        return Members(
+            self.groups[rows], self.windows[rows], self.stores[rows],
+            {name: values[rows] for name, values in self.figures.items()}, self.uptime_us[rows], self.downtime_us[rows],
+        )  # fmt: skip
 
     def below(self, share: int) -> npt.NDArray[np.bool_]:
         """Say of each whether its availability is known and below a share in 100,000ths."""
@@ -252,11 +262,13 @@ def _members(report: Report, pieces: _Pieces, counted: dict[str, npt.NDArray[np.
     n, w = max(len(report.store_ids), 1), len(report.windows.names)
     groups = np.unique(pieces.groups, return_inverse=True)[1]
     cells, place = np.unique((groups * w + pieces.windows) * n + pieces.places, return_inverse=True)
-    up, down, unknown = (np.zeros(len(cells), dtype=np.int64) for _ in range(3))
-    for sums, name in ((up, "uptime_us"), (down, "downtime_us"), (unknown, "unknown_us")):
-        np.add.at(sums, place, counted[name])
-    up, down, _ = booked(report.policy, up, down, unknown)
-    return Members(cells // (n * w), cells // n % w, cells % n, up, down)
+    figures = {}
+    for name, values in counted.items():
+        figures[name] = np.zeros(len(cells), dtype=np.int64)
+        add = np.maximum if name == _LONGEST else np.add
+        add.at(figures[name], place, values)
+    up, down, _ = booked(report.policy, *(figures[name] for name in ("uptime_us", "downtime_us", "unknown_us")))
+    return Members(cells // (n * w), cells // n % w, cells % n, figures, up, down)
 
 
 def _whole(report: Report) -> Group:

@@ -68,7 +68,7 @@ def book_of(report: Report, columns: Any = None, **options: Any) -> Any:
 
 def grouped(many: MemoryFleet, **options: Any) -> tuple[Groups, list[Report]]:
     made = groups(many, ReportRequest(as_of=AS_OF, windows=("last_week",), **options), ["region"])
-    return made, member_reports(many, made)
+    return made, member_reports(made)
 
 
 def group_bytes(made: Groups, members: list[Report], **options: Any) -> bytes:
@@ -184,7 +184,7 @@ def test_the_sheets_of_groups_add_up_to_the_groups() -> None:
     many = fleet(name={"a": "=cmd()"})
     made, members = grouped(many)
     made = replace(made, report=with_columns(made.report, many, ["name"]))
-    members = member_reports(many, made)
+    members = member_reports(made)
     for group, member in zip(made.groups, members, strict=True):
         for name, counted in vars(member.totals).items():
             add = np.max if name == "longest_outage_us" else np.sum

@@ -95,7 +95,7 @@ def _figures(group: Group) -> Figures:
 def _group(made: Groups, place: int, below: float | None, names: dict[str, str | None], worst: int) -> GroupModel:
     group = made.groups[place]
     assert made.members is not None  # only kept groups have none
-    members = made.members.of(place, 0)
+    members = made.members.worst(place, 0)
     stores = [
         WorstStore(
             store_id=(store_id := made.report.store_ids[store]),
@@ -127,7 +127,7 @@ def _below(made: Groups, place: int | None, below: float | None) -> int | None:
     if place is None:
         return int((figures["availability"][:, 0] < below).sum())
     assert made.members is not None
-    return int(made.members.of(place, 0).below(round(below * _WHOLE)).sum())
+    return int(made.members.worst(place, 0).below(round(below * _WHOLE)).sum())
 
 
 @router.get("/attributes", response_model=AttributeList)
