@@ -55,6 +55,10 @@ class MemoryFleet:
         """Return the whole schedule."""
         return self.schedule
 
+    def adjustments_over(self, start: int, end: int) -> Adjustments:
+        """Return all of the ledger."""
+        return self.adjustments
+
     def latest_observation(self) -> int | None:
         """Return when anything was last observed."""
         return self.latest
