@@ -290,13 +290,15 @@ class Snapshot:
         if not is_far.any():
             return replace(self.clocks, special=near)
         first, last = start - SESSION_REACH_US, end + SESSION_REACH_US
-        around = self._special_between(self._chosen if is_far.all() else self._batches_of(is_far), first, last)
+        chosen = self._chosen if is_far.all() else list(_batches(self._numbers[is_far].tolist()))
+        around = self._special_between(chosen, first, last)
         made = replace(self.clocks, special=schedule_rows.joined(near, around))
         may_be_long = may_be_endless(made) | (np.bincount(made.stores, minlength=len(self.store_ids)) == 0)
         is_further = may_be_long & ((first_seen < first) | (last_seen > last))
         if not is_further.any():
             return made
-        everywhere = self._special_between(self._batches_of(is_further), BEGINNING_OF_TIME, END_OF_TIME)
+        chosen = list(_batches(self._numbers[is_further].tolist()))
+        everywhere = self._special_between(chosen, BEGINNING_OF_TIME, END_OF_TIME)
         return replace(made, special=schedule_rows.joined(made.special, everywhere))
 
     def _special_between(self, chosen: Sequence[Numbers], start: int, end: int) -> SpecialHours | None:
@@ -310,9 +312,6 @@ class Snapshot:
         own = schedule_rows.special_rows(self._positions(numbers), days, opens, closes)
         return schedule_rows.joined(schedule_rows.special_hours(common), own)
 
-    def _batches_of(self, chosen: npt.NDArray[np.bool_]) -> list[Numbers]:
-        return list(_batches(self._numbers[chosen].tolist()))
-
     @cached_property
     def adjustments(self) -> Adjustments:
         """What the ledger says of these stores; read when it is first asked for."""
@@ -320,21 +319,22 @@ class Snapshot:
 
     def adjustments_over(self, start: int, end: int) -> Adjustments:
         """Return what the ledger says of these stores, as far as a timeline over ``[start, end)`` depends on it."""
-        entries = self.entries()
-        withdrawn = withdrawn_by({entry.entry: entry.withdraws for entry in entries})
+        said = self.entries()
+        withdrawn = withdrawn_by({entry.entry: entry.withdraws for entry in said})
         live = [
             (entry.entry, SPAN_STATUSES.index(entry.counts_as))
-            for entry in entries
+            for entry in said
             if entry.withdraws is None and entry.entry not in withdrawn
         ]
         if not live:
             return nothing_adjusted(len(self.store_ids))
         numbers, codes = np.array(live, dtype=np.int64).T
-        stores, of_entry, starts, ends = self.intervals(start, end)
-        chosen = np.isin(of_entry, numbers)
-        of_entry = of_entry[chosen]
-        counts_as = codes[np.searchsorted(numbers, of_entry)].astype(np.uint8)
-        return resolved(len(self.store_ids), stores[chosen], starts[chosen], ends[chosen], counts_as, of_entry)
+        stores, entries, starts, ends = self.intervals(start, end)
+        is_live = np.isin(entries, numbers)
+        counts_as = codes[np.searchsorted(numbers, entries[is_live])].astype(np.uint8)
+        return resolved(
+            len(self.store_ids), stores[is_live], starts[is_live], ends[is_live], counts_as, entries[is_live]
+        )
 
     def entries(self) -> list[Words]:
         """Return what all entries of the ledger say, live or withdrawn, in order."""
@@ -443,8 +443,7 @@ def _no_store(store_id: str) -> NotFoundError:
 
 
 def _observations(counts: npt.NDArray[np.int64], found: Grouped) -> Observations:
-    offsets = np.concatenate([[0], np.cumsum(counts)])
-    (packed,) = found.columns
+    offsets, (packed,) = np.concatenate([[0], np.cumsum(counts)]), found.columns
     sort_each(offsets, packed)  # they are in order, but no engine promises it
     return Observations(offsets, *unpack(packed))
 
