@@ -49,7 +49,9 @@ def replace(connection: Connection, rows: Rows, names: Mapping[tuple[int, int], 
             connection.execute(delete(special_hours).where(s.date == day, s.store.in_(some)))
     new = given.join(changed, on=_DATE, how="semi").sort(_HOURS).with_columns(load=pl.lit(load))
     if new.height:
-        dialect_of(connection).insert_names(connection, special_hours.name, new.rows())
+        dialect_of(connection).insert_names(
+            connection, special_hours.name, list(zip(*new.to_dict(as_series=False).values(), strict=True))
+        )
     dates = _different(given.select(_HOURS), stored.select(_HOURS))
     return dates.to_numpy(order="c").reshape(-1, 2)
 
