@@ -330,11 +330,9 @@ class Snapshot:
             return nothing_adjusted(len(self.store_ids))
         numbers, codes = np.array(live, dtype=np.int64).T
         stores, entries, starts, ends = self.intervals(start, end)
-        is_live = np.isin(entries, numbers)
-        counts_as = codes[np.searchsorted(numbers, entries[is_live])].astype(np.uint8)
-        return resolved(
-            len(self.store_ids), stores[is_live], starts[is_live], ends[is_live], counts_as, entries[is_live]
-        )
+        used = np.isin(entries, numbers)
+        counts_as = codes[np.searchsorted(numbers, entries[used])].astype(np.uint8)
+        return resolved(len(self.store_ids), stores[used], starts[used], ends[used], counts_as, entries[used])
 
     def entries(self) -> list[Words]:
         """Return what all entries of the ledger say, live or withdrawn, in order."""
