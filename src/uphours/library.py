@@ -240,7 +240,7 @@ def groups(
         observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
         adjustments=adjustments,
     )  # fmt: skip
-    check_names(fleet.attributes(), names)
+    check_names(fleet, names)
     return group_figures(fleet.of(request.stores), request, names).table()
 
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 import numpy as np
 import numpy.typing as npt
 
+from uphours.database import attribute_values
 from uphours.database.dialects.dialect import ALL_STORES, Engine, Grouped, Numbers, Reader, among, engine_of, together
 from uphours.errors import NotFoundError
 from uphours.kernel import schedule_rows
@@ -352,8 +353,11 @@ class Snapshot:
 
     def attributes(self, names: Sequence[str] | None = None) -> list[tuple[int, str, int, str]]:
         """Return the attributes of these stores: position of the store, name, valid_from and value, in order."""
-        query = "SELECT store, attributes.name, valid_from, attributes.value FROM attributes"
-        return sorted(row for row in self._placed(self._rows_of(query)) if names is None or row[1] in names)
+        return sorted(self._placed(attribute_values.read(self._reader, self._chosen, names)))
+
+    def attribute_names(self) -> set[str]:
+        """Return the names of the attributes of these stores."""
+        return attribute_values.names(self._reader, self._chosen)
 
     def observations(self, start: int, end: int, as_of: int) -> Observations:
         """Return what a timeline over ``[start, end)`` needs, nothing of it after ``as_of``.

@@ -68,6 +68,10 @@ class MemoryFleet:
         """Return the attributes of these stores: position of the store, name, valid_from and value, in order."""
         return [row for row in self.all_attributes if names is None or row[1] in names]
 
+    def attribute_names(self) -> set[str]:
+        """Return the names of the attributes of these stores."""
+        return {name for _, name, _, _ in self.all_attributes}
+
     def alone(self, store_ids: Sequence[str]) -> MemoryFleet:
         """Return the named stores as though there were no others: also the latest observation is one of theirs."""
         made = self.of(store_ids)

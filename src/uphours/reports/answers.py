@@ -43,7 +43,7 @@ def answer(
     """
     fleet = bounded(fleet, request.only, now)
     if request.by or request.columns:
-        check_names(fleet.attributes(), [*request.by, *request.columns])
+        check_names(fleet, [*request.by, *request.columns])
     fleet = fleet.of(request.stores)
     if request.where:
         as_of = latest_instant(fleet) if request.as_of is None else request.as_of

@@ -18,7 +18,7 @@ from uphours.errors import InputError
 from uphours.kernel.windows import Windows
 from uphours.reports.ahead import ahead
 from uphours.reports.measure import Progress, latest_instant, run_request, totals
-from uphours.reports.memberships import AttributedFleet, Memberships, Values, check_names, memberships
+from uphours.reports.memberships import AttributedFleet, Memberships, Values, memberships
 from uphours.reports.reading import Known, Unadjusted, read_windows
 from uphours.reports.report import Report, Totals, booked, check_titles
 from uphours.reports.request import ReportRequest
@@ -151,19 +151,17 @@ def groups(
     Raises
     ------
     InputError
-        No attribute is named, or one that no store has; or as with `run_report`.
+        No attribute is named; or as with `run_report`.
     """
     if not by:
         raise InputError("no attribute is named to group by; valid are names of attributes, such as region")
-    attributes = fleet.attributes()
-    check_names(attributes, by)
     is_latest = request.as_of is None
     as_of = latest_instant(fleet) if request.as_of is None else request.as_of
     known = read_windows(Unadjusted(fleet) if request.raw else fleet, as_of=as_of, chosen=request.windows)
     report = run_request(known, request, loads_seen=loads_seen, entries_seen=entries_seen, progress=progress)
     if is_latest and now is not None:
         report = replace(report, ahead=ahead(fleet, as_of, now))
-    belongs = memberships(fleet.clocks, attributes, by)
+    belongs = memberships(fleet.clocks, fleet.attributes(by), by)
     pieces = _Pieces.of(known, report, belongs)
     counted = pieces.counted(known, report)
     added = _added(report, belongs, pieces, counted)

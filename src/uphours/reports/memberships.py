@@ -31,6 +31,9 @@ class AttributedFleet(Fleet, Protocol):
     def attributes(self, names: Sequence[str] | None = None) -> list[Attribute]:
         """Return the attributes of its stores, or those with some names, in order."""
 
+    def attribute_names(self) -> set[str]:
+        """Return the names of the attributes of its stores."""
+
     def of(self, store_ids: Sequence[str] | None) -> Self:
         """Return the named stores alone; all of them for None."""
 
@@ -63,6 +66,8 @@ def memberships(clocks: Schedule, attributes: Sequence[Attribute], names: Sequen
 
     ``clocks``: the zones of the stores; each midnight is one of the zone in force on its own date.
     """
+    if all(valid_from == SINCE_EVER for _, _, valid_from, _ in attributes):
+        return _of_all_time(len(clocks.zones), attributes, names)
     given: dict[int, dict[str, dict[int, str]]] = {}
     for store, name, valid_from, value in attributes:
         if name in names:
@@ -89,6 +94,27 @@ def memberships(clocks: Schedule, attributes: Sequence[Attribute], names: Sequen
     return Memberships(stores, starts, ends, np.array([numbers[key] for *_, key in rows], dtype=np.int32), keys)
 
 
+def _of_all_time(n: int, attributes: Sequence[Attribute], names: Sequence[str]) -> Memberships:
+    """Return which values n stores have where none of them has a date."""
+    values = list(zip(*_columns(n, attributes, names), strict=True)) if names else [()] * n
+    keys = sorted(set(values))
+    numbers = {key: number for number, key in enumerate(keys)}
+    return Memberships(
+        np.arange(n, dtype=np.int32), np.full(n, BEGINNING_OF_TIME), np.full(n, END_OF_TIME),
+        np.array([numbers[key] for key in values], dtype=np.int32), keys,
+    )  # fmt: skip
+
+
+def _columns(n: int, attributes: Sequence[Attribute], names: Sequence[str]) -> list[list[str]]:
+    """Return the values of n stores by name, where none of them has a date."""
+    columns = [[NO_VALUE] * n for _ in names]
+    place_of = {name: place for place, name in enumerate(names)}
+    for store, name, _, value in attributes:
+        if name in place_of:
+            columns[place_of[name]][store] = value or NO_VALUE
+    return columns
+
+
 def _since(given: Mapping[str, Mapping[int, str]], names: Sequence[str]) -> list[tuple[int, Values]]:
     """Return the values of a store from each date on that changes one of them."""
     found: list[tuple[int, Values]] = []
@@ -104,7 +130,7 @@ def _in_force(by_day: Mapping[int, str], day: int) -> str:
     return NO_VALUE if latest is None else by_day[latest] or NO_VALUE
 
 
-def check_names(attributes: Iterable[Attribute], names: Iterable[str]) -> None:
+def check_names(fleet: AttributedFleet, names: Iterable[str]) -> None:
     """Check that stores have such attributes.
 
     Raises
@@ -112,7 +138,7 @@ def check_names(attributes: Iterable[Attribute], names: Iterable[str]) -> None:
     InputError
         No store has one of them, or one is named twice.
     """
-    check_labels({name for _, name, _, _ in attributes}, list(names))
+    check_labels(fleet.attribute_names(), list(names))
 
 
 def check_labels(known: Collection[str], names: Sequence[str]) -> None:
@@ -133,24 +159,14 @@ def values_at(fleet: AttributedFleet, names: Sequence[str], at: int | Instants) 
     attributes = fleet.attributes(names)
     if any(valid_from != SINCE_EVER for _, _, valid_from, _ in attributes):
         return memberships(fleet.clocks, attributes, names).at(np.full(len(fleet.store_ids), at))
-    columns = [[NO_VALUE] * len(fleet.store_ids) for _ in names]
-    place_of = {name: place for place, name in enumerate(names)}
-    for store, name, _, value in attributes:
-        columns[place_of[name]][store] = value or NO_VALUE
-    return list(zip(*columns, strict=True)) if names else [()] * len(fleet.store_ids)
+    n = len(fleet.store_ids)
+    return list(zip(*_columns(n, attributes, names), strict=True)) if names else [()] * n
 
 
 def with_columns(report: Report, fleet: AttributedFleet, names: Sequence[str]) -> Report:
-    """Return a report of stores of a fleet with values of their attributes, as they are at its instant.
-
-    Raises
-    ------
-    InputError
-        There is no such attribute.
-    """
+    """Return a report of stores of a fleet with values of their attributes, as they are at its instant."""
     if not names:
         return report
-    check_names(fleet.attributes(), names)
     of_store = dict(zip(fleet.store_ids, values_at(fleet, names, report.as_of), strict=True))
     columns = zip(*(of_store[store_id] for store_id in report.store_ids), strict=True) if report.store_ids else ()
     texts = [[None if value == NO_VALUE else value for value in column] for column in columns]
@@ -165,12 +181,13 @@ def stores_where(fleet: AttributedFleet, where: Where, at: int | Instants) -> li
     InputError
         There is no such attribute, or no such store.
     """
-    return [fleet.store_ids[row] for row in rows_where(labels(fleet, at), where)]
+    check_names(fleet, [name for name, _ in where])
+    return [fleet.store_ids[row] for row in rows_where(labels(fleet, at, [name for name, _ in where]), where)]
 
 
-def labels(fleet: AttributedFleet, at: int | Instants) -> Labels:
-    """Return the values of all attributes of each store, at an instant or at one of its own."""
-    names = sorted({name for _, name, _, _ in fleet.attributes()})
+def labels(fleet: AttributedFleet, at: int | Instants, names: Sequence[str] | None = None) -> Labels:
+    """Return the values of all or some attributes of each store, at an instant or at one of its own."""
+    names = sorted(fleet.attribute_names()) if names is None else names
     columns = zip(*values_at(fleet, names, at), strict=True) if len(fleet.store_ids) else [()] * len(names)
     return dict(zip(names, columns, strict=True)) if names else {}
 

@@ -89,7 +89,7 @@ def _check_stores(serving: Service, caller: Caller, options: ReportRequest) -> N
                 pass
         if options.by or options.columns or options.where:
             with serving.snapshot(caller) as fleet:
-                check_names(fleet.attributes(), [*options.by, *options.columns, *(name for name, _ in options.where)])
+                check_names(fleet, [*options.by, *options.columns, *(name for name, _ in options.where)])
     except NotFoundError as error:
         raise InputError(str(error)) from error
 
