@@ -174,6 +174,9 @@ KEPT: dict[str, dict[str, Any]] = {
         "load": 1,
     },
     "attributes": {"store": 1, "name": "region", "valid_from": 19_000, "value": "TX", "load": 1},
+    "targets": {
+        "name": "norm", "valid_from": 19_000, "filter": "region=TX", "share": 99_500, "period": "month", "load": 1,
+    },
     "adjustments": {
         "entry": 1, "counts_as": "excluded", "withdraws": None, "reason": "other", "note": "Käse", "actor": "k1",
         "at": 1, "load": 1, "idempotency_key": "once", "asked": "0" * 64,
@@ -193,6 +196,7 @@ KEPT: dict[str, dict[str, Any]] = {
     "source_files": {"source": "folder", "fingerprint": "f", "name": "Käse 🏪.csv", "load": 1, "read_at": 9},
     "api_keys": {
         "key_id": "k1", "name": "till", "scopes": "read", "hash": "h", "created_at": 1, "revoked_at": None,
+        "only": "franchisee=F7",
     },
     "sessions": {"hash": "s", "key_id": "k1", "created_at": 1, "expires_at": 2},
     "audit": {"entry": 1, "at": 1, "actor": "k1", "action": "load", "subject": "1", "details": "{}"},
@@ -204,7 +208,7 @@ KEPT: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 ODD_POLLS = tables.POLLS + "3,active,2023-01-25 15:04:05 UTC\n3,perhaps,2023-01-25 16:00 UTC\n=1,active,1674662645\n"
 
-VERSIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007"]
+VERSIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008"]
 
 
 def at_version(url: str, version: str, rows: dict[str, list[dict[str, Any]]]) -> Database:
@@ -245,12 +249,13 @@ def since(version: str, name: str, rows: list[dict[str, Any]]) -> list[dict[str,
         "0006": ("unknown_hours",),
         "0007": ("failing_files",),
         "0008": ("special_hours", "attributes", "adjustments", "adjusted"),
+        "0009": ("targets",),
     }
     if any(version < number and name in names for number, names in first.items()):
         return []
     lost = {
         ("loads", "summary"): "0006", ("load_files", "header"): "0002", ("business_hours", "load"): "0008",
-        ("timezones", "load"): "0008", ("jobs", "entries_seen"): "0008",
+        ("timezones", "load"): "0008", ("jobs", "entries_seen"): "0008", ("api_keys", "only"): "0009",
     }  # fmt: skip
     return [{key: None if version < lost.get((name, key), "") else value for key, value in row.items()} for row in rows]
 
@@ -311,6 +316,13 @@ def test_the_step_of_the_calendar_is_taken_again_where_it_was_broken_off(tmp_pat
             connection.execute(f"INSERT INTO {dated} ({names}) SELECT {names} FROM {broken_off}")
             connection.execute(f"DROP TABLE {broken_off}")
     assert reports(connect(url_in(tmp_path, "old.db"))) == reports(new)
+
+
+def test_the_step_of_targets_is_taken_again_where_it_was_broken_off(migrated: Connection) -> None:
+    before = structure(migrated)
+    migrated.exec_driver_sql("UPDATE alembic_version SET version_num = '0008'")
+    upgrade(migrated)
+    assert structure(migrated) == before
 
 
 def test_of_a_pruned_database_only_the_days_after_are_polled_days(tmp_path: Path) -> None:

@@ -105,6 +105,20 @@ attributes = Table(
 )
 Index(None, attributes.c.name)
 
+# What availability is expected of the stores that a filter chooses, in 100,000ths of their business time; without a
+# share there is no target of that name from the date on.
+targets = Table(
+    "targets",
+    metadata,
+    Column("name", text(255), primary_key=True),
+    Column("valid_from", Integer, primary_key=True, autoincrement=False),
+    Column("filter", LONG_TEXT, nullable=False),  # NAME=VALUE, one a line; blank for every store
+    Column("share", Integer),
+    Column("period", text(16), nullable=False),
+    Column("load", Integer),
+    sqlite_with_rowid=False,
+)
+
 # Stores for which rows of a kind (hours, timezones) were given and none could be used: when they are open is not known.
 unknown_hours = Table(
     "unknown_hours",
@@ -299,6 +313,7 @@ api_keys = Table(
     Column("hash", text(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
+    Column("only", LONG_TEXT),  # NAME=VALUE, one a line: the stores that the key sees; none: every store
 )
 
 # Browsers that have signed in with a key; where the key goes, they go with it.
