@@ -33,6 +33,7 @@ from uphours.schema import (
     Observations,
     Schedule,
     SpecialHours,
+    Target,
     check_kept,
     unpack,
 )
@@ -326,6 +327,11 @@ class Snapshot:
         """Return the attributes of these stores: position of the store, name, valid_from and value, in order."""
         query = "SELECT store, attributes.name, valid_from, attributes.value FROM attributes"
         return sorted(self._placed(self._rows_of(query)))
+
+    def targets(self) -> list[Target]:
+        """Return all targets, also those of other stores than these, in order of name and date."""
+        query = "SELECT targets.name, valid_from, targets.filter, targets.share, targets.period FROM targets"
+        return sorted((Target(*row) for row in self._reader.rows(query)), key=lambda row: (row.name, row.since))
 
     def observations(self, start: int, end: int, as_of: int) -> Observations:
         """Return what a timeline over ``[start, end)`` needs, nothing of it after ``as_of``.

@@ -64,9 +64,9 @@ def group_cells(groups: Groups, *, detail: bool = False) -> list[list[str | None
 def _cell(figures: Figures, column: Column) -> str | None:
     match column.figure:
         case "availability":
-            return _percentage(figures["uptime_us"], figures["uptime_us"] + figures["downtime_us"])
+            return percentage(figures["uptime_us"], figures["uptime_us"] + figures["downtime_us"])
         case "coverage":
-            return _percentage(figures["watched_us"], figures["business_us"])
+            return percentage(figures["watched_us"], figures["business_us"])
         case "observations" | "outages":
             return str(figures[column.figure])
     return _two_decimals(_hundredths(figures[f"{column.figure.removesuffix('_time')}_us"], UNITS_US[column.unit]))
@@ -78,7 +78,7 @@ def _hundredths(part: int, whole: int) -> int:
     return quotient + (2 * rest > whole or (2 * rest == whole and quotient % 2 == 1))
 
 
-def _percentage(part: int, whole: int) -> str | None:
+def percentage(part: int, whole: int) -> str | None:
     """Return a percentage with two decimals; 100 and 0 only where they are exact, None where the whole is 0."""
     if not whole:
         return None

@@ -16,6 +16,7 @@ from uphours.service.api import (
     reports,
     store_rows,
     stores,
+    targets,
 )
 
 router = APIRouter()
@@ -32,6 +33,8 @@ for part in (
     calendars.router,  # before the path of a store, which fits its path too
     stores.router,
     fleet.router,
+    targets.view_router,
+    targets.router,
     demo.router,
     health.router,
 ):
