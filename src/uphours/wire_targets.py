@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Any, Literal, TypedDict
 
 from uphours.wire import Ahead, PolicyOptions
 
@@ -33,7 +33,7 @@ class TargetRow(TypedDict):
     name: str
     where: str
     target: float | None
-    period: TargetPeriod | Literal[""]
+    period: TargetPeriod | None
     valid_from: str | None
 
 
@@ -81,7 +81,7 @@ class Targets(TypedDict):
     as_of: str
     as_of_us: int
     ahead: Ahead | None
-    policy: dict[str, str | int | bool | None]
+    policy: dict[str, Any]
     loads_seen: int
     entries_seen: int
     targets: list[TargetOutcome]

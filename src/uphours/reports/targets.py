@@ -189,7 +189,7 @@ def definition(target: Target) -> dict[str, Any]:
         "name": target.name,
         "where": target.where.replace("\n", ";"),
         "target": None if target.share is None else target.share * 100 / WHOLE_SHARE,
-        "period": target.period,
+        "period": target.period or None,
         "valid_from": None if target.since == SINCE_EVER else str(_EPOCH + timedelta(days=target.since)),
     }
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, Literal
+from typing import Any
 
 from pydantic import BaseModel, Field
 
@@ -24,7 +24,7 @@ class TargetRowModel(BaseModel):
     name: str
     where: str = Field(description="NAME=VALUE, several with ; between them; blank for every store.")
     target: float | None = Field(description="Percent. Null: there is no target of the name from valid_from on.")
-    period: TargetPeriod | Literal[""]
+    period: TargetPeriod | None = Field(description="Null where there is no target.")
     valid_from: str | None = Field(description="The local date from which on it is in force; null: since ever.")
 
 
