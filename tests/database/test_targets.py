@@ -98,7 +98,7 @@ def test_stores_that_were_never_observed_are_counted_and_do_not_count(database: 
         assert (m.store_ids, m.not_observed) == (["1", "2"], 1)
         assert (n.store_ids, n.not_observed) == (["1", "2"], 0)  # store 1 up to the 23rd
         assert n.pooled.business_us < m.pooled.business_us
-        assert (o.store_ids, o.pooled.business_us, o.pooled.is_met, o.below) == ([], 0, None, [])
+        assert (o.store_ids, o.pooled.business_us, o.pooled.is_met, o.below()) == ([], 0, None, [])
         whole, *_ = targets(fleet, as_of=instant_us("2023-01-25T18:00Z"), all_stores=True).outcomes
         assert (whole.store_ids, whole.not_observed) == (["1", "2", "3"], 0)
         assert whole.pooled.business_us > m.pooled.business_us

@@ -104,7 +104,7 @@ def test_targets_have_the_figures_of_the_oracle(case: Case, kind: str, wheres: l
         pieces = pieces_of(case.fleet, where, period)
         assert sorted(outcome.store_ids) == sorted({piece.store for piece in pieces})
         assert_same(outcome.pooled, case, pieces, share)
-        for store, budget in outcome.by_store:
+        for store, budget in outcome.by_store():
             assert_same(budget, case, [piece for piece in pieces if piece.store == store], share)
 
 
@@ -115,14 +115,15 @@ def test_pooled_sums_are_sums_over_stores_and_the_worst_comes_first(
 ) -> None:
     (outcome,) = made(case, [(where, share)], period_around(kind, case.near)).outcomes
     for name in ("business_us", "elapsed_us", "uptime_us", "used_us", "unknown_us"):
-        assert getattr(outcome.pooled, name) == sum(getattr(budget, name) for _, budget in outcome.by_store), name
-    floors = sum(budget.budget_us for _, budget in outcome.by_store)
-    assert floors <= outcome.pooled.budget_us <= floors + len(outcome.by_store)
-    order = [(budget.availability is None, budget.availability or 0.0) for _, budget in outcome.by_store]
+        assert getattr(outcome.pooled, name) == sum(getattr(budget, name) for _, budget in outcome.by_store()), name
+    floors = sum(budget.budget_us for _, budget in outcome.by_store())
+    assert floors <= outcome.pooled.budget_us <= floors + len(outcome.by_store())
+    order = [(budget.availability is None, budget.availability or 0.0) for _, budget in outcome.by_store()]
     assert order == sorted(order)
-    assert [store for store, _ in outcome.below] == [store for store, budget in outcome.by_store if not budget.is_met][
-        : len(outcome.below)
-    ]
+    below = [(store, budget) for store, budget in outcome.by_store() if budget.is_met is False]
+    assert outcome.below() == below
+    assert outcome.below(1) == below[:1]
+    assert sorted(map(str, outcome.is_met)) == sorted(str(budget.is_met) for _, budget in outcome.by_store())
 
 
 @FEWER
@@ -144,4 +145,4 @@ def test_a_closure_raises_neither_uptime_nor_downtime_nor_unknown_time(
 
 def of_stores(outcomes: Sequence[Outcome]) -> dict[str, Budget]:
     (outcome,) = outcomes
-    return {**dict(outcome.by_store), "": outcome.pooled}
+    return {**dict(outcome.by_store()), "": outcome.pooled}

@@ -187,14 +187,14 @@ def _show(found: Targets) -> None:
     for outcome in found.outcomes:
         if said := _exhausted(outcome.pooled):
             typer.echo(f"\n{_called(outcome)}: {said}")
-        if below := outcome.below:
-            typer.echo(f"\n{_called(outcome)}: {counted(len(below), 'store')} below the target, the worst first")
+        if below := outcome.is_met.count(False):
+            typer.echo(f"\n{_called(outcome)}: {counted(below, 'store')} below the target, the worst first")
             print_table(
                 ("store_id", "availability", "budget", "used", "left"),
-                [(store_id, *_figures(budget)) for store_id, budget in below[:_SHOWN]],
+                [(store_id, *_figures(budget)) for store_id, budget in outcome.below(_SHOWN)],
             )
-            if len(below) > _SHOWN:
-                typer.echo(f"and {len(below) - _SHOWN:,} more; --json lists all")
+            if below > _SHOWN:
+                typer.echo(f"and {below - _SHOWN:,} more; --json lists all")
         if outcome.not_observed:
             are = "store of it was" if outcome.not_observed == 1 else "stores of it were"
             typer.echo(

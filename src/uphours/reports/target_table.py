@@ -33,7 +33,7 @@ def target_table(targets: Targets) -> pl.DataFrame:
     rows = [
         [outcome.target.name, outcome.period.name, store_id, *_cells(budget)]
         for outcome in targets.outcomes
-        for store_id, budget in [(None, outcome.pooled), *outcome.by_store]
+        for store_id, budget in [(None, outcome.pooled), *outcome.by_store()]
     ]
     try:
         table = pl.DataFrame(rows, schema=_SCHEMA, orient="row")

@@ -23,7 +23,7 @@ from uphours.kernel.schedule import zone_changes
 from uphours.kernel.windows import Windows, windows
 from uphours.reports.ahead import Ahead, ahead
 from uphours.reports.measure import Timelines, extent, in_parts, latest_instant, schedule_over
-from uphours.reports.memberships import NO_VALUE, AttributedFleet, memberships
+from uphours.reports.memberships import NO_VALUE, AttributedFleet, Memberships, memberships
 from uphours.reports.reading import Known, read_windows
 from uphours.reports.report import booked
 from uphours.schema import (
@@ -124,37 +124,43 @@ class Outcome:
         return self._measured.budget(self.target, slice(None))
 
     @cached_property
-    def by_store(self) -> list[tuple[str, Budget]]:
-        """Each store, the worst first: by availability, then by id; those of which nothing is known come last."""
-        made = [(store_id, self._measured.budget(self.target, place)) for place, store_id in enumerate(self.store_ids)]
-        return sorted(made, key=_badness)
+    def is_met(self) -> list[bool | None]:
+        """Whether each store meets the target so far; None where nothing is known of it."""
+        return self._measured.is_met(self.target)
 
-    @property
-    def below(self) -> list[tuple[str, Budget]]:
-        """The stores that are below the target, the worst first."""
-        return [(store_id, budget) for store_id, budget in self.by_store if budget.is_met is False]
+    def by_store(self) -> list[tuple[str, Budget]]:
+        """Return each store, the worst first: by availability, then by id; those of which nothing is known last."""
+        return self._worst_first(range(len(self.store_ids)))
+
+    def below(self, most: int | None = None) -> list[tuple[str, Budget]]:
+        """Return the stores that are below the target, the worst first, and at most so many of them."""
+        return self._worst_first([place for place, is_met in enumerate(self.is_met) if is_met is False], most)
+
+    def _worst_first(self, places: Sequence[int], most: int | None = None) -> list[tuple[str, Budget]]:
+        up, down = self._measured.uptime_us.tolist(), self._measured.downtime_us.tolist()
+
+        def badness(place: int) -> tuple[Fraction, str]:
+            known = up[place] + down[place]
+            return Fraction(up[place], known) if known else Fraction(2), self.store_ids[place]
+
+        return [
+            (self.store_ids[place], self._measured.budget(self.target, place))
+            for place in sorted(places, key=badness)[:most]
+        ]
 
     def facts(self, most: int | None = None) -> dict[str, Any]:
         """Return it as plain values; with ``most`` of the stores that are below the target, unless given all."""
-        target, below = self.target, self.below
-        met = sum(budget.is_met is True for _, budget in self.by_store)
         return {
-            **definition(target),
+            **definition(self.target),
             "calendar_period": self.period.facts(),
             **self.pooled.facts(),
             "stores": len(self.store_ids),
-            "stores_met": met,
-            "stores_below": len(below),
-            "stores_unknown": len(self.store_ids) - met - len(below),
+            "stores_met": self.is_met.count(True),
+            "stores_below": self.is_met.count(False),
+            "stores_unknown": self.is_met.count(None),
             "stores_not_observed": self.not_observed,
-            "below": [{"store_id": store_id, **budget.facts()} for store_id, budget in below[:most]],
+            "below": [{"store_id": store_id, **budget.facts()} for store_id, budget in self.below(most)],
         }
-
-
-def _badness(of_store: tuple[str, Budget]) -> tuple[Fraction, str]:
-    store_id, budget = of_store
-    known = budget.uptime_us + budget.used_us
-    return Fraction(budget.uptime_us, known) if known else Fraction(2), store_id
 
 
 @dataclass(frozen=True)
@@ -281,10 +287,14 @@ def _outcomes(
     # A store that was ever observed up to as_of has an observation here, however old.
     observed = np.diff(known.known.offsets) > 0
     attributes = fleet.attributes()
+    values: dict[tuple[str, ...], Memberships] = {}
     made = []
     for target in chosen:
         wanted = wanted_of(target.where)
-        belongs = memberships(fleet.clocks, attributes, list(wanted))
+        names = tuple(wanted)
+        if names not in values:
+            values[names] = memberships(fleet.clocks, attributes, names)
+        belongs = values[names]
         fits = np.array(
             [all(v in some for v, some in zip(key, wanted.values(), strict=True)) for key in belongs.keys],
             dtype=np.bool_,
@@ -351,6 +361,11 @@ class _Measured:
     down: _Intervals
     ahead: _Intervals
 
+    def is_met(self, target: Target) -> list[bool | None]:
+        """Return whether each store meets the target; None where nothing is known of it."""
+        times = zip(self.uptime_us.tolist(), self.downtime_us.tolist(), strict=True)
+        return [_is_met(up, down, target.share or 0) for up, down in times]
+
     def budget(self, target: Target, place: int | slice) -> Budget:
         """Return the figures of one store, given by position, or of all."""
         business, elapsed, up, used, unknown = (
@@ -375,10 +390,14 @@ class _Measured:
             elapsed_us=elapsed,
             uptime_us=up,
             unknown_us=unknown,
-            is_met=up * WHOLE_SHARE >= share * (up + used) if up + used else None,
+            is_met=_is_met(up, used, share),
             exhausted_at=exhausted_at,
             exhausted=exhausted,
         )
+
+
+def _is_met(up: int, down: int, share: int) -> bool | None:
+    return up * WHOLE_SHARE >= share * (up + down) if up + down else None
 
 
 def _sum(values: Integers | np.int64) -> int:
