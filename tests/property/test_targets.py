@@ -20,7 +20,10 @@ from uphours.schema import PERIODS, Target
 
 pytestmark = only_sqlite  # no test here uses a database
 
-SHARES = st.sampled_from([100_000, 99_500, 90_000, 50_000, 1_000]) | st.integers(1_000, 100_000)
+#: Mostly such that some hours of downtime use a part of the budget of a period.
+SHARES = st.sampled_from([99_000, 99_500, 98_000, 97_000, 95_000, 99_800, 100_000, 1_000]) | st.integers(
+    90_000, 100_000
+)
 WHERES = st.sampled_from(["", "region=North", "region=", "brand=A\nregion=North", "region=North\nregion=South"])
 
 
@@ -39,6 +42,21 @@ def made(case: Case, wheres: Sequence[tuple[str, int]], period: Period, fleet: o
     ]
     known = replace(memory_fleet_of(fleet or case.fleet), all_targets=defined)
     return targets(known, period=period, as_of=case.as_of_us, policy=policy_of(case.fleet.rules), all_stores=True)
+
+
+def with_outage(case: Case, hours: int) -> Case:
+    """Return a case in which every store was down for a while before its instant: else few budgets are used."""
+    since = case.as_of_us - hours * oracle.HOUR_US
+    polls = [
+        oracle.Poll(store, at_us, status)
+        for store in case.fleet.stores
+        for at_us, status in (
+            (since - 30 * oracle.DAY_US, "active"),
+            (since, "inactive"),
+            (since + 90 * oracle.MINUTE_US, "active"),
+        )
+    ]
+    return replace(case, fleet=replace(case.fleet, polls=[*case.fleet.polls, *polls]))
 
 
 def pieces_of(fleet: oracle.Fleet, where: str, period: Period) -> list[Piece]:
@@ -95,8 +113,14 @@ def assert_same(said: Budget, case: Case, pieces: Sequence[Piece], share: int) -
 
 
 @FEWER
-@given(cases(3), st.sampled_from(PERIODS), st.lists(st.tuples(WHERES, SHARES), min_size=1, max_size=3))
-def test_targets_have_the_figures_of_the_oracle(case: Case, kind: str, wheres: list[tuple[str, int]]) -> None:
+@given(
+    cases(3), st.sampled_from(PERIODS), st.lists(st.tuples(WHERES, SHARES), min_size=1, max_size=3),
+    st.none() | st.integers(1, 60),
+)  # fmt: skip
+def test_targets_have_the_figures_of_the_oracle(
+    case: Case, kind: str, wheres: list[tuple[str, int]], outage: int | None
+) -> None:
+    case = case if outage is None else with_outage(case, outage)
     period = period_around(kind, case.near)
     said = made(case, wheres, period)
     assert [outcome.target.name for outcome in said.outcomes] == [f"t{place}" for place in range(len(wheres))]
