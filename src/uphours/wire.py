@@ -60,9 +60,13 @@ class ReportOptions(PolicyOptions, total=False):
     windows: list[str | OwnWindow | WindowFacts]
     policy: dict[str, Any] | None
     stores: list[str] | None
+    where: dict[str, list[str]]
+    by: list[str]
+    columns: list[str]
     all_stores: bool
     detail: bool
     raw: bool
+    only: dict[str, list[str]]
 
 
 class View(PolicyOptions, total=False):
@@ -76,7 +80,13 @@ class View(PolicyOptions, total=False):
     raw: bool
 
 
-class Selection(View, total=False):
+class FleetSelection(View, total=False):
+    """What a view of the fleet is asked for; ``where``: only stores with these attributes, as ``NAME=VALUE``."""
+
+    where: list[str]
+
+
+class Selection(FleetSelection, total=False):
     """Which stores are listed, and in which order."""
 
     search: str
@@ -157,6 +167,8 @@ class Store(Figures):
     """A store: its state at as_of, and its figures in the window."""
 
     store_id: str
+    name: str | None
+    attributes: dict[str, str]
     state: StoreState
     since_us: int | None
     last_observed_at_us: int | None

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -22,7 +22,7 @@ from tests.fixtures.services import Service, in_time, service
 from uphours.database import api_keys
 from uphours.database.database import connect
 from uphours.service.app import create_app
-from uphours.service.auth import scope_of
+from uphours.service.auth import Sees, scope_of, sees_of
 from uphours.settings import settings
 
 pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
@@ -136,6 +136,14 @@ def test_every_route_declares_a_scope(routes: list[BaseRoute]) -> None:
         assert {one for one, declared in found.items() if declared == scope} == expected
     rest = set(found) - OPEN - SIGNING - FEED - ADMIN - INGEST - ADJUST
     assert {found[one] for one in rest} == {"read"}
+
+
+def test_every_route_declares_what_it_shows_to_keys_that_are_bound_to_some_stores(routes: list[BaseRoute]) -> None:
+    for route in routes:
+        if isinstance(route, APIRoute):
+            assert sees_of(route.endpoint) in get_args(Sees), route.path
+            if scope_of(route.endpoint) in ("ingest", "admin"):
+                assert sees_of(route.endpoint) == "all", route.path
 
 
 def test_besides_routes_with_a_scope_there_are_only_the_files_of_the_pages(routes: list[BaseRoute]) -> None:

@@ -15,7 +15,7 @@ from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite
 from tests.fixtures.services import Service, service
-from uphours import wire, wire_calendar, wire_ledger, wire_loads, wire_targets
+from uphours import wire, wire_calendar, wire_groups, wire_ledger, wire_loads, wire_targets
 from uphours.client import Client
 from uphours.errors import ConflictError, InputError, NotFoundError
 
@@ -151,6 +151,8 @@ def test_any_id_of_a_store_leads_to_it(store_id: str, client: Client) -> None:
 SCHEMAS: dict[str, Any] = {
     "AdjustmentBody": wire_ledger.AdjustmentOptions,
     "AheadModel": wire.Ahead,
+    "AttributeList": wire_groups.Attributes,
+    "AttributeModel": wire_groups.Attribute,
     "AuditEntry": wire.AuditEntry,
     "BucketModel": wire.Bucket,
     "CalendarPeriodModel": wire_targets.CalendarPeriod,
@@ -161,6 +163,9 @@ SCHEMAS: dict[str, Any] = {
     "EntryModel": wire_ledger.Entry,
     "FailingFileModel": wire.FailingFile,
     "FleetHistory": wire.FleetHistory,
+    "GroupFigures": wire_groups.GroupFigures,
+    "GroupList": wire_groups.Groups,
+    "GroupModel": wire_groups.Group,
     "HeatCell": wire.HeatCell,
     "HeatMapModel": wire.HeatMap,
     "IntervalModel": wire.Interval,
@@ -192,10 +197,12 @@ SCHEMAS: dict[str, Any] = {
     "TargetModel": wire_targets.TargetOutcome,
     "TargetRowModel": wire_targets.TargetRow,
     "TimelineModel": wire.Timeline,
+    "ValueModel": wire_groups.AttributeValue,
     "WindowBody": wire.OwnWindow,
     "WindowFacts": wire.WindowFacts,
     "WindowModel": wire.Window,
     "WithdrawalBody": wire_ledger.WithdrawalOptions,
+    "WorstStore": wire_groups.WorstStore,
 }
 NAMES = {kind: name for name, kind in SCHEMAS.items()}
 #: What the client turns into something else: pages into their rows, problems into errors.
@@ -216,7 +223,8 @@ def schema_of(annotation: Any) -> dict[str, Any]:
         return {"enum": list(inner), "type": "string"}
     if origin is list:
         return {"type": "array", "items": schema_of(inner[0])}
-    assert annotation == dict[str, Any], annotation
+    assert origin is dict, annotation
+    assert inner[0] is str, annotation
     return {"type": "object"}
 
 
@@ -250,8 +258,10 @@ def native(document: Any) -> dict[str, Any]:
     ("path", "options", "own_doing"),
     [
         ("/v1/stores", wire.Selection, {"cursor", "limit"}),
-        ("/v1/fleet/history", wire.View, set()),
-        ("/v1/fleet/heatmap", wire.View, set()),
+        ("/v1/fleet/history", wire.FleetSelection, set()),
+        ("/v1/fleet/heatmap", wire.FleetSelection, set()),
+        ("/v1/attributes", wire.FleetSelection, {"limit"}),
+        ("/v1/groups", wire_groups.GroupSelection, {"by"}),
         ("/v1/stores/{store_id}", wire.View, set()),
         ("/v1/stores/{store_id}/timeline", wire.View, set()),
         ("/v1/stores/{store_id}/outages", wire.View, set()),
@@ -281,6 +291,9 @@ def test_all_that_the_client_asks_for_is_in_the_document_and_the_other_way_round
 
 
 def ask_for_everything(client: Client, folder: Path) -> None:
+    client.put_stores([{"store_id": "1", "region": "North"}])
+    client.groups(["region"])
+    client.attributes()
     report = client.trigger(stores=["1"])
     client.wait(report)
     client.result(report, format="csv", detail=True)

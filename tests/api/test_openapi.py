@@ -63,6 +63,9 @@ SENSIBLE: dict[str, st.SearchStrategy[Any]] = {
     "where": st.sampled_from(["", "region=TX;brand=A"]),
     "first_day": st.just("2020-02-29"),
     "last_day": st.just("2030-01-01"),
+    "by": st.just(["region"]),
+    "columns": st.just([]),
+    "only": st.just({}),
 }
 #: Bodies whose parts make sense only together.
 TOGETHER: dict[str, dict[str, Any]] = {
@@ -113,6 +116,7 @@ def asking(running: Service) -> Iterator[httpx.Client]:
 @pytest.fixture(scope="module")
 def known(asking: httpx.Client) -> dict[str, st.SearchStrategy[Any]]:
     """Make a report and a load; return values that make sense and lead somewhere."""
+    asking.put("/v1/stores", json=[{"store_id": "1", "region": "North"}]).raise_for_status()
     report = asking.post("/v1/reports").json()["id"]
     assert finished(asking, report)["state"] == "complete"
     bad = "store_id,status,timestamp_utc\n1,open,2023-01-25\n"

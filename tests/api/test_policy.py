@@ -27,6 +27,7 @@ from uphours.ingest.load import read_files
 from uphours.ingest.memory_fleet import memory_fleet
 from uphours.kernel.policy import CHOICES, Policy
 from uphours.large_files.incremental import report_from_files
+from uphours.reports.answers import stores_of
 from uphours.reports.archive import packed, unpacked
 from uphours.reports.measure import run_report, run_request
 from uphours.reports.request import ReportRequest
@@ -223,7 +224,7 @@ def test_files_jobs_and_kept_reports_take_every_choice(name: str, tmp_path: Path
     held = run_request(memory_fleet(read_files(names, now=tables.NOW)), request)
     assert json.loads(written(streamed, "json"))["policy"] == policy.to_dict()
     assert written(streamed, "json") == written(held, "json")
-    assert unpacked(packed(held)).policy == policy
+    assert stores_of(unpacked(packed(held))).policy == policy
 
 
 # --- one setting ---------------------------------------------------------------------------------------------

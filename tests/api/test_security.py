@@ -73,7 +73,7 @@ async def _boom() -> None:
 def test_a_defect_is_a_problem_with_all_headers_and_without_details(tmp_path: Path) -> None:
     store = url_in(tmp_path)
     app = create_app(settings(database_url=store))
-    app.add_api_route("/defect", needs("open")(_boom))
+    app.add_api_route("/defect", needs("open", sees="all")(_boom))
 
     async def ask() -> httpx.Response:
         transport = httpx.ASGITransport(app)

@@ -499,7 +499,7 @@ def test_neither_keys_nor_sessions_are_in_the_log_or_in_answers(guarded: Guarded
 # --- in the same process: pages that are made ---------------------------------------------------------------
 
 
-@needs("read")
+@needs("read", sees="all")
 async def _page(request: Request, caller: Calling) -> dict[str, str]:
     return {"csrf": csrf_token(request), "actor": caller.actor}
 

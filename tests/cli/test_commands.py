@@ -173,8 +173,8 @@ def test_an_xlsx_report_is_a_workbook(run: Run, loaded: list[str]) -> None:
     ran = run("report", "--format", "xlsx", "--detail", "--output", "report.xlsx", *loaded)
     assert (ran.code, ran.out) == (0, b"")
     sheet = openpyxl.load_workbook("report.xlsx")["Report"]
-    assert [cell.value for cell in sheet["A"]] == ["store_id", "1", "2"]
-    assert [cell.value for cell in sheet[1]][:4] == ["store_id", *COLUMNS[1:4]]
+    assert [cell.value for cell in sheet["A"]] == ["Store id", "1", "2", "Total"]
+    assert [cell.value for cell in sheet[1]][:3] == ["Store id", "Uptime last hour (min)", "Uptime last day (h)"]
 
 
 @pytest.mark.parametrize("form", ["parquet", "xlsx"])

@@ -79,7 +79,7 @@ def test_list_shows_every_key_and_no_token(run: Run) -> None:
     tokens = [create(run, "Zürich"), create(run, "night job", "ingest", "admin")]
     run("keys", "revoke", id_of(tokens[0]))
     ran = run("keys", "list")
-    assert ran.out.splitlines()[0].split() == [b"key_id", b"name", b"scopes", b"created", b"revoked"]
+    assert ran.out.splitlines()[0].split() == [b"key_id", b"name", b"scopes", b"only", b"created", b"revoked"]
     out = ran.out.decode()
     for words in (*map(id_of, tokens), "Zürich", "night job", "ingest, admin", "2023-02-01 00:00:00 UTC"):
         assert words in out
@@ -95,6 +95,7 @@ def test_list_as_json(run: Run) -> None:
             "scopes": ["read", "ingest"],
             "created_at": instant_iso(NOW),
             "revoked_at": None,
+            "only": {},
         }
     ]
 

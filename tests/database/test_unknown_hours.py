@@ -24,6 +24,7 @@ from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
 from uphours.load_record import Load, Summary
 from uphours.reports import fleet as overview
+from uphours.reports.answers import stores_of
 from uphours.reports.archive import packed, unpacked
 from uphours.reports.explain import explain
 from uphours.reports.explanation_text import as_text
@@ -223,7 +224,7 @@ def test_doctor_finds_hours_that_are_known_and_unknown_at_once(database: Databas
 def test_a_kept_report_remembers_whose_hours_were_unknown(database: Database, tmp_path: Path) -> None:
     loaded(database, tmp_path, "hours", ["bad,0,dawn,17:00"])
     report = report_of(database)
-    assert unpacked(packed(report)).hours_known.tolist() == [False, True, True]
+    assert stores_of(unpacked(packed(report))).hours_known.tolist() == [False, True, True]
     assert b'"hours_known":false' in written(report, "json")
 
 

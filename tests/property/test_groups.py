@@ -19,9 +19,9 @@ from uphours.ingest.memory_fleet import memory_fleet
 from uphours.kernel.windows import Window
 from uphours.reports.group_files import FORMATS, write_groups
 from uphours.reports.groups import Group, Groups, groups
-from uphours.reports.memberships import NO_VALUE
 from uphours.reports.request import ReportRequest
 from uphours.schema import instant_iso
+from uphours.where import NO_VALUE
 
 pytestmark = only_sqlite  # no test here uses a database
 

@@ -55,7 +55,7 @@ def test_an_endpoint_that_declares_nothing_has_no_scope() -> None:
 
 
 def test_an_endpoint_has_the_scope_that_it_declares() -> None:
-    @needs("ingest")
+    @needs("ingest", sees="all")
     def endpoint() -> None: ...
 
     assert scope_of(endpoint) == "ingest"

@@ -19,9 +19,11 @@ from uphours.errors import DatabaseUnavailableError, InputError
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
 from uphours.reports.fleet import Overview
+from uphours.reports.history import HeatMap, History
 from uphours.schema import DAY_US, instant_us
 from uphours.service import views as module
-from uphours.service.views import Fleets
+from uphours.service.views import FRESH_S, Asked
+from uphours.service.views import Fleets as Views
 
 pytestmark = pytest.mark.anywhere
 
@@ -33,6 +35,19 @@ def database(tmp_path: Path) -> Database:
     made = connect(f"sqlite:///{tmp_path / 'store.db'}", keep_open=True)
     tables.load(made, tmp_path, polls=tables.POLLS, hours=tables.HOURS, timezones=tables.TIMEZONES)
     return made
+
+
+class Fleets(Views):
+    """Takes what is asked for by name."""
+
+    def overview(self, *, stale_ok: float = FRESH_S, **asked: Any) -> Overview:  # type: ignore[override]
+        return super().overview(Asked(**asked), stale_ok=stale_ok)
+
+    def history(self, *, stale_ok: float = FRESH_S, **asked: Any) -> History:  # type: ignore[override]
+        return super().history(Asked(**asked), stale_ok=stale_ok)
+
+    def heat_map(self, *, stale_ok: float = FRESH_S, **asked: Any) -> HeatMap:  # type: ignore[override]
+        return super().heat_map(Asked(**asked), stale_ok=stale_ok)
 
 
 @pytest.fixture

@@ -318,6 +318,8 @@ def test_the_facts_of_a_store_are_plain_values() -> None:
     made = seen("2023-01-25 11:00", table, NINE_TO_FIVE, UTC, window="today")
     assert json.loads(json.dumps(facts(made, 0))) == {
         "store_id": "a",
+        "name": None,
+        "attributes": {},
         "state": "down",
         "since_us": instant_us("2023-01-25 10:00"),
         "last_observed_at_us": instant_us("2023-01-25 10:00"),

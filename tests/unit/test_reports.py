@@ -562,7 +562,7 @@ def test_parts_of_a_report_together_say_what_all_of_it_says(monkeypatch: pytest.
     assert_frame_equal(pl.concat(part.table() for part in made.in_parts()), made.table())
     assert [written(made, form, detail=True) for form in ("csv", "json")] == whole
     book = openpyxl.load_workbook(io.BytesIO(written(made, "xlsx", detail=True)))
-    assert [row[-1].value for row in book.worksheets[0].iter_rows(min_row=2)] == made.hours_known.tolist()
+    assert [row[-1].value for row in book.worksheets[0].iter_rows(min_row=2)] == [*made.hours_known.tolist(), None]
 
 
 @pytest.mark.parametrize("n", [1, 5000, 3 * 4096])

@@ -1,13 +1,11 @@
-"""Reports that need the attributes of stores: of groups, of stores with some values, with values as columns."""
+"""Options about the attributes of stores, and reports of files that need them: of groups, of stores with values."""
 
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, TypedDict, Unpack
 
 import typer
 
@@ -19,9 +17,9 @@ from uphours.printable import printable
 
 if TYPE_CHECKING:
     from uphours.ingest.inputs import Kind
+    from uphours.ingest.memory_fleet import MemoryFleet
+    from uphours.reports.answers import Answer
     from uphours.reports.groups import Groups
-    from uphours.reports.memberships import AttributedFleet
-    from uphours.reports.report import Report
     from uphours.reports.request import ReportRequest
 
 By = Annotated[
@@ -52,61 +50,38 @@ _OTHER_LINES: Final = 6
 _FEWEST_ROWS: Final = 5
 
 
-@dataclass(frozen=True)
-class Asked:
-    """What is asked of attributes: names to group by, values by name that stores must have, names of columns."""
+class Reading(TypedDict):
+    """How files are read, as the options of `report` have it."""
 
-    by: Sequence[str]
-    where: Mapping[str, Sequence[str]]
-    columns: Sequence[str]
-
-    @staticmethod
-    def of(by: Sequence[str] | None, where: Sequence[str] | None, columns: Sequence[str] | None) -> Asked:
-        """Read the options.
-
-        Raises
-        ------
-        InputError
-            One cannot be read, or two of them make no sense together.
-        """
-        if by and columns:
-            raise InputError("--columns is for reports of stores, and --by reports groups; give one of them")
-        return Asked(_names("--by", by), wanted_of(where), _names("--columns", columns))
-
-    @property
-    def is_something(self) -> bool:
-        """Whether anything is asked."""
-        return bool(self.by or self.where or self.columns)
+    quarantine: str | None
+    strict: str | None
+    memory: str | None
+    statuses: Mapping[str, str]
+    valid_from: int
 
 
-def wanted_of(where: Sequence[str] | None) -> dict[str, list[str]]:
-    """Return values by name of attribute.
+def names_in(option: str, given: Sequence[str] | None) -> tuple[str, ...]:
+    """Return the names that an option lists, which may be repeated.
 
     Raises
     ------
     InputError
-        One is not ``NAME=VALUE``.
+        One is empty.
     """
-    wanted: dict[str, list[str]] = {}
-    for text in where or ():
-        name, equals, value = text.partition("=")
-        if not (name.strip() and equals):
-            raise InputError(f"cannot read --where {text!r}; valid are NAME=VALUE, such as region=TX")
-        wanted.setdefault(name.strip(), []).append(value.strip())
-    return wanted
-
-
-def _names(option: str, given: Sequence[str] | None) -> list[str]:
-    names = [name.strip() for text in given or () for name in text.split(",")]
+    names = tuple(name.strip() for text in given or () for name in text.split(","))
     if not all(names):
         raise InputError(f"{option} has an empty name; valid are names of attributes, such as region,brand")
     return names
 
 
-def report_of_attributes(
-    asked: Asked,
-    request: ReportRequest,
-    db: str | None,
+def answer_of_files(request: ReportRequest, names: Mapping[Kind, Sequence[str]], **reading: Unpack[Reading]) -> Answer:
+    """Read files into memory, say what was read, and make what is asked for."""
+    from uphours.reports.answers import answer
+
+    return answer(fleet_of_files(names, **reading), request, now=edge.now())
+
+
+def fleet_of_files(
     names: Mapping[Kind, Sequence[str]],
     *,
     quarantine: str | None,
@@ -114,47 +89,7 @@ def report_of_attributes(
     memory: str | None,
     statuses: Mapping[str, str],
     valid_from: int,
-) -> Report | Groups:
-    """Make the report, of groups or of stores, from a database or from files."""
-    from uphours.reports.groups import groups
-    from uphours.reports.measure import latest_instant, run_request
-    from uphours.reports.memberships import check_names, stores_where, with_columns
-
-    if any(names.values()):
-        opened = _files(
-            names, quarantine=quarantine, strict=strict, memory=memory, statuses=statuses, valid_from=valid_from
-        )
-    else:
-        opened = _database(db)
-    with opened as (fleet, entries_seen):
-        check_names(fleet.attributes(), [*asked.by])
-        check_names(fleet.attributes(), [*asked.columns])
-        fleet = fleet.of(request.stores)
-        if asked.where:
-            as_of = latest_instant(fleet) if request.as_of is None else request.as_of
-            fleet = fleet.of(stores_where(fleet, asked.where, as_of))
-        if asked.by:
-            return groups(fleet, request, asked.by, entries_seen=entries_seen, now=edge.now())
-        made = run_request(fleet, request, entries_seen=entries_seen, now=edge.now())
-        return with_columns(made, fleet, asked.columns)
-
-
-@contextmanager
-def _database(db: str | None) -> Iterator[tuple[AttributedFleet, int | None]]:
-    with edge.database(db).snapshot() as fleet:
-        yield fleet, fleet.latest_entry()
-
-
-@contextmanager
-def _files(
-    names: Mapping[Kind, Sequence[str]],
-    *,
-    quarantine: str | None,
-    strict: str | None,
-    memory: str | None,
-    statuses: Mapping[str, str],
-    valid_from: int,
-) -> Iterator[tuple[AttributedFleet, int | None]]:
+) -> MemoryFleet:
     """Read files into memory, and say what was read."""
     from uphours.ingest.load import counts_of, read_files
     from uphours.ingest.memory_fleet import memory_fleet
@@ -180,14 +115,14 @@ def _files(
         say(line)
     if summary.rejected and quarantine is None:
         say("--quarantine FILE keeps the rejected rows")
-    yield memory_fleet(loaded), None
+    return memory_fleet(loaded)
 
 
 def _check_fits(size: int, most: int) -> None:
     if size > most:
         raise InputError(
-            f"polls do not fit into {most / 10**9:g} GB of memory, and --by, --where and --columns need all of them at "
-            "once; `uphours load` puts them into a database, which has no such limit, --memory SIZE allows more"
+            f"polls do not fit into {most / 10**9:g} GB of memory, and --by, --where, --columns and --outages need "
+            "all at once; `uphours load` puts them into a database, which has no such limit; --memory SIZE allows more"
         )
 
 

@@ -224,7 +224,7 @@ def _row(outcome: Outcome) -> tuple[str, ...]:
 
 
 def _figures(budget: Budget) -> tuple[str, str, str, str]:
-    from uphours.reports.group_files import percentage
+    from uphours.reports.columns import percentage
 
     share = percentage(budget.uptime_us, budget.uptime_us + budget.used_us)
     return (

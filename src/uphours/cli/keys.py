@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from uphours.cli import edge
 from uphours.cli.command_groups import CommandList
 from uphours.cli.options import AsJson, Db
-from uphours.cli.terminal import instant, print_json, print_table, say, show
+from uphours.cli.terminal import counted, instant, print_json, print_table, say, show
+from uphours.where import texts_of, where_of_texts
+
+if TYPE_CHECKING:
+    from uphours.database.database import Database
+    from uphours.where import Where
 
 app = typer.Typer(
     name="keys",
@@ -32,6 +37,15 @@ def create_key(
             metavar="SCOPE",
         ),
     ] = None,
+    only: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--only",
+            help="It sees only the stores with this attribute, such as franchisee=F7, as if there were no others. May "
+            "be repeated: values of one attribute are any of them, different attributes all of them.",
+            metavar="NAME=VALUE",
+        ),
+    ] = None,
     db: Db = None,
 ) -> None:
     """Make a key.
@@ -40,10 +54,14 @@ def create_key(
     """
     from uphours.database.api_keys import FEED, check, create
 
-    scopes = check(name, scope or [])  # a mistake must not make a database
-    with edge.database(db).writing() as connection:
-        key, token = create(connection, name=name, scopes=scopes, now=edge.now(), actor=edge.actor())
+    bounds = where_of_texts(only or (), "--only")
+    scopes = check(name, scope or [], bounds)  # a mistake must not make a database
+    database = edge.database(db)
+    with database.writing() as connection:
+        key, token = create(connection, name=name, scopes=scopes, now=edge.now(), actor=edge.actor(), only=bounds)
     typer.echo(token)
+    if bounds:
+        _say_bounds(database, bounds)
     if FEED in scopes:
         use = "Calendar programs have it in the address that they subscribe to:\n  /v1/calendar/TOKEN.ics"
     else:
@@ -53,6 +71,16 @@ def create_key(
         f"The token is shown once; keep it where you keep passwords. {use}\n"
         f"`uphours keys revoke {key.key_id}` ends it."
     )
+
+
+def _say_bounds(database: Database, only: Where) -> None:
+    """Say how many stores a key sees: a value that no store has is most often a mistake in typing."""
+    from uphours.reports.memberships import stores_seen
+
+    with database.snapshot() as fleet:
+        seen = len(stores_seen(fleet, only, edge.now()))
+    more = "" if seen else "; `uphours stores --where` shows whether there are any"
+    say(f"it sees the stores with {', '.join(texts_of(only))}: {counted(seen, 'store')} at present{more}")
 
 
 @app.command("list")
@@ -72,12 +100,15 @@ def list_keys(db: Db = None, as_json: AsJson = False) -> None:
         typer.echo("no keys yet")
         return
     print_table(
-        ("key_id", "name", "scopes", "created", "revoked"),
+        ("key_id", "name", "scopes", "only", "created", "revoked"),
         [
-            (key.key_id, key.name, ", ".join(key.scopes), instant(key.created_at), instant(key.revoked_at))
+            (
+                key.key_id, key.name, ", ".join(key.scopes), ", ".join(texts_of(key.only)) or "(all stores)",
+                instant(key.created_at), instant(key.revoked_at),
+            )
             for key in found
         ],
-    )
+    )  # fmt: skip
 
 
 @app.command("revoke")

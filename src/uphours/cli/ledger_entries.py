@@ -9,17 +9,19 @@ from typing import TYPE_CHECKING, Annotated, Any, Final
 import typer
 
 from uphours.cli import edge
-from uphours.cli.attributed import Where, wanted_of
+from uphours.cli.attributed import Where
 from uphours.cli.options import AsJson, Db
 from uphours.cli.terminal import counted, instant, print_json, print_table, say, show
 from uphours.errors import InputError
+from uphours.where import where_of_texts
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
     from uphours.database.database import Database, Snapshot
     from uphours.database.ledger import Entry
     from uphours.reports.adjusting import Adjustment, Moved
+    from uphours.where import Where as Values
 
 _FOUR_WEEKS: Final = timedelta(days=28)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -110,7 +112,7 @@ def adjust(
 
     if [store is not None, bool(where), every].count(True) != 1:
         raise InputError("which stores? Valid are --store ID or --where NAME=VALUE, which may be repeated, or --all")
-    values = wanted_of(where)
+    values = where_of_texts(where or (), "--where")
     wanted = _adjustment(counts_as, reason, note, store, gaps, (start, end), (start_local, end_local))
     database = edge.database(db)
     with database.snapshot(wanted.stores) as fleet:
@@ -135,7 +137,7 @@ def adjust(
         say(f"`uphours withdraw {entry} --reason other` takes it back")
 
 
-def _stores_where(fleet: Snapshot, values: Mapping[str, Sequence[str]], wanted: Adjustment) -> tuple[str, ...]:
+def _stores_where(fleet: Snapshot, values: Values, wanted: Adjustment) -> tuple[str, ...]:
     """Return the stores that have some values when an adjustment begins."""
     import numpy as np
 

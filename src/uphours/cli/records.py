@@ -9,11 +9,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uphours.cli import edge
-from uphours.cli.attributed import Where, wanted_of
+from uphours.cli.attributed import Where
 from uphours.cli.files import file_lines
 from uphours.cli.options import AsJson, Db
 from uphours.cli.terminal import counted, instant, print_json, print_table, say, show
 from uphours.printable import printable
+from uphours.where import where_of_texts
 
 if TYPE_CHECKING:
     from uphours.load_record import Load
@@ -23,7 +24,7 @@ def stores(db: Db = None, where: Where = None, as_json: AsJson = False) -> None:
     """List the stores that are known."""
     from uphours.database.loads import list_stores
 
-    database, wanted = edge.database(db), wanted_of(where)
+    database, wanted = edge.database(db), where_of_texts(where or (), "--where")
     with database.reading() as connection:
         rows = list_stores(connection)
     if wanted:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from uphours.cli import edge, engines
-from uphours.cli.attributed import Asked, By, Columns, Where, groups_table, report_of_attributes
+from uphours.cli.attributed import By, Columns, Where, answer_of_files, groups_table, names_in
 from uphours.cli.files import (
     FILE_OPTIONS,
     Memory,
@@ -51,11 +51,13 @@ from uphours.cli.options import (
 from uphours.cli.outputs import STANDARD_OUTPUT, format_of
 from uphours.cli.records import load_lines
 from uphours.cli.terminal import counted, print_json, progress_bars, say, say_wrapped, show, write
+from uphours.cli.workbooks import Outages, Workbook, check_outages, workbook
 from uphours.errors import InputError
 from uphours.kernel.policy import Policy
+from uphours.where import where_of_texts
 
 if TYPE_CHECKING:
-    from uphours.reports.groups import Groups
+    from uphours.reports.answers import Answer
     from uphours.reports.report import Report
     from uphours.reports.request import ReportRequest
 
@@ -128,6 +130,7 @@ def report(
     window: Windows = None,
     raw: Annotated[bool, typer.Option("--raw", help="Ignore the ledger.")] = False,
     detail: Annotated[bool, typer.Option("--detail", help="More columns in CSV and XLSX.")] = False,
+    outages: Outages = False,
     form: Annotated[
         str | None,
         typer.Option(
@@ -160,11 +163,10 @@ def report(
     from uphours.reports.writers import FORMATS
     from uphours.schema import instant_us
 
-    asked = Asked.of(by, where, columns)
     is_table = output is None and form is None and sys.stdout.isatty()
     form = format_of(output, form, FORMATS)
-    if asked.by and form == "xlsx":
-        raise InputError("a report of groups is not written as xlsx; valid are csv, json, parquet")
+    if outages:
+        check_outages(form, engine)
     if form in ("parquet", "xlsx") and output in (None, STANDARD_OUTPUT) and sys.stdout.isatty():
         raise InputError(f"{form} is not for a terminal; name a file with -o")
     request = ReportRequest(
@@ -172,12 +174,16 @@ def report(
         windows=tuple(window_of(text) for text in window) if window else DEFAULT_WINDOWS,
         policy=policy,
         stores=None if store is None else tuple(store),
+        where=where_of_texts(where or (), "--where"),
+        by=names_in("--by", by),
+        columns=names_in("--columns", columns),
         all_stores=all_stores,
         detail=detail,
         raw=raw,
     )
     engines.check(engine, master, conf)
-    if asked.is_something and engine == "spark":
+    needs_attributes = bool(request.where or request.by or request.columns)
+    if needs_attributes and engine == "spark":
         raise InputError("--by, --where and --columns are not for --engine spark; valid is --engine local")
     _check_not_ids(stores or ())
     names = names_of(polls, hours, timezones, special, stores, adjustments)
@@ -186,7 +192,7 @@ def report(
     if not any(names.values()):
         check_no_files(quarantine, strict, memory, temp, status, valid_from)
 
-    made: Report | Groups
+    made: Answer | Workbook
     if engine == "spark":
         check_no_files(quarantine, strict, memory, temp, None, None, why="with --engine spark the executors read them")
         made = engines.on_spark(
@@ -195,24 +201,30 @@ def report(
         )  # fmt: skip
     else:
         with nullcontext() if _are_small(names["polls"]) else _in_the_meantime(warm_up):
-            if asked.is_something:
-                made = report_of_attributes(
-                    asked, request, db, names, quarantine=quarantine, strict=strict, memory=memory,
+            if form == "xlsx" and (needs_attributes or outages or not any(names.values())):
+                made = workbook(
+                    request, db, names, outages=outages, quarantine=quarantine, strict=strict, memory=memory,
                     statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
                 )  # fmt: skip
-            elif any(names.values()):
+            elif not any(names.values()):
+                made = _answer_of_database(db, request)
+            elif needs_attributes:
+                made = answer_of_files(
+                    request, names, quarantine=quarantine, strict=strict, memory=memory,
+                    statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
+                )  # fmt: skip
+            else:
                 made = report_of_files(
                     names, request, quarantine=quarantine, strict=strict, memory=memory, temp=temp,
                     statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
                 )  # fmt: skip
-            else:
-                made = _report_of_database(db, request)
-    made = _written(made, None if is_table else form, output, detail=detail)
-    if unknown := int((~made.hours_known).sum()):
+    of_stores = _written(made, None if is_table else form, output, detail=detail)
+    if unknown := int((~of_stores.hours_known).sum()):
         says = "has unknown hours, so it has" if unknown == 1 else "have unknown hours, so they have"
         say(f"{counted(unknown, 'store')} of this report {says} no business time")
-    say_wrapped(f"{counted(len(made.store_ids), 'store')}, {_made_with(made)}" + (f" → {output}" if output else ""))
-    _say_ahead(made)
+    stores_said = counted(len(of_stores.store_ids), "store")
+    say_wrapped(f"{stores_said}, {_made_with(of_stores)}" + (f" → {output}" if output else ""))
+    _say_ahead(of_stores)
 
 
 @with_policy
@@ -253,11 +265,14 @@ def explain(
     _say_ahead(made.report)
 
 
-def _written(made: Report | Groups, form: str | None, output: str | None, *, detail: bool) -> Report:
+def _written(made: Answer | Workbook, form: str | None, output: str | None, *, detail: bool) -> Report:
     """Write a report, as a table for a terminal if no format is given; return that of the stores."""
-    from uphours.reports.groups import Groups
+    from uphours.reports.report import Report
 
-    if isinstance(made, Groups):
+    if isinstance(made, Workbook):
+        write(lambda file: made.write(file, detail=detail), output)
+        return made.report
+    if not isinstance(made, Report):
         from uphours.reports.group_files import write_groups
 
         if form is None:
@@ -275,11 +290,11 @@ def _written(made: Report | Groups, form: str | None, output: str | None, *, det
     return made
 
 
-def _report_of_database(db: str | None, request: ReportRequest) -> Report:
-    from uphours.reports.measure import run_request
+def _answer_of_database(db: str | None, request: ReportRequest) -> Answer:
+    from uphours.reports.answers import answer
 
-    with edge.database(db).snapshot(request.stores) as fleet:
-        return run_request(fleet, request, entries_seen=fleet.latest_entry(), now=edge.now())
+    with edge.database(db).snapshot() as fleet:
+        return answer(fleet, request, entries_seen=fleet.latest_entry(), now=edge.now())
 
 
 def _check_not_ids(names: Sequence[str]) -> None:

@@ -18,6 +18,7 @@ from uphours.wire import (
     AuditEntry,
     Days,
     FleetHistory,
+    FleetSelection,
     Format,
     HeatMap,
     Outages,
@@ -31,6 +32,7 @@ from uphours.wire import (
     View,
 )
 from uphours.wire_calendar import Calendar
+from uphours.wire_groups import Attributes, Groups, GroupSelection
 from uphours.wire_ledger import AdjustmentOptions, Entry, Moved, WithdrawalOptions
 from uphours.wire_loads import Job, Load, LoadOutcome, QuarantinedRow
 from uphours.wire_targets import Targets, TargetsView
@@ -327,14 +329,24 @@ class Client:
 
     # --- the fleet ---
 
-    def history(self, **view: Unpack[View]) -> FleetHistory:
+    def history(self, **view: Unpack[FleetSelection]) -> FleetHistory:
         """Follow the whole fleet over a window, in hours, days or weeks."""
         found: FleetHistory = self._requests.json(Call("GET", path("fleet", "history"), view))
         return found
 
-    def heat_map(self, **view: Unpack[View]) -> HeatMap:
+    def heat_map(self, **view: Unpack[FleetSelection]) -> HeatMap:
         """Add a window up by weekday and hour, as the clock of each store shows them."""
         found: HeatMap = self._requests.json(Call("GET", path("fleet", "heatmap"), view))
+        return found
+
+    def groups(self, by: Sequence[str], **selection: Unpack[GroupSelection]) -> Groups:
+        """Add stores up that share values of the attributes ``by``."""
+        found: Groups = self._requests.json(Call("GET", "/v1/groups", {"by": list(by), **selection}))
+        return found
+
+    def attributes(self, **view: Unpack[FleetSelection]) -> Attributes:
+        """List the attributes of the stores, and how many stores have which value."""
+        found: Attributes = self._requests.json(Call("GET", "/v1/attributes", view))
         return found
 
     def days(self, first: str | None = None, last: str | None = None) -> Days:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import json
 import re
 import secrets
 from collections.abc import Collection, Mapping
@@ -15,6 +16,7 @@ from sqlalchemy import Connection, insert, select, update
 from uphours.database import audit
 from uphours.database.tables import api_keys
 from uphours.errors import InputError, NotFoundError
+from uphours.where import Where, plain, texts_of, where_of
 
 Scope: TypeAlias = Literal["read", "ingest", "adjust", "feed", "admin"]
 
@@ -24,6 +26,9 @@ SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)
 #: What a key is for whose token stands in the address of a calendar feed. Addresses end up in logs and histories of
 #: others, so that such a key is for nothing else, and no other key is for this.
 FEED: Final = "feed"
+
+#: What a key may be for that is bound to some stores. A program that loads data can make a store belong to anyone.
+_BOUND: Final[tuple[Scope, ...]] = ("read", "adjust", "feed")
 
 NAME_MAX_LENGTH: Final = 100
 
@@ -44,17 +49,21 @@ _NO_HASH: Final = "0" * 64
 
 @dataclass(frozen=True)
 class Key:
-    """A key as it may be shown; ``revoked_at`` is null as long as it is good."""
+    """A key as it may be shown; ``revoked_at`` is null as long as it is good.
+
+    ``only``: the stores that it is bound to: those with such values of attributes.
+    """
 
     key_id: str
     name: str
     scopes: tuple[str, ...]
     created_at: int
     revoked_at: int | None
+    only: Where = ()
 
     def facts(self) -> dict[str, Any]:
         """Return the key as plain values."""
-        return asdict(self)
+        return asdict(self) | {"only": plain(self.only)}
 
 
 def allows(scopes: Collection[str], needed: Scope) -> bool:
@@ -62,13 +71,14 @@ def allows(scopes: Collection[str], needed: Scope) -> bool:
     return needed in scopes or ("admin" in scopes and needed != FEED)
 
 
-def check(name: str, scopes: Collection[str]) -> tuple[Scope, ...]:
+def check(name: str, scopes: Collection[str], only: Where = ()) -> tuple[Scope, ...]:
     """Return the scopes of a key that is to be made, each once, in the order of `SCOPES`.
 
     Raises
     ------
     InputError
-        The name is empty, too long or not printable, a scope is missing or unknown, or `FEED` is not the only one.
+        The name is empty, too long or not printable, a scope is missing or unknown, `FEED` is not the only one, or a
+        key that is bound to some stores would be for more than these.
     """
     if not 1 <= len(name) <= NAME_MAX_LENGTH or not name.isprintable() or name.isspace():
         shown = name if len(name) <= NAME_MAX_LENGTH else f"{name[:NAME_MAX_LENGTH]}…"
@@ -85,10 +95,17 @@ def check(name: str, scopes: Collection[str]) -> tuple[Scope, ...]:
             f"the scope {FEED} cannot be joined with others, as its token stands in the address of a calendar feed; "
             "valid is a key of its own for each"
         )
+    if only and (wider := [scope for scope in SCOPES if scope in scopes and scope not in _BOUND]):
+        raise InputError(
+            f"the scope {wider[0]} is for all stores, and this key is for those with {', '.join(texts_of(only))}; "
+            f"valid with it are {', '.join(_BOUND)}"
+        )
     return tuple(scope for scope in SCOPES if scope in scopes)
 
 
-def create(connection: Connection, *, name: str, scopes: Collection[str], now: int, actor: str) -> tuple[Key, str]:
+def create(
+    connection: Connection, *, name: str, scopes: Collection[str], now: int, actor: str, only: Where = ()
+) -> tuple[Key, str]:
     """Make a key; return it and its token, ``sp_<key_id>_<secret>``, which cannot be had again.
 
     Names are for people: several keys may have the same one.
@@ -98,11 +115,12 @@ def create(connection: Connection, *, name: str, scopes: Collection[str], now: i
     InputError
         As with `check`.
     """
-    key = Key(random_text(_ID_LENGTH), name, check(name, scopes), created_at=now, revoked_at=None)
+    key = Key(random_text(_ID_LENGTH), name, check(name, scopes, only), created_at=now, revoked_at=None, only=only)
     token = f"sp_{key.key_id}_{random_text(SECRET_LENGTH)}"
-    row = key.facts() | {"scopes": " ".join(key.scopes), "hash": hash_of(token)}
+    kept = json.dumps(plain(only), ensure_ascii=False) if only else None
+    row = key.facts() | {"scopes": " ".join(key.scopes), "only": kept, "hash": hash_of(token)}
     connection.execute(insert(api_keys).values(row))
-    details = {"name": key.name, "scopes": key.scopes}
+    details = {"name": key.name, "scopes": key.scopes, **({"only": plain(only)} if only else {})}
     audit.record(connection, at=now, actor=actor, action="key.create", subject=key.key_id, details=details)
     return key, token
 
@@ -189,4 +207,5 @@ def random_text(length: int) -> str:
 
 def key_of(row: Mapping[Any, Any]) -> Key:
     """Make a key of its row, without the hash."""
-    return Key(row["key_id"], row["name"], tuple(row["scopes"].split()), row["created_at"], row["revoked_at"])
+    only = where_of(json.loads(row["only"])) if row["only"] else ()
+    return Key(row["key_id"], row["name"], tuple(row["scopes"].split()), row["created_at"], row["revoked_at"], only)

@@ -211,16 +211,15 @@ class Database:
 class Snapshot:
     """A fleet as a store has it at one moment (see `uphours.schema.Fleet`)."""
 
-    def __init__(self, reader: Reader, store_ids: Sequence[str] | None) -> None:
+    def __init__(self, reader: Reader, store_ids: Sequence[str] | None, *, is_alone: bool = False) -> None:
         self._reader = reader
+        self._is_alone = is_alone
         stores = self._all_stores() if store_ids is None else self._named_stores(store_ids)
         self.store_ids = [store_id for _, store_id in stores]
         self._numbers: Codes = np.array([number for number, _ in stores], dtype=np.int32)
         # The whole fleet is one range of numbers, named stores are lists of some thousand.
         numbers = self._numbers.tolist()
         self._chosen: list[Numbers] = [range(_LARGEST + 1)] if store_ids is None else list(_batches(numbers))
-        #: All of the schedule but special hours.
-        self.clocks = self._read_schedule()
 
     def of(self, store_ids: Sequence[str] | None) -> Snapshot:
         """Return the named stores alone, as they are at the same moment; all of these for None.
@@ -230,12 +229,24 @@ class Snapshot:
         NotFoundError
             There is no such store.
         """
-        return self if store_ids is None else Snapshot(self._reader, store_ids)
+        if store_ids is None:
+            return self
+        if self._is_alone and (foreign := set(store_ids) - set(self.store_ids)):
+            raise _no_store(min(foreign))
+        return Snapshot(self._reader, store_ids, is_alone=self._is_alone)
+
+    def alone(self, store_ids: Sequence[str]) -> Snapshot:
+        """Return the named stores as though there were no others: also the latest observation is one of theirs."""
+        return Snapshot(self._reader, store_ids, is_alone=True)
 
     def latest_observation(self) -> int | None:
-        """Return when anything was last observed, at any store that the file knows."""
-        latest: list[tuple[int | None]] = self._reader.rows("SELECT max(last_observed_at) FROM loads")
-        return latest[0][0]
+        """Return when anything was last observed, at any store that the database knows."""
+        queries = ["SELECT max(last_observed_at) FROM loads"]
+        if self._is_alone:  # one seek a store
+            one = "SELECT max(observed_at) FROM observations WHERE observations.store = stores.store"
+            queries = [f"SELECT ({one}) FROM stores WHERE {among(stores)}" for stores in self._chosen]
+        found = [at for query in queries for (at,) in self._reader.rows(query)]
+        return max((int(at) for at in found if at is not None), default=None)
 
     def latest_load(self) -> int:
         """Return the number of the last load that this snapshot holds; 0 before the first."""
@@ -323,10 +334,10 @@ class Snapshot:
         entries, starts, ends = found.values.reshape(-1, 3).T
         return np.repeat(self._positions(found.stores), found.counts // 3), entries, starts, ends
 
-    def attributes(self) -> list[tuple[int, str, int, str]]:
+    def attributes(self, names: Sequence[str] | None = None) -> list[tuple[int, str, int, str]]:
         """Return the attributes of these stores: position of the store, name, valid_from and value, in order."""
         query = "SELECT store, attributes.name, valid_from, attributes.value FROM attributes"
-        return sorted(self._placed(self._rows_of(query)))
+        return sorted(row for row in self._placed(self._rows_of(query)) if names is None or row[1] in names)
 
     def targets(self) -> list[Target]:
         """Return all targets, also those of other stores than these, in order of name and date."""
@@ -374,10 +385,12 @@ class Snapshot:
         for store_id in wanted:
             # Nor is every text that a database takes for the same one the same: MySQL sees no blanks at an end.
             if store_id not in number_of:
-                raise NotFoundError("store", store_id, "`uphours stores` lists the ones that are known")
+                raise _no_store(store_id)
         return sorted((number_of[store_id], store_id) for store_id in wanted)
 
-    def _read_schedule(self) -> Schedule:
+    @cached_property
+    def clocks(self) -> Schedule:
+        """All of the schedule but special hours; read when it is first asked for."""
         n = len(self.store_ids)
         found = self._grouped("business_hours")
         stores = np.repeat(self._positions(found.stores), found.counts // 3)
@@ -416,6 +429,10 @@ class Snapshot:
     def _positions(self, numbers: npt.ArrayLike) -> Codes:
         """Turn the numbers that the database gives its stores into positions in ``store_ids``."""
         return np.searchsorted(self._numbers, np.asarray(numbers, dtype=np.int32)).astype(np.int32)
+
+
+def _no_store(store_id: str) -> NotFoundError:
+    return NotFoundError("store", store_id, "`uphours stores` lists the ones that are known")
 
 
 def _batches(values: Sequence[T]) -> Iterator[Sequence[T]]:

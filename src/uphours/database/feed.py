@@ -61,8 +61,13 @@ def numbers_of(connection: Connection, store_ids: Sequence[str]) -> dict[str, in
     """
     numbers = known_numbers(connection, sorted(set(store_ids)))
     if missing := set(store_ids) - numbers.keys():
-        raise NotFoundError("store", min(missing), "`uphours stores` lists the ones that are known")
+        raise no_store(min(missing))
     return {store_id: numbers[store_id] for store_id in store_ids}
+
+
+def no_store(store_id: str) -> NotFoundError:
+    """Return the error that there is no such store."""
+    return NotFoundError("store", store_id, "`uphours stores` lists the ones that are known")
 
 
 def special_dates(connection: Connection, numbers: Mapping[str, int], first: int, last: int) -> list[SpecialDate]:
@@ -93,11 +98,24 @@ def exclusions(connection: Connection, numbers: Mapping[str, int] | None, first:
     start, end = func.min(i.start_at), func.max(i.end_at)
     query = select(a.entry, a.reason, func.count(i.store.distinct()), start, end, a.at)
     query = query.join(adjusted, i.entry == a.entry).where(a.counts_as == _EXCLUDED)
-    if numbers is not None:
-        query = query.where(i.store.in_(sorted(numbers.values())))
-    query = query.group_by(a.entry, a.reason, a.at).having((start < (last + 1) * DAY_US) & (end > first * DAY_US))
-    rows = connection.execute(query.order_by(a.entry))
-    return [Exclusion(*row) for row in rows if row.entry not in withdrawn]
+    query = query.group_by(a.entry, a.reason, a.at)
+    found: dict[int, Exclusion] = {}
+    for part in [None] if numbers is None else parts_of(sorted(numbers.values())):
+        for row in connection.execute(query if part is None else query.where(i.store.in_(part))):
+            one, before = Exclusion(*row), found.get(row.entry)
+            if before is not None:
+                one = replace(
+                    one,
+                    stores=before.stores + one.stores,
+                    start=min(before.start, one.start),
+                    end=max(before.end, one.end),
+                )
+            found[one.entry] = one
+    return [
+        found[entry]
+        for entry in sorted(found.keys() - withdrawn.keys())
+        if found[entry].start < (last + 1) * DAY_US and found[entry].end > first * DAY_US
+    ]
 
 
 def notes_of(connection: Connection, entries: Sequence[int]) -> dict[int, str]:

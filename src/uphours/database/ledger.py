@@ -240,11 +240,17 @@ def links_of(connection: Connection) -> dict[int, int | None]:
 
 
 def list_entries(
-    connection: Connection, *, store_id: str | None = None, before: int | None = None, limit: int | None = None
+    connection: Connection,
+    *,
+    store_id: str | None = None,
+    before: int | None = None,
+    limit: int | None = None,
+    seen: Sequence[str] | None = None,
 ) -> list[Entry]:
     """Return entries, the newest first; those ``before`` one, at most ``limit``.
 
-    ``store_id``: only entries about this store, and what withdraws them, with its intervals.
+    ``store_id``: only entries about this store, and what withdraws them, with its intervals. ``seen``: as though there
+    were no other stores than these.
 
     Raises
     ------
@@ -254,22 +260,42 @@ def list_entries(
     links = links_of(connection)
     chosen: Collection[int] = links.keys()
     intervals: Mapping[int, Sequence[tuple[int, int]]] = {}
+    among = None if seen is None else _numbers(connection, seen)
     if store_id is not None:
+        if seen is not None and store_id not in seen:
+            raise _no_store(store_id)
         intervals = _intervals(connection, _number(connection, store_id))
         chosen = _with_withdrawals(links, intervals.keys())
+    elif among is not None:
+        chosen = _with_withdrawals(links, _about(connection, among))
     numbers = sorted((entry for entry in chosen if before is None or entry < before), reverse=True)[:limit]
-    return _entries(connection, numbers, withdrawn_by(links), None if store_id is None else intervals)
+    return _entries(connection, numbers, withdrawn_by(links), None if store_id is None else intervals, among)
 
 
-def find_entry(connection: Connection, entry: int) -> Entry:
-    """Return one entry.
+def find_entry(connection: Connection, entry: int, *, seen: Sequence[str] | None = None) -> Entry:
+    """Return one entry; ``seen`` as with `list_entries`.
 
     Raises
     ------
     NotFoundError
         There is no such entry.
     """
-    return find_entries(connection, [entry])[0]
+    if seen is None:
+        return find_entries(connection, [entry])[0]
+    links, among = links_of(connection), _numbers(connection, seen)
+    if entry not in _with_withdrawals(links, _about(connection, among)):
+        raise NotFoundError("entry", str(entry), _HINT)
+    return _entries(connection, [entry], withdrawn_by(links), None, among)[0]
+
+
+def is_about_others(connection: Connection, entry: int, seen: Sequence[str]) -> bool:
+    """Say whether an entry, or what it withdraws in the end, is about other stores than these."""
+    links = links_of(connection)
+    while (withdraws := links.get(entry)) is not None:
+        entry = withdraws
+    i = adjusted.c
+    stores = connection.execute(select(i.store.distinct()).where(i.entry == entry)).scalars()
+    return not set(_numbers(connection, seen)).issuperset(stores)
 
 
 def find_entries(connection: Connection, entries: Sequence[int]) -> list[Entry]:
@@ -296,12 +322,13 @@ def _entries(
     numbers: Sequence[int],
     by: Mapping[int, int],
     intervals: Mapping[int, Sequence[tuple[int, int]]] | None,
+    among: Sequence[int] | None = None,
 ) -> list[Entry]:
-    a, i = adjustments.c, adjusted.c
+    """Return some entries; ``among``: the stores that count, by number, where not all do."""
+    a = adjustments.c
     found: dict[int, Entry] = {}
     for part in parts_of(numbers):
-        sizes = select(i.entry, func.count(i.store.distinct()), func.min(i.start_at), func.max(i.end_at))
-        size_of = {entry: rest for entry, *rest in connection.execute(sizes.where(i.entry.in_(part)).group_by(i.entry))}
+        size_of = _sizes(connection, part, among)
         for row in connection.execute(select(*_COLUMNS).where(a.entry.in_(part))).mappings():
             entry = row["entry"]
             count, start, end = size_of.get(entry, (0, None, None))
@@ -310,11 +337,44 @@ def _entries(
     return [found[entry] for entry in numbers]
 
 
+def _sizes(
+    connection: Connection, entries: Sequence[int], among: Sequence[int] | None
+) -> dict[int, tuple[int, int | None, int | None]]:
+    """Return of entries how many stores they are about, the first and the last instant."""
+    i = adjusted.c
+    query = select(i.entry, func.count(i.store.distinct()), func.min(i.start_at), func.max(i.end_at))
+    query = query.where(i.entry.in_(entries)).group_by(i.entry)
+    found: dict[int, tuple[int, int | None, int | None]] = {}
+    for part in [None] if among is None else parts_of(among):
+        for entry, count, start, end in connection.execute(query if part is None else query.where(i.store.in_(part))):
+            before = found.get(entry, (0, start, end))
+            found[entry] = (before[0] + count, min(before[1], start), max(before[2], end))
+    return found
+
+
+def _about(connection: Connection, stores: Sequence[int]) -> set[int]:
+    """Return the entries about some stores, given by number."""
+    query = select(adjusted.c.entry.distinct())
+    return {
+        entry
+        for part in parts_of(stores)
+        for entry in connection.execute(query.where(adjusted.c.store.in_(part))).scalars()
+    }
+
+
+def _numbers(connection: Connection, store_ids: Sequence[str]) -> list[int]:
+    return sorted(known_numbers(connection, store_ids).values())
+
+
 def _number(connection: Connection, store_id: str) -> int:
     number = known_numbers(connection, [store_id]).get(store_id)
     if number is None:
-        raise NotFoundError("store", store_id, "`uphours stores` lists the ones that are known")
+        raise _no_store(store_id)
     return number
+
+
+def _no_store(store_id: str) -> NotFoundError:
+    return NotFoundError("store", store_id, "`uphours stores` lists the ones that are known")
 
 
 def _intervals(connection: Connection, store: int) -> dict[int, list[tuple[int, int]]]:

@@ -140,13 +140,24 @@ def find(connection: Connection, report: str) -> Requested:
     """
     row = connection.execute(_QUERY.where(reports.c.report == report)).mappings().first()
     if row is None:
-        raise NotFoundError("report", report[:64], _HINT)
+        raise no_report(report)
     return _requested(row)
 
 
-def list_reports(connection: Connection, *, before: tuple[int, str] | None, limit: int) -> list[Requested]:
-    """Return reports, the newest first, after the one that ``before`` names by created_at and report."""
-    query = _QUERY.order_by(reports.c.created_at.desc(), reports.c.report.desc()).limit(limit)
+def no_report(report: str) -> NotFoundError:
+    """Return the error that there is no such report."""
+    return NotFoundError("report", report[:64], _HINT)
+
+
+def list_reports(
+    connection: Connection, *, before: tuple[int, str] | None, limit: int, requested_by: str | None = None
+) -> list[Requested]:
+    """Return reports, the newest first, after the one that ``before`` names by created_at and report.
+
+    ``requested_by``: those of one key alone.
+    """
+    query = _QUERY if requested_by is None else _QUERY.where(reports.c.requested_by == requested_by)
+    query = query.order_by(reports.c.created_at.desc(), reports.c.report.desc()).limit(limit)
     if before is not None:
         at, report = before
         older = or_(reports.c.created_at < at, and_(reports.c.created_at == at, reports.c.report < report))

@@ -313,7 +313,7 @@ api_keys = Table(
     Column("hash", text(64), nullable=False),
     Column("created_at", BigInteger, nullable=False),
     Column("revoked_at", BigInteger),
-    Column("only", LONG_TEXT),  # NAME=VALUE, one a line: the stores that the key sees; none: every store
+    Column("only", LONG_TEXT),  # JSON of values by attribute: the stores that the key sees; null: all
 )
 
 # Browsers that have signed in with a key; where the key goes, they go with it.

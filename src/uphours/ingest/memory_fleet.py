@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -61,9 +61,16 @@ class MemoryFleet:
         """Return when anything was last observed."""
         return self.latest
 
-    def attributes(self) -> list[tuple[int, str, int, str]]:
+    def attributes(self, names: Sequence[str] | None = None) -> list[tuple[int, str, int, str]]:
         """Return the attributes of these stores: position of the store, name, valid_from and value, in order."""
-        return list(self.all_attributes)
+        return [row for row in self.all_attributes if names is None or row[1] in names]
+
+    def alone(self, store_ids: Sequence[str]) -> MemoryFleet:
+        """Return the named stores as though there were no others: also the latest observation is one of theirs."""
+        made = self.of(store_ids)
+        return replace(
+            made, latest=int(made.all_observations.times.max()) if len(made.all_observations.times) else None
+        )
 
     def targets(self) -> list[Target]:
         """Return all targets, also those of other stores than these, in order of name and date."""

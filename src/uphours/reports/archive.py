@@ -1,4 +1,4 @@
-"""Reports as they are kept: whole and exact, so that every format can be written from one again later."""
+"""Answers as they are kept: whole and exact, so that every format can be written from one again later."""
 
 from __future__ import annotations
 
@@ -15,6 +15,8 @@ from uphours.errors import ConflictError, DatabaseError
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Windows
 from uphours.reports.ahead import Ahead
+from uphours.reports.answers import Answer, stores_of
+from uphours.reports.groups import Group, Groups
 from uphours.reports.report import Report, Totals
 
 #: The number of this form; one more whenever bytes of the former form could not be read any more.
@@ -23,20 +25,26 @@ _RECORD: Final = "uphours.report"
 #: The program has had another name, and reports of that time must be told apart from damaged ones.
 _RECORD_OF_ANY_NAME: Final = ".report"
 _HOURS_KNOWN: Final = "hours_known"
+_ATTRIBUTE: Final = "attribute"
 _TOTALS: Final = tuple(field.name for field in fields(Totals))
 
 
-def packed(report: Report) -> bytes:
-    """Return a report as bytes to keep: a Parquet file of its integers, and the rest as JSON in its metadata.
+def packed(made: Answer) -> bytes:
+    """Return an answer as bytes to keep: a Parquet file of its integers, and the rest as JSON in its metadata.
 
     A row per store, a column per total and window. The totals are those before unknown time is booked, so nothing
-    is rounded or lost. The same report gives the same bytes.
+    is rounded or lost. The same report gives the same bytes. Of groups the sums are kept beside their stores.
     """
+    report = stores_of(made)
     arrays = {"starts": report.windows.starts, "ends": report.windows.ends} | vars(report.totals)
     table = pl.DataFrame(
         [
             pl.Series("store_id", report.store_ids, dtype=pl.String),
             pl.Series(_HOURS_KNOWN, report.hours_known),
+            *(
+                pl.Series(_column(_ATTRIBUTE, place), values, dtype=pl.String)
+                for place, values in enumerate(report.attributes.values())
+            ),
             *(
                 pl.Series(_column(name, place), values[:, place])
                 for name, values in arrays.items()
@@ -45,13 +53,14 @@ def packed(report: Report) -> bytes:
         ]
     )
     file = io.BytesIO()
-    record = json.dumps(_record(report), ensure_ascii=False, separators=(",", ":"))
+    said = _record(report) | ({"groups": _kept_groups(made)} if isinstance(made, Groups) else {})
+    record = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
     table.write_parquet(file, compression="zstd", compression_level=1, statistics=False, metadata={_RECORD: record})
     return file.getvalue()
 
 
-def unpacked(content: bytes) -> Report:
-    """Return the report that was packed.
+def unpacked(content: bytes) -> Answer:
+    """Return what was packed.
 
     Raises
     ------
@@ -73,7 +82,8 @@ def unpacked(content: bytes) -> Report:
                 f"the kept report has form {record['form']}, this program knows form {_FORM}; "
                 f"use the version of uphours that wrote it, {record['version']}, or a newer one"
             )
-        return _report(record, pl.read_parquet(io.BytesIO(content)))
+        report = _report(record, pl.read_parquet(io.BytesIO(content)))
+        return _groups(record["groups"], report) if "groups" in record else report
     except (pl.exceptions.PolarsError, OSError, KeyError, StopIteration, ValueError) as error:
         raise DatabaseError(f"the kept report is damaged ({error}); make it again") from error
 
@@ -89,6 +99,7 @@ def _record(report: Report) -> dict[str, Any]:
         "loads_seen": report.loads_seen,
         "entries_seen": report.entries_seen,
         **({} if report.ahead is None else {"ahead": report.ahead.facts()}),
+        **({"attributes": list(report.attributes)} if report.attributes else {}),
         "windows": [[name, *report.windows.common[name]] for name in report.windows.names],
     }
 
@@ -114,7 +125,35 @@ def _report(record: dict[str, Any], table: pl.DataFrame) -> Report:
         loads_seen=record["loads_seen"],
         entries_seen=record["entries_seen"],
         ahead=Ahead.from_facts(record.get("ahead")),
+        attributes={
+            name: table[_column(_ATTRIBUTE, place)].to_list() for place, name in enumerate(record.get("attributes", []))
+        },
     )
+
+
+def _kept_groups(made: Groups) -> dict[str, Any]:
+    """Return groups as plain values; sums may be larger than 64 bits."""
+    return {
+        "by": list(made.by),
+        "figures": list(made.fleet.windows[0]),
+        "groups": [
+            [group.values, group.stores, [[*figures.values()] for figures in group.windows]]
+            for group in [*made.groups, made.fleet]
+        ],
+    }
+
+
+def _groups(kept: dict[str, Any], report: Report) -> Groups:
+    names = kept["figures"]
+    groups = [
+        Group(
+            None if values is None else tuple(values),
+            stores,
+            [dict(zip(names, figures, strict=True)) for figures in windows],
+        )
+        for values, stores, windows in kept["groups"]
+    ]
+    return Groups(report, tuple(kept["by"]), groups[:-1], groups[-1])
 
 
 def _column(name: str, place: int) -> str:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Any, Final, Literal, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -44,7 +44,7 @@ _SHOWN: Final[dict[str, tuple[str, ...]]] = {
 }
 #: The figures of our own layouts, in order; the others are left to columns that are chosen one by one.
 _WITHOUT_DETAIL: Final = ("uptime", "downtime")
-_OF_GROUPS: Final = (*_WITHOUT_DETAIL, "availability")
+_WITH_AVAILABILITY: Final = (*_WITHOUT_DETAIL, "availability")
 _WITH_DETAIL: Final = tuple(figure for figure in _SHOWN if figure not in ("watched", "scheduled_time"))
 
 
@@ -89,7 +89,12 @@ def layout(windows: Sequence[str], *, detail: bool = False) -> tuple[Column, ...
 
 def group_layout(windows: Sequence[str], *, detail: bool = False) -> tuple[Column, ...]:
     """Return the columns of our own reports of groups, which always say what share of the time they were up."""
-    return _columns(_WITH_DETAIL if detail else _OF_GROUPS, windows)
+    return _columns(_WITH_DETAIL if detail else _WITH_AVAILABILITY, windows)
+
+
+def workbook_layout(windows: Sequence[str], *, detail: bool = False) -> tuple[Column, ...]:
+    """Return the columns of our own workbooks: those of `layout`, and always the availability."""
+    return _columns(_WITH_DETAIL if detail else _WITH_AVAILABILITY, windows)
 
 
 def _columns(figures: Sequence[str], windows: Sequence[str]) -> tuple[Column, ...]:
@@ -144,6 +149,39 @@ def _cells(report: Report, figures: Figures, column: Column) -> pl.Series:
         case "business_time" | "scheduled_time":
             return _two_decimals(_hundredths(of[f"{column.figure.removesuffix('_time')}_us"], UNITS_US[column.unit]))
     return _two_decimals(_hundredths(of[f"{column.figure}_us"], UNITS_US[column.unit]))
+
+
+def cell(figures: Mapping[str, Any], column: Column) -> str | None:
+    """Return one cell as text, rounded as `cells`, from figures of any size: those of one store, group or fleet.
+
+    ``figures``: of the window that the column shows, as named in `Report.figures`; integers of Python. None where
+    there is nothing to divide by.
+    """
+    match column.figure:
+        case "availability":
+            return percentage(figures["uptime_us"], figures["uptime_us"] + figures["downtime_us"])
+        case "coverage":
+            return percentage(figures["watched_us"], figures["business_us"])
+        case "observations" | "outages":
+            return str(figures[column.figure])
+    hundredths = _rounded(figures[f"{column.figure.removesuffix('_time')}_us"], UNITS_US[column.unit])
+    return f"{hundredths // 100}.{hundredths % 100:02}"
+
+
+def _rounded(part: int, whole: int) -> int:
+    """Return 100 × part / whole, rounded half to even without leaving the integers."""
+    quotient, rest = divmod(part * 100, whole)
+    return quotient + (2 * rest > whole or (2 * rest == whole and quotient % 2 == 1))
+
+
+def percentage(part: int, whole: int) -> str | None:
+    """Return a percentage with two decimals; 100 and 0 only where they are exact, None where the whole is 0."""
+    if not whole:
+        return None
+    hundredths = _rounded(part * 100, whole)
+    if 0 < part < whole:
+        hundredths = min(max(hundredths, 1), 99_99)
+    return f"{hundredths // 100}.{hundredths % 100:02}"
 
 
 def _hundredths(parts: npt.NDArray[np.int64], whole: npt.NDArray[np.int64] | int) -> npt.NDArray[np.int64]:

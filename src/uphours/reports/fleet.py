@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias, get_args
 
@@ -17,6 +17,7 @@ from uphours.kernel.local_time import timezone_names
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
 from uphours.reports.measure import latest_instant, run_report
+from uphours.reports.memberships import Labels
 from uphours.reports.reading import NEVER, read_fleet
 from uphours.reports.report import Figures, Report
 from uphours.reports.store_states import STATES, states_at
@@ -26,6 +27,7 @@ from uphours.schema import (
     Instants,
     Statuses,
 )
+from uphours.where import NO_VALUE
 
 Sort: TypeAlias = Literal["store_id", "availability", "lost_time", "since", "last_observed"]
 SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
@@ -47,6 +49,7 @@ class Overview:
     ``last_observed_at_us``: int64, ``NEVER`` where there is none. ``timezone_is_default``: bool, without a zone
     of its own. ``hours_are_default``: bool, without hours: it is always open. ``hours_known``: bool,
     false where rows of hours or zones were given and none could be used; the state of the store is ``hours unknown``.
+    ``labels``: the values of the attributes of each store at ``report.as_of``.
 
     A state that is not ``closed`` was followed back to ``followed_back_to_us``, or to the first observation of
     the store if that is later. Of an observed store that had this state at its first open instant after
@@ -62,6 +65,33 @@ class Overview:
     hours_are_default: npt.NDArray[np.bool_]
     hours_known: npt.NDArray[np.bool_]
     followed_back_to_us: int
+    labels: Labels = field(default_factory=dict)
+
+    def of(self, rows: npt.NDArray[np.int64]) -> Overview:
+        """Return some of the stores, given by position, ascending."""
+        places = rows.tolist()
+        return Overview(
+            self.report.of(rows), self.states[rows], self.since_us[rows], self.last_observed_at_us[rows],
+            [self.timezones[row] for row in places], self.timezone_is_default[rows], self.hours_are_default[rows],
+            self.hours_known[rows], self.followed_back_to_us,
+            {name: [values[row] for row in places] for name, values in self.labels.items()},
+        )  # fmt: skip
+
+    def label(self, row: int, name: str) -> str | None:
+        """Return the value of an attribute of a store, given by position; None where it has none."""
+        value = self.labels[name][row] if name in self.labels else NO_VALUE
+        return None if value == NO_VALUE else value
+
+    def names_of(self, store_ids: Sequence[str]) -> dict[str, str | None]:
+        """Return the attribute ``name`` of some stores, by id."""
+        wanted = set(store_ids)
+        return {one: self.label(row, "name") for row, one in enumerate(self.store_ids) if one in wanted}
+
+    @cached_property
+    def searched(self) -> list[str]:
+        """What a search looks through of each store: its id and the values of its attributes, in small letters."""
+        columns = [self.store_ids, *self.labels.values()]
+        return ["\0".join(texts).casefold() for texts in zip(*columns, strict=True)]
 
     @property
     def store_ids(self) -> Sequence[str]:
@@ -83,6 +113,7 @@ def overview(
     whole_history: bool = False,
     loads_seen: int | None = None,
     entries_seen: int | None = None,
+    labels: Labels | None = None,
 ) -> Overview:
     """Look at all stores of a fleet, observed or not.
 
@@ -97,6 +128,8 @@ def overview(
         it, back to the start of the window, or a week where that is further.
     loads_seen, entries_seen
         The numbers of the last load and of the last entry of the ledger that the database held, for the record.
+    labels
+        The values of their attributes, in the order of the fleet.
 
     Raises
     ------
@@ -130,6 +163,7 @@ def overview(
         & schedule.known()[order],
         hours_known=schedule.known()[order],
         followed_back_to_us=known.start,
+        labels={name: [values[store] for store in order.tolist()] for name, values in (labels or {}).items()},
     )
 
 
@@ -140,6 +174,12 @@ def facts(overview: Overview, row: int) -> dict[str, Any]:
     """Return what is known of one store as plain values, given its position; None where there is nothing."""
     return {
         "store_id": overview.store_ids[row],
+        "name": overview.label(row, "name"),
+        "attributes": {
+            name: value
+            for name in overview.labels
+            if name != "name" and (value := overview.label(row, name)) is not None
+        },
         "state": STATES[overview.states[row]],
         "since_us": _instant_or_null(overview.since_us[row]),
         "last_observed_at_us": _instant_or_null(overview.last_observed_at_us[row]),
@@ -231,7 +271,7 @@ def selected(
     Parameters
     ----------
     search
-        Part of a store id, in capitals or not.
+        Part of a store id or of a value of an attribute, in capitals or not.
     states, timezones
         Only rows with one of these; nothing matches an empty collection.
     availability_below
@@ -312,7 +352,7 @@ def _in_view(
     """Yield what rows must meet, of what the list shows."""
     if search is not None:
         part = search.casefold()  # which Polars does not have
-        yield pl.lit(pl.Series([part in store_id.casefold() for store_id in overview.store_ids], dtype=pl.Boolean))
+        yield pl.lit(pl.Series([part in text for text in overview.searched], dtype=pl.Boolean))
     if states is not None:
         yield pl.col("state").is_in([_state_code(state) for state in states])
     if timezones is not None:

@@ -10,13 +10,14 @@ from typing import Any, BinaryIO, Final
 import polars as pl
 
 from uphours.errors import InputError
-from uphours.reports.columns import UNITS_US, Column, group_layout
-from uphours.reports.groups import Figures, Group, Groups
+from uphours.reports.answers import Answer
+from uphours.reports.columns import cell, group_layout
+from uphours.reports.groups import Group, Groups
 from uphours.reports.report import check_titles
-from uphours.reports.writers import spreadsheet_safe
+from uphours.reports.writers import spreadsheet_safe, write_report
 
 #: What a report of groups can be written in.
-FORMATS: Final = ("csv", "json", "parquet")
+FORMATS: Final = ("csv", "json", "parquet", "xlsx")
 #: What stands for the values of the whole fleet, in the last row.
 ALL: Final = "(all)"
 
@@ -35,10 +36,19 @@ def write_groups(groups: Groups, form: str, file: BinaryIO, *, detail: bool = Fa
         "csv": lambda: _csv(groups, detail=detail),
         "json": lambda: _json(groups),
         "parquet": lambda: _parquet(groups),
+        "xlsx": lambda: _xlsx(groups, detail=detail),
     }
     if form not in write:
         raise InputError(f"a report of groups has no format {form!r}; valid are {', '.join(FORMATS)}")
     file.write(write[form]())
+
+
+def write_answer(made: Answer, form: str, file: BinaryIO, *, detail: bool = False) -> None:
+    """Write a report of stores or of groups; as `write_groups` and `uphours.reports.writers.write_report`."""
+    if isinstance(made, Groups):
+        write_groups(made, form, file, detail=detail)
+    else:
+        write_report(made, form, file, detail=detail)
 
 
 def group_cells(groups: Groups, *, detail: bool = False) -> list[list[str | None]]:
@@ -56,40 +66,9 @@ def group_cells(groups: Groups, *, detail: bool = False) -> list[list[str | None
 
     def row(group: Group) -> list[str | None]:
         values = group.values or (ALL,) * len(groups.by)
-        return [*values, str(group.stores), *(_cell(group.windows[names.index(c.window)], c) for c in columns)]
+        return [*values, str(group.stores), *(cell(group.windows[names.index(c.window)], c) for c in columns)]
 
     return [[*titles], *map(row, [*groups.groups, groups.fleet])]
-
-
-def _cell(figures: Figures, column: Column) -> str | None:
-    match column.figure:
-        case "availability":
-            return percentage(figures["uptime_us"], figures["uptime_us"] + figures["downtime_us"])
-        case "coverage":
-            return percentage(figures["watched_us"], figures["business_us"])
-        case "observations" | "outages":
-            return str(figures[column.figure])
-    return _two_decimals(_hundredths(figures[f"{column.figure.removesuffix('_time')}_us"], UNITS_US[column.unit]))
-
-
-def _hundredths(part: int, whole: int) -> int:
-    """Return 100 × part / whole, rounded half to even without leaving the integers."""
-    quotient, rest = divmod(part * 100, whole)
-    return quotient + (2 * rest > whole or (2 * rest == whole and quotient % 2 == 1))
-
-
-def percentage(part: int, whole: int) -> str | None:
-    """Return a percentage with two decimals; 100 and 0 only where they are exact, None where the whole is 0."""
-    if not whole:
-        return None
-    hundredths = _hundredths(part * 100, whole)
-    if 0 < part < whole:
-        hundredths = min(max(hundredths, 1), 99_99)
-    return _two_decimals(hundredths)
-
-
-def _two_decimals(hundredths: int) -> str:
-    return f"{hundredths // 100}.{hundredths % 100:02}"
 
 
 def _csv(groups: Groups, *, detail: bool) -> bytes:
@@ -121,6 +100,15 @@ def _json(groups: Groups) -> bytes:
         "fleet": of(groups.fleet),
     }
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
+
+
+def _xlsx(groups: Groups, *, detail: bool) -> bytes:
+    """Return a workbook without the sheets of the groups, whose stores a report of groups does not name."""
+    from uphours.reports.xlsx import write_group_workbook
+
+    content = io.BytesIO()
+    write_group_workbook(groups, content, detail=detail)
+    return content.getvalue()
 
 
 def _parquet(groups: Groups) -> bytes:

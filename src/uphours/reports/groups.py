@@ -32,6 +32,8 @@ _COUNTS: Final = ("observations", "outages")
 _DURATIONS: Final = tuple(field.name for field in fields(Totals) if field.name not in (*_COUNTS, _LONGEST))
 _SUMMED: Final = (*_DURATIONS, *_COUNTS)
 _HALF: Final = 32
+#: What shares are parts of.
+_WHOLE: Final = 100_000
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,53 @@ class Group:
 
 
 @dataclass(frozen=True)
+class Members:
+    """The stores of groups: int64 arrays with an element for each group, window and store that belongs to it then.
+
+    In order of group, window and store. ``groups``, ``windows``, ``stores``: positions, the last one in the report.
+    ``figures``: what is counted while the store belongs to the group, by the names of `Totals`. ``uptime_us``,
+    ``downtime_us``: the same with unknown time booked as the policy says.
+    """
+
+    groups: npt.NDArray[np.int64]
+    windows: npt.NDArray[np.int64]
+    stores: npt.NDArray[np.int64]
+    figures: dict[str, npt.NDArray[np.int64]]
+    uptime_us: npt.NDArray[np.int64]
+    downtime_us: npt.NDArray[np.int64]
+
+    def rows_of(self, group: int) -> slice:
+        """Return where the stores of a group are."""
+        first, end = np.searchsorted(self.groups, [group, group + 1]).tolist()
+        return slice(first, end)
+
+    def worst(self, group: int, window: int) -> Members:
+        """Return the stores of one group in one window, those with the most down time first."""
+        mine = self.rows_of(group)
+        rows = mine.start + np.flatnonzero(self.windows[mine] == window)
+        rows = rows[np.lexsort((self.stores[rows], -self.downtime_us[rows]))]
+        return Members(
+            self.groups[rows], self.windows[rows], self.stores[rows],
+            {name: values[rows] for name, values in self.figures.items()}, self.uptime_us[rows], self.downtime_us[rows],
+        )  # fmt: skip
+
+    def below(self, share: int) -> npt.NDArray[np.bool_]:
+        """Say of each whether its availability is known and below a share in 100,000ths."""
+        # As integers of Python: a hundred thousand times the time of a store over decades does not fit into 64 bits.
+        return np.array(
+            [
+                up + down > 0 and up * _WHOLE < share * (up + down)
+                for up, down in zip(self.uptime_us.tolist(), self.downtime_us.tolist(), strict=True)
+            ],
+            dtype=np.bool_,
+        )
+
+
+@dataclass(frozen=True)
 class Groups:
     """Groups in order of their values as text, and the fleet; ``report``: that of the stores, with the same figures.
+
+    ``members``: the stores of the groups; None of groups that were kept.
 
     Durations and observations of the groups add up to those of the fleet. An outage that is going on while its store
     changes groups counts in both, and once in the fleet.
@@ -59,6 +106,7 @@ class Groups:
     by: tuple[str, ...]
     groups: list[Group]
     fleet: Group
+    members: Members | None = None
 
     def table(self) -> pl.DataFrame:
         """Return one row per group and window, exact; those of the fleet come last, with nulls for the attributes.
@@ -117,7 +165,9 @@ def groups(
         report = replace(report, ahead=ahead(fleet, as_of, now))
     belongs = memberships(fleet.clocks, attributes, by)
     pieces = _Pieces.of(known, report, belongs)
-    return Groups(report, tuple(by), _added(report, belongs, pieces, pieces.counted(known, report)), _whole(report))
+    counted = pieces.counted(known, report)
+    added = _added(report, belongs, pieces, counted)
+    return Groups(report, tuple(by), added, _whole(report), _members(report, pieces, counted))
 
 
 @dataclass(frozen=True)
@@ -205,6 +255,20 @@ def _added(
         )
         for number, group in enumerate(found.tolist())
     ]
+
+
+def _members(report: Report, pieces: _Pieces, counted: dict[str, npt.NDArray[np.int64]]) -> Members:
+    """Add the pieces up by group, window and store."""
+    n, w = max(len(report.store_ids), 1), len(report.windows.names)
+    groups = np.unique(pieces.groups, return_inverse=True)[1]
+    cells, place = np.unique((groups * w + pieces.windows) * n + pieces.places, return_inverse=True)
+    figures = {}
+    for name, values in counted.items():
+        figures[name] = np.zeros(len(cells), dtype=np.int64)
+        add = np.maximum if name == _LONGEST else np.add
+        add.at(figures[name], place, values)
+    up, down, _ = booked(report.policy, *(figures[name] for name in ("uptime_us", "downtime_us", "unknown_us")))
+    return Members(cells // (n * w), cells // n % w, cells % n, figures, up, down)
 
 
 def _whole(report: Report) -> Group:

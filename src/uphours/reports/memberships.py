@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, Protocol, Self, TypeAlias
 
@@ -12,16 +12,15 @@ from uphours.errors import InputError, shown
 from uphours.kernel.schedule import local_to_utc_of
 from uphours.reports.report import Report
 from uphours.schema import BEGINNING_OF_TIME, DAY_US, END_OF_TIME, SINCE_EVER, Codes, Fleet, Instants, Schedule
+from uphours.where import NO_VALUE, Where
 
 Attribute: TypeAlias = tuple[int, str, int, str]
 """Position of the store, name, valid_from in days since the epoch, and value; a blank one takes the value away."""
 Values: TypeAlias = tuple[str, ...]
 """The values of a store or a group, one for each of some attributes."""
-Wanted: TypeAlias = Mapping[str, Sequence[str]]
-"""Values by name of attribute, of which a store must have one each."""
+Labels: TypeAlias = Mapping[str, Sequence[str]]
+"""The value of each store, by name of attribute; `uphours.where.NO_VALUE` where it has none."""
 
-#: The value of a store that has none.
-NO_VALUE: Final = "(none)"
 #: Values and names that a message lists.
 _LISTED: Final = 20
 
@@ -29,11 +28,14 @@ _LISTED: Final = 20
 class AttributedFleet(Fleet, Protocol):
     """A fleet whose attributes are known, and that can be narrowed down."""
 
-    def attributes(self) -> list[Attribute]:
-        """Return the attributes of its stores, in order."""
+    def attributes(self, names: Sequence[str] | None = None) -> list[Attribute]:
+        """Return the attributes of its stores, or those with some names, in order."""
 
     def of(self, store_ids: Sequence[str] | None) -> Self:
         """Return the named stores alone; all of them for None."""
+
+    def alone(self, store_ids: Sequence[str]) -> Self:
+        """Return the named stores as though there were no others: also the latest observation is one of theirs."""
 
 
 @dataclass(frozen=True)
@@ -110,8 +112,12 @@ def check_names(attributes: Iterable[Attribute], names: Iterable[str]) -> None:
     InputError
         No store has one of them, or one is named twice.
     """
-    names = list(names)
-    there = sorted({name for _, name, _, _ in attributes})
+    check_labels({name for _, name, _, _ in attributes}, list(names))
+
+
+def check_labels(known: Collection[str], names: Sequence[str]) -> None:
+    """Check that all names are known; raises as `check_names`."""
+    there = sorted(known)
     for name in names:
         if name not in there:
             valid = (
@@ -124,7 +130,14 @@ def check_names(attributes: Iterable[Attribute], names: Iterable[str]) -> None:
 
 def values_at(fleet: AttributedFleet, names: Sequence[str], at: int | Instants) -> list[Values]:
     """Return the values of some attributes of each store, at an instant or at one of its own."""
-    return memberships(fleet.clocks, fleet.attributes(), names).at(np.full(len(fleet.store_ids), at))
+    attributes = fleet.attributes(names)
+    if any(valid_from != SINCE_EVER for _, _, valid_from, _ in attributes):
+        return memberships(fleet.clocks, attributes, names).at(np.full(len(fleet.store_ids), at))
+    columns = [[NO_VALUE] * len(fleet.store_ids) for _ in names]
+    place_of = {name: place for place, name in enumerate(names)}
+    for store, name, _, value in attributes:
+        columns[place_of[name]][store] = value or NO_VALUE
+    return list(zip(*columns, strict=True)) if names else [()] * len(fleet.store_ids)
 
 
 def with_columns(report: Report, fleet: AttributedFleet, names: Sequence[str]) -> Report:
@@ -144,30 +157,60 @@ def with_columns(report: Report, fleet: AttributedFleet, names: Sequence[str]) -
     return replace(report, attributes=dict(zip(names, texts or [[] for _ in names], strict=True)))
 
 
-def stores_where(fleet: AttributedFleet, wanted: Wanted, at: int | Instants) -> list[str]:
-    """Return the stores that have one of the wanted values of each attribute, at an instant or at one of their own.
+def stores_where(fleet: AttributedFleet, where: Where, at: int | Instants) -> list[str]:
+    """Return the stores that have one of the values of each attribute, at an instant or at one of their own.
 
     Raises
     ------
     InputError
         There is no such attribute, or no such store.
     """
-    check_names(fleet.attributes(), wanted)
-    values = values_at(fleet, list(wanted), at)
-    valid = [{value or NO_VALUE for value in some} for some in wanted.values()]
-    found = [
+    return [fleet.store_ids[row] for row in rows_where(labels(fleet, at), where)]
+
+
+def labels(fleet: AttributedFleet, at: int | Instants) -> Labels:
+    """Return the values of all attributes of each store, at an instant or at one of its own."""
+    names = sorted({name for _, name, _, _ in fleet.attributes()})
+    columns = zip(*values_at(fleet, names, at), strict=True) if len(fleet.store_ids) else [()] * len(names)
+    return dict(zip(names, columns, strict=True)) if names else {}
+
+
+def rows_where(labelled: Labels, where: Where) -> list[int]:
+    """Return the positions of the stores that have one of the values of each attribute, of which there is one at least.
+
+    Raises
+    ------
+    InputError
+        There is no such attribute, or no such store.
+    """
+    check_labels(labelled, [name for name, _ in where])
+    wanted = [(labelled[name], frozenset(some)) for name, some in where]
+    found = [row for row in range(len(wanted[0][0])) if all(values[row] in some for values, some in wanted)]
+    if not found:
+        there = "; ".join(f"values of {name} are {_some(sorted(set(labelled[name])))}" for name, _ in where)
+        raise InputError(f"there is no store with {said(where)} at that time; {there}")
+    return found
+
+
+def stores_seen(fleet: AttributedFleet, only: Where, at: int) -> list[str]:
+    """Return the stores that a key sees which is bound to some values: those that have them at an instant.
+
+    That may be none, and nothing is said of which attributes and values there are.
+    """
+    return _having(fleet, only, values_at(fleet, [name for name, _ in only], at))
+
+
+def _having(fleet: AttributedFleet, where: Where, values: Sequence[Values]) -> list[str]:
+    return [
         store_id
         for store_id, of_store in zip(fleet.store_ids, values, strict=True)
-        if all(value in some for value, some in zip(of_store, valid, strict=True))
+        if all(value in some for value, (_, some) in zip(of_store, where, strict=True))
     ]
-    if not found:
-        asked = " and ".join(f"{name}={' or '.join(sorted(some))}" for name, some in zip(wanted, valid, strict=True))
-        there = "; ".join(
-            f"values of {name} are {_some(sorted({of_store[place] for of_store in values}))}"
-            for place, name in enumerate(wanted)
-        )
-        raise InputError(f"there is no store with {asked} at that time; {there}")
-    return found
+
+
+def said(where: Where) -> str:
+    """Write values of attributes for a message."""
+    return " and ".join(f"{name}={' or '.join(some)}" for name, some in where)
 
 
 def _some(texts: Sequence[str]) -> str:

@@ -43,7 +43,8 @@ class Report:
     ``version`` and ``tzdata`` are the versions of the program and of the zone rules. ``raw``: the ledger was ignored.
     ``loads_seen`` and ``entries_seen`` are the numbers of the last load and of the last entry of the ledger that the
     database held, None for a report that was not made from a database. They are for the record alone, and in no output
-    of figures: the same fleet from files gives the same bytes. ``ahead``: by how much ``as_of`` is ahead of the
+    of figures, so the same fleet from files gives the same bytes; a workbook alone names the entry on the sheet About.
+    ``ahead``: by how much ``as_of`` is ahead of the
     clock, where it is the latest observation and that is ahead; the only thing that depends on the clock.
     ``hours_known``: bool per store, false where rows of hours or zones were given and none could be used: such a store
     has no sessions, so nothing of it counts. ``attributes``: values that stand beside the ids, by name, of each store;
@@ -114,6 +115,18 @@ class Report:
                 hours_known=self.hours_known[part],
                 attributes={name: values[part] for name, values in self.attributes.items()},
             )
+
+    def of(self, rows: npt.NDArray[np.int64]) -> Report:
+        """Return some of the stores, given by position, in that order."""
+        places = rows.tolist()
+        return replace(
+            self,
+            store_ids=[self.store_ids[row] for row in places],
+            windows=self.windows.of(rows),
+            totals=self.totals.of(rows),
+            hours_known=self.hours_known[rows],
+            attributes={name: [values[row] for row in places] for name, values in self.attributes.items()},
+        )
 
     def table(self) -> pl.DataFrame:
         """Return one row per store and window, exact: microseconds, counts, and ratios as float64 or null.

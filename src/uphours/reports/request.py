@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Self
 
@@ -10,8 +10,11 @@ from uphours.errors import InputError
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import DEFAULT_WINDOWS, Window, window_names
 from uphours.schema import checked_instant, instant_iso
+from uphours.where import Where, plain, where_of
 
-_NAMES: Final = ("as_of_us", "windows", "policy", "stores", "all_stores", "detail", "raw")
+_NAMES: Final = (
+    "as_of_us", "windows", "policy", "stores", "where", "by", "columns", "all_stores", "detail", "raw", "only",
+)  # fmt: skip
 #: What a bound of a window of one's own is as a plain value: an instant, or a local date.
 _BOUNDS: Final = {"us": int, "date": str}
 
@@ -28,26 +31,38 @@ class ReportRequest:
         By name or whole, in the order of the columns.
     stores
         Only these stores, kept sorted and distinct; ``None``: all of them.
+    where
+        Only stores with such values of attributes at the instant of the report; as `uphours.where.where_of` returns it.
+    by
+        Names of attributes: groups of stores with the same values instead of stores.
+    columns
+        Names of attributes that stand beside the ids.
     all_stores
         Also the stores without any observation at or before ``as_of``.
     detail
         More columns in the formats for people.
     raw
         Ignore the ledger in all figures.
+    only
+        As though there were no other stores than those with such values now: what a key is bound to.
 
     Raises
     ------
     InputError
-        A window is unknown or repeated, or ``as_of`` is out of range.
+        A window is unknown or repeated, ``as_of`` is out of range, or two options make no sense together.
     """
 
     as_of: int | None = None
     windows: tuple[str | Window, ...] = DEFAULT_WINDOWS
     policy: Policy = field(default_factory=Policy)
     stores: tuple[str, ...] | None = None
+    where: Where = ()
+    by: tuple[str, ...] = ()
+    columns: tuple[str, ...] = ()
     all_stores: bool = False
     detail: bool = False
     raw: bool = False
+    only: Where = ()
 
     def __post_init__(self) -> None:
         if self.as_of is not None:
@@ -58,6 +73,10 @@ class ReportRequest:
             raise InputError(f"stores is the text {self.stores!r}; give a list, such as [{self.stores!r}]")
         if self.stores is not None:
             object.__setattr__(self, "stores", tuple(sorted(set(self.stores))))
+        if self.by and self.columns:
+            raise InputError("columns are for reports of stores, and by reports groups; give one of them")
+        for option in ("by", "columns"):
+            object.__setattr__(self, option, _attribute_names(option, getattr(self, option)))
 
     def to_dict(self) -> dict[str, Any]:
         """Return the request as plain values; the same requests give the same JSON."""
@@ -66,9 +85,13 @@ class ReportRequest:
             "windows": [window if isinstance(window, str) else window.to_dict() for window in self.windows],
             "policy": self.policy.to_dict(),
             "stores": None if self.stores is None else list(self.stores),
+            "where": plain(self.where),
+            "by": list(self.by),
+            "columns": list(self.columns),
             "all_stores": self.all_stores,
             "detail": self.detail,
             "raw": self.raw,
+            **({"only": plain(self.only)} if self.only else {}),
         }
 
     @classmethod
@@ -94,6 +117,10 @@ class ReportRequest:
             windows=tuple(map(_window, _listed("windows", values.get("windows", DEFAULT_WINDOWS)))),
             policy=Policy.from_dict(values.get("policy", {})),
             stores=None if stores is None else tuple(map(_store_id, _listed("stores", stores))),
+            where=_where("where", values.get("where", {})),
+            by=tuple(_texts("by", values.get("by", ()))),
+            columns=tuple(_texts("columns", values.get("columns", ()))),
+            only=_where("only", values.get("only", {})),
             **flags,
         )
 
@@ -102,6 +129,31 @@ def _listed(name: str, values: object) -> list[object]:
     if not isinstance(values, list | tuple):
         raise InputError(f"{name} is {values!r}; valid are lists")
     return list(values)
+
+
+def _texts(name: str, values: object) -> list[str]:
+    found = _listed(name, values)
+    if wrong := [value for value in found if not isinstance(value, str)]:
+        raise InputError(f"{name} has {wrong[0]!r}; valid are texts")
+    return [str(value) for value in found]
+
+
+def _where(name: str, values: object) -> Where:
+    if not isinstance(values, Mapping):
+        raise InputError(f"{name} is {values!r}; valid are lists of values by name of attribute")
+    return where_of({str(attribute): _texts(name, some) for attribute, some in values.items()})
+
+
+def _attribute_names(option: str, names: Sequence[str]) -> tuple[str, ...]:
+    """Return names of attributes as they are kept, with blanks at their ends taken off."""
+    if isinstance(names, str):
+        raise InputError(f"{option} is the text {names!r}; give a list, such as [{names!r}]")
+    found = tuple(name.strip() for name in names)
+    if not all(found):
+        raise InputError(f"{option} has an empty name; valid are names of attributes, such as region")
+    if repeated := sorted({name for name in found if found.count(name) > 1}):
+        raise InputError(f"attribute {', '.join(repeated)} is named more than once")
+    return found
 
 
 def _store_id(value: object) -> str:

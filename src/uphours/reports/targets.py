@@ -7,7 +7,7 @@ is used of it follows from the polls so far. A target counts a store as long as 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fractions import Fraction
 from functools import cached_property
@@ -23,7 +23,7 @@ from uphours.kernel.schedule import zone_changes
 from uphours.kernel.windows import Windows, windows
 from uphours.reports.ahead import Ahead, ahead
 from uphours.reports.measure import Timelines, extent, in_parts, latest_instant, schedule_over
-from uphours.reports.memberships import NO_VALUE, AttributedFleet, Memberships, memberships
+from uphours.reports.memberships import AttributedFleet, Memberships, memberships
 from uphours.reports.reading import Known, read_windows
 from uphours.reports.report import booked
 from uphours.schema import (
@@ -41,6 +41,7 @@ from uphours.schema import (
     instant_iso,
 )
 from uphours.version import VERSION
+from uphours.where import NO_VALUE
 
 Exhausted: TypeAlias = Literal["past", "projected"]
 """The budget has run out already, or would run out at the present rate."""
@@ -133,7 +134,7 @@ class Outcome:
         return self._worst_first(range(len(self.store_ids)))
 
     def below(self, most: int | None = None) -> list[tuple[str, Budget]]:
-        """Return the stores that are below the target, the worst first, and at most so many of them."""
+        """Return the stores that are below the target, the worst first, and ``most`` of them at most."""
         return self._worst_first([place for place, is_met in enumerate(self.is_met) if is_met is False], most)
 
     def _worst_first(self, places: Sequence[int], most: int | None = None) -> list[tuple[str, Budget]]:
@@ -174,6 +175,21 @@ class Targets:
     loads_seen: int | None = None
     entries_seen: int | None = None
     ahead: Ahead | None = None
+
+    def of_stores(self, fleet: TargetedFleet) -> Targets:
+        """Return the targets to which any store of a fleet belongs at some time, as though there were no others."""
+        wheres = {target.where for target in self.defined if target.share is not None}
+        chosen = {where for where in wheres if any(_fits(_belonging(fleet, where), where))}
+        names = {target.name for target in self.defined if target.share is not None and target.where in chosen}
+        return replace(
+            self,
+            outcomes=[outcome for outcome in self.outcomes if outcome.target.where in chosen],
+            defined=[
+                target
+                for target in self.defined
+                if target.name in names and (target.share is None or target.where in chosen)
+            ],
+        )
 
     def facts(self, most: int | None = None) -> dict[str, Any]:
         """Return all of it as plain values; ``most`` as in `Outcome.facts`."""
@@ -265,6 +281,16 @@ def wanted_of(where: str) -> dict[str, list[str]]:
     return wanted
 
 
+def _belonging(fleet: TargetedFleet, where: str) -> Memberships:
+    return memberships(fleet.clocks, fleet.attributes(), list(wanted_of(where)))
+
+
+def _fits(belongs: Memberships, where: str) -> list[bool]:
+    """Return which of the values that hold at some time are those of the stores that are meant."""
+    wanted = wanted_of(where).values()
+    return [all(value in some for value, some in zip(key, wanted, strict=True)) for key in belongs.keys]
+
+
 def _date_furthest_behind(clocks: Schedule, as_of: int) -> date:
     """Return the earliest of the dates that the clocks of stores show; without stores that of UTC."""
     zones = clocks.zones.copy()
@@ -290,15 +316,11 @@ def _outcomes(
     values: dict[tuple[str, ...], Memberships] = {}
     made = []
     for target in chosen:
-        wanted = wanted_of(target.where)
-        names = tuple(wanted)
+        names = tuple(wanted_of(target.where))
         if names not in values:
             values[names] = memberships(fleet.clocks, attributes, names)
         belongs = values[names]
-        fits = np.array(
-            [all(v in some for v, some in zip(key, wanted.values(), strict=True)) for key in belongs.keys],
-            dtype=np.bool_,
-        )
+        fits = np.array(_fits(belongs, target.where), dtype=np.bool_)
         starts = np.maximum(laid.starts[belongs.stores, 0], belongs.starts)
         ends = np.minimum(laid.ends[belongs.stores, 0], belongs.ends)
         rows = np.flatnonzero(fits[belongs.groups] & (starts < ends)) if len(fits) else np.empty(0, dtype=np.int64)

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 import polars as pl
 
 from uphours.errors import InputError
-from uphours.reports.columns import STORE_ID, Column, cells, layout
+from uphours.reports.columns import STORE_ID, Column, cells, layout, workbook_layout
 from uphours.reports.report import Report, check_titles
 
 #: By format, also the ending of the file's name.
@@ -58,7 +58,7 @@ def write_report(report: Report, form: str, file: BinaryIO, *, detail: bool = Fa
         case "xlsx":
             from uphours.reports.xlsx import write_workbook
 
-            write_workbook(report, layout(report.windows.names, detail=detail), file, hours_known=detail)
+            write_workbook(report, workbook_layout(report.windows.names, detail=detail), file, hours_known=detail)
         case _:
             raise InputError(f"there is no format {form!r}; valid are {', '.join(FORMATS)}")
 

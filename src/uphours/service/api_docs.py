@@ -40,7 +40,7 @@ _PAGE: Final = """<!doctype html>
 
 
 @router.get("/openapi.json")
-@needs("open")
+@needs("open", sees="nothing")
 async def openapi(request: Request, caller: Calling) -> Response:
     """Return the OpenAPI document, the same bytes for all."""
     state = request.app.state
@@ -75,7 +75,7 @@ def _correct(content: dict[str, Any]) -> None:
 
 
 @router.get("/docs")
-@needs("open")
+@needs("open", sees="nothing")
 def page(caller: Calling) -> Response:
     """Return the page."""
     return HTMLResponse(_PAGE, headers={"Content-Security-Policy": _POLICY, "Cache-Control": "no-cache"})

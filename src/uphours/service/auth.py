@@ -24,11 +24,16 @@ from uphours.errors import UphoursError
 from uphours.service.lanes import checks
 from uphours.service.origins import SAFE, Way, own_path
 from uphours.service.problems import AccessError, NotSignedInError, is_for_people
+from uphours.where import Where, texts_of
 
 log = structlog.get_logger("uphours.access")
 
 Scope: TypeAlias = api_keys.Scope | Literal["open"]
 """What a route asks for; ``open`` asks for nothing, not even a key."""
+
+Sees: TypeAlias = Literal["stores", "own", "nothing", "all"]
+"""What a route shows to a key that is bound to some stores: these ``stores`` alone; its ``own``, which is what it has
+asked for itself; ``nothing`` of any store; or it is about the whole fleet, ``all``, and refused to such keys."""
 
 Endpoint = TypeVar("Endpoint", bound=Callable[..., object])
 
@@ -40,6 +45,7 @@ CSRF_FIELD: Final = "csrf_token"
 
 _ATTRIBUTE: Final = "uphours_scope"
 _SESSIONS_ATTRIBUTE: Final = "uphours_sessions"
+_SEES_ATTRIBUTE: Final = "uphours_sees"
 _MOST_BUCKETS: Final = 10_000
 #: What is said of a feed that cannot be had, whatever the cause: it tells neither tokens nor stores.
 NO_FEED: Final = "there is no such calendar feed; its address has the token of a key with the scope feed"
@@ -50,15 +56,17 @@ _FAILURES_PER_SECOND: Final = 1 / 60
 bearer = HTTPBearer(auto_error=False, description="An API key: `uphours keys create`.")
 
 
-def needs(scope: Scope, *, sessions: bool = True) -> Callable[[Endpoint], Endpoint]:
+def needs(scope: Scope, *, sees: Sees, sessions: bool = True) -> Callable[[Endpoint], Endpoint]:
     """Declare what an endpoint asks for; one that declares nothing is refused to everybody.
 
+    ``sees``: what it shows to keys that are bound to some stores. It sees to that itself, but for ``all``.
     ``sessions``: whether it is also for browsers that have signed in. Never if a GET changes something: a link does.
     """
 
     def declare(endpoint: Endpoint) -> Endpoint:
         setattr(endpoint, _ATTRIBUTE, scope)
         setattr(endpoint, _SESSIONS_ATTRIBUTE, sessions)
+        setattr(endpoint, _SEES_ATTRIBUTE, sees)
         return endpoint
 
     return declare
@@ -70,13 +78,23 @@ def scope_of(endpoint: Callable[..., object]) -> Scope:
     return scope
 
 
+def sees_of(endpoint: Callable[..., object]) -> Sees:
+    """Return what an endpoint shows to keys that are bound to some stores."""
+    sees: Sees = getattr(endpoint, _SEES_ATTRIBUTE)
+    return sees
+
+
 @dataclass(frozen=True)
 class Caller:
-    """Who makes a request; ``key_id`` is empty where no key is needed."""
+    """Who makes a request; ``key_id`` is empty where no key is needed.
+
+    ``only``: what its key is bound to: it sees the stores that have these values now, as though there were no others.
+    """
 
     key_id: str
     scopes: tuple[str, ...]
     signed_in: bool = False
+    only: Where = ()
 
     @property
     def actor(self) -> str:
@@ -136,7 +154,7 @@ class Access:
         else:
             key = await self._by_token(token)
         self._take_turn(key)
-        caller = Caller(key.key_id, key.scopes, signed_in=token is None)
+        caller = Caller(key.key_id, key.scopes, signed_in=token is None, only=key.only)
         if not caller.may(scope):
             raise AccessError(403, f"this API key has the scopes {', '.join(key.scopes)}; this needs {scope}")
         return caller
@@ -196,7 +214,7 @@ class Access:
             raise AccessError(404, NO_FEED)
         self._feed_failures.give_back(client)
         self._take_turn(key)
-        return Caller(key.key_id, key.scopes)
+        return Caller(key.key_id, key.scopes, only=key.only)
 
     async def sign_out(self, session: str) -> None:
         """End a session, if it goes on."""
@@ -280,6 +298,9 @@ async def authorize(
         if error.status == 401 and token is None and _can_be_led(request):
             raise NotSignedInError(_wanted(request)) from None
         raise
+    if caller.only and sees_of(endpoint) == "all":
+        bound = ", ".join(texts_of(caller.only))
+        raise AccessError(403, f"this API key sees the stores with {bound} alone, and this is about all stores")
     if caller.signed_in and session is not None:
         await check_own_page(request, session)
         request.state.session = session

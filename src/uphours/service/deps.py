@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
-from uphours.database.database import Database
-from uphours.service.auth import Access
+from uphours.database.database import Database, Snapshot
+from uphours.reports.answers import bounded
+from uphours.service.auth import Access, Caller
 from uphours.service.endings import Endings
 from uphours.service.intake import GroupCommit
 from uphours.service.lanes import Lanes, Turns
@@ -42,6 +44,25 @@ class Service:
     lanes: Lanes = field(default_factory=Lanes)
     forms: Turns = field(default_factory=lambda: Turns("forms", MOST_FORMS))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @contextmanager
+    def snapshot(self, caller: Caller, store_ids: Sequence[str] | None = None) -> Iterator[Snapshot]:
+        """Read the stores that a caller sees, or the named ones of them, as they are at this moment.
+
+        Raises
+        ------
+        NotFoundError
+            There is no such store, as far as the caller can see.
+        """
+        with self.database.snapshot(None if caller.only else store_ids) as fleet:
+            yield bounded(fleet, caller.only, self.now()).of(store_ids) if caller.only else fleet
+
+    def seen(self, caller: Caller) -> list[str] | None:
+        """Return the stores that a caller sees; None: all."""
+        if not caller.only:
+            return None
+        with self.snapshot(caller) as fleet:
+            return list(fleet.store_ids)
 
 
 async def _service(request: Request) -> Service:  # async: otherwise each call waits for a thread

@@ -8,7 +8,7 @@ from typing import Final, TypeAlias
 
 from sqlalchemy import Connection
 
-from uphours.database.feed import Exclusion, SpecialDate, exclusions, notes_of, numbers_of, special_dates
+from uphours.database.feed import Exclusion, SpecialDate, exclusions, no_store, notes_of, numbers_of, special_dates
 from uphours.kernel.local_time import hours_text
 from uphours.schema import DAY_US
 from uphours.service.icalendar_text import AllDay, Between, Event
@@ -26,7 +26,9 @@ MOST_OF_NOTE: Final = 1_000
 _EPOCH: Final = date(1970, 1, 1)
 
 
-def feed_events(connection: Connection, store_ids: Sequence[str] | None, *, now: int) -> list[Event]:
+def feed_events(
+    connection: Connection, store_ids: Sequence[str] | None, *, now: int, seen: Sequence[str] | None = None
+) -> list[Event]:
     """Return the events of a feed, in order of time.
 
     Parameters
@@ -36,6 +38,8 @@ def feed_events(connection: Connection, store_ids: Sequence[str] | None, *, now:
         None: the special hours of every store, and all that the ledger excludes.
     now
         The time, UTC microseconds.
+    seen
+        As though there were no other stores than these.
 
     Raises
     ------
@@ -44,10 +48,13 @@ def feed_events(connection: Connection, store_ids: Sequence[str] | None, *, now:
     """
     today = now // DAY_US
     first, last = today - DAYS_BEFORE, today + DAYS_AFTER
-    numbers = None if store_ids is None else numbers_of(connection, store_ids)
+    if seen is not None and (foreign := set(store_ids or ()) - set(seen)):
+        raise no_store(min(foreign))
+    numbers = numbers_of(connection, store_ids or ())
+    named = seen if store_ids is None else store_ids
     found: list[Entry] = [
-        *special_dates(connection, numbers or {}, first, last),
-        *exclusions(connection, numbers, first, last),
+        *special_dates(connection, numbers, first, last),
+        *exclusions(connection, None if named is None else numbers_of(connection, named), first, last),
     ]
     shown = nearest(found, today, MOST_EVENTS)
     notes = notes_of(connection, [one.entry for one in shown if isinstance(one, Exclusion)])

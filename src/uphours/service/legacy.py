@@ -18,14 +18,15 @@ from uphours.database.queue import State
 from uphours.database.reports import Requested
 from uphours.errors import ConflictError, NotFoundError
 from uphours.kernel.windows import DEFAULT_WINDOWS
+from uphours.reports.answers import stores_of
 from uphours.reports.columns import Column, Unit, layout
 from uphours.reports.report import Report
 from uphours.reports.request import ReportRequest
 from uphours.reports.writers import as_csv
 from uphours.service import intake
 from uphours.service.api.loads import answer
-from uphours.service.api.reports import find, request
-from uphours.service.auth import Calling, KeyedRoute, needs
+from uphours.service.api.reports import bound, find, request
+from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.downloads import sent
 from uphours.service.load_models import LoadOutcome
@@ -170,9 +171,9 @@ def _refuse_foreign_pages(request: Request) -> None:
 
 
 def _trigger(dialect: Dialect) -> Callable[..., object]:
-    @needs("read", sessions=False)
+    @needs("read", sees="own", sessions=False)
     def trigger(serving: Serving, caller: Calling) -> dict[str, Any]:
-        options = ReportRequest(policy=serving.settings.policy)
+        options = bound(ReportRequest(policy=serving.settings.policy), caller)
         made = request(serving, options, requested_by=caller.key_id)
         return {**dict(dialect.triggered), "report_id": made.report}
 
@@ -180,17 +181,17 @@ def _trigger(dialect: Dialect) -> Callable[..., object]:
 
 
 def _poll(dialect: Dialect, report_id: Any) -> Callable[..., object]:
-    @needs("read", sessions=False)
+    @needs("read", sees="own", sessions=False)
     async def poll(request: Request, serving: Serving, caller: Calling, report_id: report_id) -> Response:
-        return await _state(dialect, request, serving, report_id)
+        return await _state(dialect, request, serving, caller, report_id)
 
     return poll
 
 
 def _fetch(dialect: Dialect, report_id: Any) -> Callable[..., object]:
-    @needs("read", sessions=False)
+    @needs("read", sees="own", sessions=False)
     async def fetch(request: Request, serving: Serving, caller: Calling, report_id: report_id) -> Response:
-        found = await run_in_threadpool(_found, serving, report_id)
+        found = await run_in_threadpool(_found, serving, caller, report_id)
         if found is None:
             return JSONResponse(_NOT_FOUND, 404)
         if found.state != "complete":
@@ -200,8 +201,8 @@ def _fetch(dialect: Dialect, report_id: Any) -> Callable[..., object]:
     return fetch
 
 
-async def _state(dialect: Dialect, request: Request, serving: Service, report_id: str) -> Response:
-    found = await run_in_threadpool(_found, serving, report_id)
+async def _state(dialect: Dialect, request: Request, serving: Service, caller: Caller, report_id: str) -> Response:
+    found = await run_in_threadpool(_found, serving, caller, report_id)
     if found is None:
         return JSONResponse(_NOT_FOUND, 404)
     if found.state != "complete" or dialect.fetch is not None:
@@ -212,9 +213,9 @@ async def _state(dialect: Dialect, request: Request, serving: Service, report_id
     return await _download(dialect, request, serving, found)
 
 
-def _found(serving: Service, report_id: str) -> Requested | None:
+def _found(serving: Service, caller: Caller, report_id: str) -> Requested | None:
     try:
-        return find(serving, report_id)
+        return find(serving, caller, report_id)
     except NotFoundError:
         return None
 
@@ -238,7 +239,7 @@ async def _file(dialect: Dialect, serving: Service, found: Requested) -> File:
         found.job.job,
         dialect.name,
         "csv",
-        lambda report, file: file.write(as_csv(report, dialect.columns(report))),
+        lambda made, file: file.write(as_csv(stores_of(made), dialect.columns(stores_of(made)))),
     )
 
 
@@ -246,7 +247,7 @@ async def _download(dialect: Dialect, request: Request, serving: Service, found:
     return sent(request, await _file(dialect, serving, found), X_Report_Status=dialect.complete)
 
 
-@needs("ingest", sessions=False)
+@needs("ingest", sees="all", sessions=False)
 async def _store_csv_data(serving: Serving, caller: Calling) -> Response:
     """Load the three CSV files of the data folder."""
     folder = serving.settings.data_folder

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import BaseModel, Field
 
-from uphours.service.models import Progress
+from uphours.service.report_models import Progress
 from uphours.wire import JobState
 
 

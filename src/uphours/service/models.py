@@ -7,21 +7,18 @@ where it ends in ``_us``; durations are microseconds.
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
 from uphours.errors import InputError, shown
-from uphours.kernel.policy import CHOICES, Policy
-from uphours.kernel.windows import DEFAULT_WINDOWS, Window
-from uphours.reports.request import ReportRequest
-from uphours.schema import STORE_ID_MAX_LENGTH, checked_instant, instant_iso, instant_us
+from uphours.schema import STORE_ID_MAX_LENGTH
 from uphours.service.calendar_models import CalendarDayModel
-from uphours.service.policy_parameters import body_with_choices
-from uphours.wire import JobState, ObservationStatus, SpanStatus, StoreState
+from uphours.wire import ObservationStatus, SpanStatus, StoreState
 
 StoreId = Annotated[str, Field(min_length=1, max_length=STORE_ID_MAX_LENGTH)]
 LocalDate = Annotated[str, Field(max_length=10, examples=["2026-12-24"])]
+AttributeText = Annotated[str, Field(max_length=STORE_ID_MAX_LENGTH)]
 Instant = Annotated[str, Field(max_length=64, examples=["2023-01-25T18:13:22Z"])]
 
 
@@ -35,110 +32,6 @@ class Problem(BaseModel):
     status: int
     detail: str
     request_id: str | None = None
-
-
-class WindowBody(BaseModel):
-    """A window of one's own, half-open; a date means its midnight on each store's own clock."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(max_length=64)]
-    start: Instant
-    end: Instant
-
-
-class WindowFacts(BaseModel):
-    """A window of one's own, as the options of a report have it: of each bound the instant or the local date."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    name: Annotated[str, Field(max_length=64)]
-    start_us: int | None = None
-    end_us: int | None = None
-    start_date: LocalDate | None = None
-    end_date: LocalDate | None = None
-
-    def window(self) -> Window:
-        """Return the window.
-
-        Raises
-        ------
-        InputError
-            A bound is missing or given twice, or makes no sense.
-        """
-        return Window(self.name, *(self._bound(side) for side in ("start", "end")))
-
-    def _bound(self, side: str) -> str | date:
-        us, day = getattr(self, f"{side}_us"), getattr(self, f"{side}_date")
-        if (us is None) == (day is None):
-            says = "is missing" if us is None else "is given twice"
-            raise InputError(f"the {side} of window {shown(self.name)} {says}; valid is {side}_us or {side}_date")
-        # As text: numbers of callers from before the year 2000 are taken for another unit.
-        return date_of(f"{side}_date", day) if us is None else instant_iso(checked_instant(us, f"{side}_us"))
-
-
-class _PolicyBody(BaseModel):
-    """How the time between two observations is read; what is left out is as the service's policy has it."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    def chosen(self) -> dict[str, Any]:
-        """Return the choices that were made, by name."""
-        return {name: getattr(self, name) for name in CHOICES if name in self.model_fields_set}
-
-
-if TYPE_CHECKING:
-    PolicyBody = _PolicyBody
-else:
-    PolicyBody = body_with_choices("PolicyBody", _PolicyBody)
-
-
-class ReportBody(PolicyBody):
-    """What is asked of a report; everything may be left out. It takes back the options of a report as they are."""
-
-    as_of: Instant | None = None
-    as_of_us: int | None = Field(default=None, description="`as_of` in microseconds.")
-    windows: Annotated[
-        list[Annotated[str, Field(max_length=64)] | WindowBody | WindowFacts],
-        Field(min_length=1, max_length=100),
-    ] = Field(default=list(DEFAULT_WINDOWS))
-    policy: dict[str, Any] | None = Field(default=None, description="The whole policy, as an answer names it.")
-    stores: Annotated[list[StoreId], Field(min_length=1, max_length=10_000)] | None = None
-    all_stores: bool = False
-    detail: bool = Field(default=False, description="More columns in CSV and XLSX.")
-    raw: bool = Field(default=False, description="Without the ledger.")
-
-    def request(self, default: Policy) -> ReportRequest:
-        """Return what a job remembers.
-
-        Raises
-        ------
-        InputError
-            A value makes no sense, or something is said twice.
-        """
-        if self.as_of is not None and self.as_of_us is not None:
-            raise InputError("as_of and as_of_us are both given; give one of them")
-        chosen = self.chosen()
-        if self.policy is not None and chosen:
-            raise InputError(f"policy and {', '.join(chosen)} are both given; give the policy or its parts")
-        return ReportRequest(
-            as_of=self.as_of_us if self.as_of is None else instant_us(self.as_of),
-            windows=tuple(map(_window, self.windows)),
-            policy=default.changed(chosen) if self.policy is None else Policy.from_dict(self.policy),
-            stores=None if self.stores is None else tuple(self.stores),
-            all_stores=self.all_stores,
-            detail=self.detail,
-            raw=self.raw,
-        )
-
-
-def _window(one: str | WindowBody | WindowFacts) -> str | Window:
-    match one:
-        case WindowBody():
-            return Window(one.name, one.start, one.end)
-        case WindowFacts():
-            return one.window()
-    return one
 
 
 def date_of(name: str, text: str) -> date:
@@ -156,38 +49,6 @@ def date_of(name: str, text: str) -> date:
     if found is None or found.isoformat() != text or not 1970 <= found.year < 2200:
         raise InputError(f"{name} is {shown(text)}; valid are dates such as 2023-01-25, of the years 1970 to 2199")
     return found
-
-
-class Progress(BaseModel):
-    """Stores done of total; the total is null as long as it is not known."""
-
-    done: int
-    total: int | None
-
-
-class ReportState(BaseModel):
-    """A report that was asked for, and how far it is."""
-
-    id: str
-    state: JobState
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    progress: Progress
-    as_of: str | None = Field(description="The instant it speaks for; null until it is complete, unless given.")
-    ahead_us: int | None = Field(description="By how much that was ahead of the clock when it was made; null: not.")
-    loads_seen: int | None = Field(description="Number of the last load that it took into account.")
-    entries_seen: int | None = Field(description="Number of the last entry of the ledger that it took into account.")
-    options: dict[str, Any]
-    reason: str | None = Field(description="Why it failed.")
-    result: str | None = Field(description="Where the result is, once it is complete.")
-
-
-class ReportList(BaseModel):
-    """Reports, the newest first."""
-
-    reports: list[ReportState]
-    next_cursor: str | None
 
 
 class Durations(BaseModel):
@@ -230,6 +91,8 @@ class StoreRow(Figures):
     """A store: its state at as_of, and its figures in the window."""
 
     store_id: str
+    name: str | None = Field(description="Its attribute of this name.")
+    attributes: dict[str, str] = Field(description="At as_of.")
     state: StoreState
     since_us: int | None
     last_observed_at_us: int | None

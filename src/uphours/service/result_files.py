@@ -13,13 +13,14 @@ from typing import BinaryIO, Final, TypeAlias
 
 from uphours.database import reports as report_table
 from uphours.database.database import Database
+from uphours.reports.answers import Answer, stores_of
 from uphours.reports.archive import unpacked
-from uphours.reports.report import Report
-from uphours.reports.writers import MEDIA_TYPES, write_report
+from uphours.reports.group_files import write_answer
+from uphours.reports.writers import MEDIA_TYPES
 from uphours.schema import instant_iso
 from uphours.version import VERSION
 
-Render: TypeAlias = Callable[[Report, BinaryIO], object]
+Render: TypeAlias = Callable[[Answer, BinaryIO], object]
 
 _MOST_BYTES: Final = 64 << 20
 _BLOCK: Final = 256 << 10
@@ -65,7 +66,7 @@ class Results:
             There is no room on the disk for temporary files.
         """
         layout = f"{form} {detail}"
-        return self.rendered(job, layout, form, lambda report, file: write_report(report, form, file, detail=detail))
+        return self.rendered(job, layout, form, lambda made, file: write_answer(made, form, file, detail=detail))
 
     def rendered(self, job: str, layout: str, form: str, render: Render) -> File:
         """Return a result in a layout of the caller's own, which ``layout`` names and ``render`` writes."""
@@ -88,11 +89,11 @@ class Results:
 
     def _made(self, job: str, layout: str, form: str, render: Render) -> File:
         with self._database.reading() as connection:
-            report = unpacked(report_table.result(connection, job))
+            answer = unpacked(report_table.result(connection, job))
         held = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the last answer that reads it
-        render(report, held)
+        render(answer, held)
         held.flush()
-        name = f"uphours-{_stamp(report.as_of)}.{form}"
+        name = f"uphours-{_stamp(stores_of(answer).as_of)}.{form}"
         made = File(held, held.tell(), MEDIA_TYPES[form], name, "")
         digest = hashlib.sha256(f"{job} {layout} {VERSION}".encode())
         for block in made.blocks():

@@ -5,18 +5,27 @@ from __future__ import annotations
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
+
+import numpy as np
 
 from uphours.database.database import Content, Database
 from uphours.errors import BusyError
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window, windows
+from uphours.reports.answers import answer, bounded
 from uphours.reports.fleet import Overview, overview
+from uphours.reports.groups import Groups
 from uphours.reports.history import HeatMap, History, heat_map, history
 from uphours.reports.measure import latest_instant
+from uphours.reports.memberships import Labels, labels, rows_where
 from uphours.reports.reading import Known, Unadjusted, end_of, read_fleet, read_window
+from uphours.reports.request import ReportRequest
+from uphours.schema import Fleet
+from uphours.where import Where
 
 #: Seconds: an answer this old is accepted unless a caller says otherwise.
 FRESH_S: Final = 5.0
@@ -28,22 +37,39 @@ _MOST_WAITING: Final = 24
 #: How long one of them waits for its turn.
 _LONGEST_WAIT_S: Final = 30.0
 #: Readings of observations that are kept, and their bytes at most.
-_MOST_READINGS: Final = 2
+_MOST_READINGS: Final = 4
 _MOST_BYTES: Final = 128 << 20
 
 #: About what the names of a store, and a row of a history, take.
 _STORE_BYTES: Final = 200
 _ROW_BYTES: Final = 2000
 
-_Kind: TypeAlias = Literal["overview", "history", "heat map"]
+_Kind: TypeAlias = Literal["overview", "history", "heat map", "groups"]
+
+
+class Asked(NamedTuple):
+    """What a view is asked for.
+
+    ``only``: the stores that the caller sees, as they are at the instant ``at``, a quarter of an hour that began: what
+    stores belong to changes at midnight, of whatever clock. ``at`` is 0 for those who see all.
+    """
+
+    as_of: int | None
+    window: str | Window
+    policy: Policy
+    raw: bool = False
+    where: Where = ()
+    only: Where = ()
+    at: int = 0
 
 
 class _Question(NamedTuple):
     kind: _Kind
-    as_of: int | None
-    window: str | Window
-    policy: Policy
-    raw: bool
+    asked: Asked
+    by: tuple[str, ...] = ()
+
+
+_Seen: TypeAlias = tuple[Where, int]
 
 
 @dataclass
@@ -57,7 +83,7 @@ class _Answer:
 
     @property
     def size(self) -> int:
-        if isinstance(self.made, Overview):
+        if isinstance(self.made, Overview | Groups):
             report = self.made.report
             arrays = (*vars(report.totals).values(), report.windows.starts, report.windows.ends)
             # Once more for the figures that are made of the totals.
@@ -70,6 +96,7 @@ class _Reading:
     content: Content
     as_of: int
     known: Known
+    labels: Labels
 
     @property
     def size(self) -> int:
@@ -99,7 +126,9 @@ class Fleets:
         # One thread makes all of them. Were each made in the thread of its request, the memory that one has used would
         # be of no use to the next: the allocator keeps it for the thread.
         self._maker = ThreadPoolExecutor(1, "views")
-        self._readings: OrderedDict[tuple[int | None, str | Window, bool], _Reading] = OrderedDict()  # of that thread
+        self._readings: OrderedDict[tuple[int | None, str | Window, bool, _Seen], _Reading] = (
+            OrderedDict()
+        )  # of that thread
 
     def stop(self) -> None:
         """Begin no other answer; those who wait for one are asked to come back."""
@@ -107,23 +136,22 @@ class Fleets:
             self._stopped = True
         self._maker.shutdown(wait=False, cancel_futures=True)
 
-    def overview(
-        self, *, as_of: int | None, window: str | Window, policy: Policy, raw: bool = False, stale_ok: float = FRESH_S
-    ) -> Overview:
-        """Return an overview that is right, or was ``stale_ok`` seconds ago; ``raw``: without the ledger."""
-        return cast(Overview, self._answer(_Question("overview", as_of, window, policy, raw), stale_ok))
+    def overview(self, asked: Asked, *, stale_ok: float = FRESH_S) -> Overview:
+        """Return an overview that is right, or was ``stale_ok`` seconds ago."""
+        made = cast(Overview, self._answer(_Question("overview", asked._replace(where=())), stale_ok))
+        return made.of(np.array(rows_where(made.labels, asked.where))) if asked.where else made
 
-    def history(
-        self, *, as_of: int | None, window: str | Window, policy: Policy, raw: bool = False, stale_ok: float = FRESH_S
-    ) -> History:
-        """Return a history that is right, or was ``stale_ok`` seconds ago; ``raw``: without the ledger."""
-        return cast(History, self._answer(_Question("history", as_of, window, policy, raw), stale_ok))
+    def history(self, asked: Asked, *, stale_ok: float = FRESH_S) -> History:
+        """Return a history that is right, or was ``stale_ok`` seconds ago."""
+        return cast(History, self._answer(_Question("history", asked), stale_ok))
 
-    def heat_map(
-        self, *, as_of: int | None, window: str | Window, policy: Policy, raw: bool = False, stale_ok: float = FRESH_S
-    ) -> HeatMap:
-        """Return a heat map that is right, or was ``stale_ok`` seconds ago; ``raw``: without the ledger."""
-        return cast(HeatMap, self._answer(_Question("heat map", as_of, window, policy, raw), stale_ok))
+    def heat_map(self, asked: Asked, *, stale_ok: float = FRESH_S) -> HeatMap:
+        """Return a heat map that is right, or was ``stale_ok`` seconds ago."""
+        return cast(HeatMap, self._answer(_Question("heat map", asked), stale_ok))
+
+    def groups(self, asked: Asked, by: Sequence[str], *, stale_ok: float = FRESH_S) -> Groups:
+        """Return groups of stores that are right, or were ``stale_ok`` seconds ago; see `uphours.reports.groups`."""
+        return cast(Groups, self._answer(_Question("groups", asked, tuple(by)), stale_ok))
 
     def _answer(self, question: _Question, stale_ok: float) -> Any:
         asked_at = time.monotonic()
@@ -195,40 +223,57 @@ class Fleets:
 
     def _computed(self, question: _Question) -> _Answer:
         began_at = time.monotonic()
-        kind, as_of, window, policy, raw = question
-        reading = self._reading(as_of, window, up_to_as_of=kind == "overview")
-        options: dict[str, Any] = {"as_of": reading.as_of, "window": window, "policy": policy}
+        kind, asked, by = question
+        if kind == "groups":
+            return self._grouped(asked, by, began_at)
+        reading = self._reading(asked, up_to_as_of=kind == "overview")
+        options: dict[str, Any] = {"as_of": reading.as_of, "window": asked.window, "policy": asked.policy}
         options |= {"loads_seen": reading.content.load, "entries_seen": reading.content.entry}
-        known = Unadjusted(reading.known) if raw else reading.known
+        known: Fleet = reading.known
+        if asked.where:
+            known = reading.known.of(np.array(rows_where(reading.labels, asked.where)))
+        if asked.raw:
+            known = Unadjusted(known)
         made: Overview | History | HeatMap
         match kind:
             case "overview":
-                made = overview(known, **options)
+                made = overview(known, **options, labels=reading.labels)
             case "history":
                 made = history(known, **options)
             case "heat map":
                 made = heat_map(known, **options)
         return _Answer(made, reading.content, began_at, began_at)
 
-    def _reading(self, as_of: int | None, window: str | Window, *, up_to_as_of: bool) -> _Reading:
+    def _grouped(self, asked: Asked, by: Sequence[str], began_at: float) -> _Answer:
+        with self._database.snapshot() as fleet:
+            content = fleet.content()
+            request = ReportRequest(
+                as_of=asked.as_of, windows=(asked.window,), policy=asked.policy, where=asked.where, by=tuple(by),
+                all_stores=True, raw=asked.raw, only=asked.only,
+            )  # fmt: skip
+            made = answer(fleet, request, now=asked.at, loads_seen=content.load, entries_seen=content.entry)
+        return _Answer(made, content, began_at, began_at)
+
+    def _reading(self, asked: Asked, *, up_to_as_of: bool) -> _Reading:
         """Return the observations for a question, read once for all kinds of answers.
 
         An overview needs all of them up to as_of, the others do not if their window ends before.
         """
+        as_of, window, seen = asked.as_of, asked.window, (asked.only, asked.at)
         content = self._database.content() if self._readings else None
-        for place in ((as_of, window, True), (as_of, window, up_to_as_of)):
+        for place in ((as_of, window, True, seen), (as_of, window, up_to_as_of, seen)):
             kept = self._readings.get(place)
             if kept is not None and kept.content == content:
                 self._readings.move_to_end(place)
                 return kept
-        with self._database.snapshot() as fleet:
+        with self._database.snapshot() as whole:
+            fleet = bounded(whole, asked.only, asked.at)
             at = latest_instant(fleet) if as_of is None else as_of
             up_to_as_of = up_to_as_of or end_of(windows([window], at, fleet.clocks), at) == at
-            made = _Reading(
-                fleet.content(), at, (read_fleet if up_to_as_of else read_window)(fleet, as_of=at, window=window)
-            )
-        self._readings[as_of, window, up_to_as_of] = made
-        self._readings.move_to_end((as_of, window, up_to_as_of))
+            known = (read_fleet if up_to_as_of else read_window)(fleet, as_of=at, window=window)
+            made = _Reading(fleet.content(), at, known, labels(fleet, at))
+        self._readings[as_of, window, up_to_as_of, seen] = made
+        self._readings.move_to_end((as_of, window, up_to_as_of, seen))
         while len(self._readings) > _MOST_READINGS or sum(one.size for one in self._readings.values()) > _MOST_BYTES:
             self._readings.popitem(last=False)
         return made

@@ -40,8 +40,8 @@ from uphours.ingest.sources import source_file
 from uphours.ingest.sources.resolve import files_of
 from uphours.ingest.sources.source_file import Found
 from uphours.load_record import Load
+from uphours.reports.answers import answer, stores_of
 from uphours.reports.archive import packed
-from uphours.reports.measure import run_request
 from uphours.reports.request import ReportRequest
 from uphours.schema import DAY_US, HOUR_US, SECOND_US, SINCE_EVER
 from uphours.service.heart import Heart
@@ -201,9 +201,9 @@ class Worker:
 
     def _report(self, held: Claim, heart: Heart) -> None:
         request = ReportRequest.from_dict(held.request)
-        with self._database.snapshot(request.stores) as fleet:
+        with self._database.snapshot() as fleet:
             content = fleet.content()
-            made = run_request(
+            made = answer(
                 fleet,
                 request,
                 loads_seen=content.load,
@@ -211,14 +211,15 @@ class Worker:
                 progress=heart.progress,
                 now=self._terms.now(),
             )
-            stores = len(fleet.store_ids)
+        report = stores_of(made)
+        stores = len(report.store_ids)
         result = packed(made)
         with self._database.writing() as connection:
             queue.finish(
                 connection,
                 held,
                 now=self._terms.now(),
-                as_of=made.as_of,
+                as_of=report.as_of,
                 loads_seen=content.load,
                 entries_seen=content.entry,
                 done=stores,

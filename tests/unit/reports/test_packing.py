@@ -14,6 +14,7 @@ from tests.unit.tables import EVERY_DAY, hours, polls, zones
 from uphours.errors import ConflictError, DatabaseError
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import WINDOW_NAMES, Window, Windows
+from uphours.reports.answers import stores_of
 from uphours.reports.archive import packed, unpacked
 from uphours.reports.measure import run_report
 from uphours.reports.report import Report, Totals
@@ -67,7 +68,7 @@ def test_a_report_comes_back_and_is_written_with_the_same_bytes(
 ) -> None:
     policy = Policy(assume=assume, interpolation=interpolation, max_age=max_age, prefer_in_session=max_age is None)
     made = report(chosen=[*WINDOW_NAMES, OWN], policy=policy)
-    back = unpacked(packed(made))
+    back = stores_of(unpacked(packed(made)))
     assert_same(made, back)
     for form in FORMATS:
         for detail in (False, True):
@@ -76,24 +77,24 @@ def test_a_report_comes_back_and_is_written_with_the_same_bytes(
 
 def test_the_same_report_is_packed_into_the_same_bytes() -> None:
     assert packed(report()) == packed(report())
-    assert packed(unpacked(packed(report()))) == packed(report())
+    assert packed(stores_of(unpacked(packed(report())))) == packed(report())
 
 
 @pytest.mark.parametrize("chosen", [["last_hour"], ["today", "last_week"], [OWN]])
 def test_a_report_of_no_store_comes_back(chosen: list[str | Window]) -> None:
     made = run_report(uphours.validate(polls()).fleet, as_of=AS_OF, chosen=chosen)
-    assert_same(made, unpacked(packed(made)))
-    assert unpacked(packed(made)).totals.uptime_us.shape == (0, len(chosen))
+    assert_same(made, stores_of(unpacked(packed(made))))
+    assert stores_of(unpacked(packed(made))).totals.uptime_us.shape == (0, len(chosen))
 
 
 def test_a_report_that_saw_no_load_comes_back_without_one() -> None:
-    assert unpacked(packed(report(loads_seen=None))).loads_seen is None
-    assert unpacked(packed(report(loads_seen=0))).loads_seen == 0
+    assert stores_of(unpacked(packed(report(loads_seen=None)))).loads_seen is None
+    assert stores_of(unpacked(packed(report(loads_seen=0)))).loads_seen == 0
 
 
 def test_a_kept_report_names_the_versions_it_was_made_with() -> None:
     old = replace(report(), version="0.9", tzdata="2019.3")
-    assert unpacked(packed(old)).facts() == old.facts()
+    assert stores_of(unpacked(packed(old))).facts() == old.facts()
 
 
 NUMBERS = st.integers(0, LAST_INSTANT)
@@ -120,8 +121,8 @@ def test_any_ids_and_figures_come_back(store_ids: list[str], w: int, drawn: st.D
         totals=Totals(*(values() for _ in fields(Totals))),
         hours_known=np.arange(len(store_ids)) % 2 == 0,
     )
-    assert_same(made, unpacked(packed(made)))
-    assert packed(unpacked(packed(made))) == packed(made)
+    assert_same(made, stores_of(unpacked(packed(made))))
+    assert packed(stores_of(unpacked(packed(made)))) == packed(made)
 
 
 def test_bytes_that_are_no_kept_report_are_refused() -> None:
@@ -129,7 +130,7 @@ def test_bytes_that_are_no_kept_report_are_refused() -> None:
     pl.DataFrame({"store_id": ["a"]}).write_parquet(table)
     for content in (b"", b"PAR1", b"no parquet", packed(report())[:-50], packed(report())[50:], table.getvalue()):
         with pytest.raises(DatabaseError, match="the kept report is damaged"):
-            unpacked(content)
+            stores_of(unpacked(content))
 
 
 @pytest.mark.parametrize("program", ["uphours", "a_former_name"])
@@ -137,11 +138,11 @@ def test_a_kept_report_of_an_older_form_is_refused_in_a_sentence(program: str) -
     file = io.BytesIO()
     pl.DataFrame({"store_id": ["a"]}).write_parquet(file, metadata={f"{program}.report": '{"form":1,"version":"0.9"}'})
     with pytest.raises(ConflictError, match=r"was kept by uphours 0\.9, which .*; ask for it again$"):
-        unpacked(file.getvalue())
+        stores_of(unpacked(file.getvalue()))
 
 
 def test_a_kept_report_of_a_newer_form_is_refused_with_the_version_that_wrote_it() -> None:
     file = io.BytesIO()
     pl.DataFrame({"store_id": ["a"]}).write_parquet(file, metadata={"uphours.report": '{"form":4,"version":"9.1"}'})
     with pytest.raises(DatabaseError, match=r"form 4, this program knows form 3; use .* 9\.1, or a newer one"):
-        unpacked(file.getvalue())
+        stores_of(unpacked(file.getvalue()))

@@ -12,7 +12,7 @@ from uphours.kernel.policy import CHOICES, Policy
 from uphours.kernel.windows import DEFAULT_WINDOWS, WINDOW_NAMES, Window
 from uphours.reports.request import ReportRequest
 from uphours.schema import LAST_INSTANT, YEAR_2000_US
-from uphours.service.models import ReportBody
+from uphours.service.report_models import ReportBody
 
 OWN = Window("own", "2023-01-21T00:00Z", "2023-01-22T00:00Z")
 
@@ -26,6 +26,8 @@ OWN = Window("own", "2023-01-21T00:00Z", "2023-01-22T00:00Z")
         ReportRequest(windows=("last_week", OWN, "today")),
         ReportRequest(windows=WINDOW_NAMES, policy=Policy(interpolation="next", max_age=timedelta(hours=12))),
         ReportRequest(stores=()),
+        ReportRequest(where=(("region", ("OK", "TX")),), by=("brand", "city"), only=(("owner", ("F7",)),)),
+        ReportRequest(where=(("region", ("(none)",)),), columns=("name",)),
         ReportRequest(stores=("b", "007", "a", "é☃\x00")),
     ],
 )
@@ -129,6 +131,9 @@ def test_what_is_not_named_is_as_by_default() -> None:
         "windows": list(DEFAULT_WINDOWS),
         "policy": Policy().to_dict(),
         "stores": None,
+        "where": {},
+        "by": [],
+        "columns": [],
         "all_stores": False,
         "detail": False,
         "raw": False,
@@ -146,6 +151,10 @@ def test_what_is_not_named_is_as_by_default() -> None:
         ({"as_of": -1}, "out of range; valid are the years 1970 to 2199"),
         ({"as_of": LAST_INSTANT}, "out of range"),
         ({"stores": "a"}, "give a list"),
+        ({"by": "region"}, "give a list"),
+        ({"by": ("region", "region")}, "attribute region is named more than once"),
+        ({"columns": (" ",)}, "columns has an empty name"),
+        ({"by": ("region",), "columns": ("name",)}, "give one of them"),
     ],
 )
 def test_a_mistake_shows_when_the_options_are_made(wrong: dict[str, Any], message: str) -> None:
@@ -156,7 +165,7 @@ def test_a_mistake_shows_when_the_options_are_made(wrong: dict[str, Any], messag
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
-        ({"as_of": 0}, "no option 'as_of'; valid are as_of_us, windows, policy, stores, all_stores, detail, raw$"),
+        ({"as_of": 0}, "no option 'as_of'; valid are as_of_us, windows, policy, stores, where, by, columns, all_"),
         ({"as_of_us": "2023-01-25"}, "as_of_us is '2023-01-25'; valid are"),
         ({"as_of_us": True}, "as_of_us is True; valid are"),
         ({"all_stores": 1}, "all_stores is 1; valid are"),

@@ -21,10 +21,11 @@ from tests.unit.tables import EVERY_DAY, hours, polls, zones
 from uphours import __version__
 from uphours.errors import InputError
 from uphours.kernel.windows import WINDOW_NAMES, Window
-from uphours.reports.columns import Column
+from uphours.reports.columns import Column, workbook_layout
 from uphours.reports.measure import run_report
 from uphours.reports.report import Report
-from uphours.reports.writers import written
+from uphours.reports.sheets import heading
+from uphours.reports.writers import as_csv, written
 from uphours.reports.xlsx import write_workbook
 from uphours.schema import instant_us
 
@@ -62,33 +63,42 @@ def shown_ids(report: Report) -> list[str]:
         strings = ElementTree.fromstring(archive.read("xl/sharedStrings.xml"))
         sheet = ElementTree.fromstring(archive.read("xl/worksheets/sheet1.xml"))
     texts = [unescape(string.findtext("{*}t")) for string in strings]
-    _, *places = (row.findtext("{*}c/{*}v") for row in sheet.iterfind("{*}sheetData/{*}row"))
+    _, *places, _ = (row.findtext("{*}c/{*}v") for row in sheet.iterfind("{*}sheetData/{*}row"))
     return [texts[int(place or "")] for place in places]
 
 
 @pytest.mark.parametrize("detail", [False, True])
 def test_the_sheet_has_the_cells_of_the_csv_as_numbers(detail: bool) -> None:
     made = report("a", "b", "c", "d", chosen=[*WINDOW_NAMES, Window("own", "2030-01-01", "2030-01-02")])
+    columns = workbook_layout(made.windows.names, detail=detail)
     sheet = opened(made, detail=detail)["Report"]
-    header, *rows = csv.reader(io.StringIO(written(made, "csv", detail=detail).decode()))
-    assert [cell.value for cell in sheet[1]] == header
-    assert sheet.max_row == len(rows) + 1
-    for cells, texts in zip(sheet.iter_rows(min_row=2), rows, strict=True):
+    header, *rows = csv.reader(io.StringIO(as_csv(made, columns, hours_known=detail).decode()))
+    shown = ["Store id", *map(heading, columns), *(["Hours known"] if detail else [])]
+    assert [cell.value for cell in sheet[1]] == shown
+    assert len({*shown}) == len(header)
+    assert sheet.max_row == 1 + len(rows) + 1
+    for cells, texts in zip(sheet.iter_rows(min_row=2, max_row=1 + len(rows)), rows, strict=True):
         assert cells[0].value == texts[0]
         figures = slice(1, -1 if detail else None)
-        assert [cell.value for cell in cells[figures]] == [float(text) if text else None for text in texts[figures]]
+        expected = [
+            None if not text else float(text.replace(".", "")) / 10_000 if column.unit == "percent" else float(text)
+            for text, column in zip(texts[figures], columns, strict=True)
+        ]
+        assert [cell.value for cell in cells[figures]] == expected
         assert {cell.data_type for cell in cells[figures]} == {"n"}
         assert not detail or (cells[-1].value, texts[-1]) == (True, "true")
 
 
-def test_durations_show_two_decimals_and_counts_none() -> None:
+def test_durations_show_two_decimals_counts_none_and_shares_are_percentages() -> None:
     sheet = opened(report("a"), detail=True)["Report"]
     formats = {
-        sheet.cell(1, place).value: sheet.cell(2, place).number_format for place in range(1, sheet.max_column + 1)
+        sheet.cell(1, place).value: [sheet.cell(row, place).number_format for row in (2, 3)]
+        for place in range(1, sheet.max_column + 1)
     }
-    assert formats["store_id"] == "@"
-    assert formats["uptime_last_hour"] == formats["availability_last_week"] == "0.00"
-    assert formats["observations_last_day"] == formats["outages_last_day"] == "0"
+    assert formats["Store id"] == ["@"] * 2
+    assert formats["Uptime last hour (min)"] == formats["Longest outage last week (h)"] == ["0.00"] * 2
+    assert formats["Availability last week"] == formats["Coverage last day"] == ["0.00%"] * 2
+    assert formats["Observations last day"] == formats["Outages last day"] == ["0"] * 2
 
 
 def test_ids_are_texts_as_they_are_and_never_formulas() -> None:
@@ -104,7 +114,7 @@ def test_ids_are_texts_as_they_are_and_never_formulas() -> None:
 )
 def test_an_id_that_looks_like_xml_of_the_file_is_a_text_after_an_apostrophe(store_id: str) -> None:
     column = opened(named("a", store_id, "b"))["Report"]["A"]
-    assert [cell.value for cell in column] == ["store_id", "a", f"'{store_id}", "b"]
+    assert [cell.value for cell in column] == ["Store id", "a", f"'{store_id}", "b", "Total"]
 
 
 def test_a_title_that_looks_like_xml_of_the_file_is_a_text_in_both_sheets() -> None:
@@ -113,7 +123,7 @@ def test_a_title_that_looks_like_xml_of_the_file_is_a_text_in_both_sheets() -> N
     write_workbook(report("a"), [column], file)
     book = openpyxl.load_workbook(file)
     assert book["Report"]["B1"].value == f"'{column.title}"
-    assert (f"'{column.title}", "minutes", None) in book["About"].iter_rows(values_only=True)
+    assert (f"'{column.title}", "minutes", f"'{column.title}") in book["About"].iter_rows(max_col=3, values_only=True)
 
 
 @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=20), min_size=1, max_size=3))
@@ -132,9 +142,9 @@ def test_no_part_of_the_file_can_run_or_lead_elsewhere() -> None:
 
 def test_the_header_stays_in_sight_and_filters() -> None:
     sheet = opened(report("a", "b"))["Report"]
-    assert sheet.freeze_panes == "A2"
-    assert sheet.auto_filter.ref == "A1:G3"
-    assert all(cell.font.b for cell in sheet[1])
+    assert sheet.freeze_panes == "B2"
+    assert sheet.auto_filter.ref == "A1:J3"  # without the total, which is not sorted with the others
+    assert all(cell.font.b for row in (1, 4) for cell in sheet[row])
     assert not sheet["A2"].font.b
     assert all(10 <= dimension.width <= 40 for dimension in sheet.column_dimensions.values())
 
@@ -144,16 +154,25 @@ def test_the_second_sheet_says_what_the_report_was_made_with() -> None:
     book = opened(made)
     assert book.sheetnames == ["Report", "About"]
     rows = {row[0]: row[1:] for row in book["About"].iter_rows(values_only=True) if row[0]}
-    assert rows["as_of"][0] == "2023-01-25T18:00:00.250000Z"
+    assert [str(cell) for cell in rows["as_of"][:2]] == ["2023-01-25 18:00:00.250000", "2023-01-25T18:00:00.250000Z"]
+    assert rows["stores"][0] == 1
     assert (rows["uphours"][0], rows["tzdata"][0]) == (__version__, made.tzdata)
     assert (rows["interpolation"][0], rows["max_age_us"][0]) == ("next", "no limit")
     assert rows["confirm_within_us"][0] == "7200000000"
-    assert rows["last_hour"] == ("2023-01-25T17:00:00.250000Z", "2023-01-25T18:00:00.250000Z")
-    assert rows["today"] == ("of each store's own",) * 2
-    assert (rows["uptime_last_hour"][0], rows["uptime_today"][0]) == ("minutes", "hours")
+    assert str(rows["last_hour"][0]) == "2023-01-25 17:00:00.250000"
+    assert rows["last_hour"][2:4] == ("2023-01-25T17:00:00.250000Z", "2023-01-25T18:00:00.250000Z")
+    assert str(rows["today"][0]) == "2023-01-24 18:15:00"  # midnight in Kathmandu
+    assert rows["today"][2:4] == ("of each store's own",) * 2
+    assert rows["Uptime last hour (min)"][:2] == ("minutes", "uptime_last_hour")
+    assert rows["Uptime today (h)"][:2] == ("hours", "uptime_today")
+    assert any(str(name).startswith("An empty cell has nothing to divide by") for name in rows)
     assert "ledger" not in rows
-    raw = opened(report("a", raw=True))["About"]
-    assert ("ledger", "ignored") in [row[:2] for row in raw.iter_rows(values_only=True)]
+
+
+@pytest.mark.parametrize(("options", "says"), [({"raw": True}, "ignored"), ({"entries_seen": 7}, "up to entry 7")])
+def test_the_second_sheet_says_what_the_ledger_has_to_do_with_it(options: dict[str, Any], says: str) -> None:
+    sheet = opened(report("a", **options))["About"]
+    assert ("ledger", says) in [row[:2] for row in sheet.iter_rows(values_only=True)]
 
 
 def test_the_file_was_made_at_the_instant_it_speaks_for() -> None:
@@ -200,7 +219,8 @@ def test_no_temporary_file_is_needed_for_a_usual_report(monkeypatch: pytest.Monk
 
 def test_a_report_without_stores_has_its_header() -> None:
     sheet = opened(report())["Report"]
-    assert (sheet.max_row, sheet["A1"].value, sheet.auto_filter.ref) == (1, "store_id", "A1:G1")
+    assert (sheet.max_row, sheet["A1"].value, sheet.auto_filter.ref) == (2, "Store id", "A1:J1")
+    assert [cell.value for cell in sheet[2]] == ["Total", *[0] * 6, *[None] * 3]
 
 
 def test_columns_after_z_have_two_letters() -> None:
@@ -209,10 +229,10 @@ def test_columns_after_z_have_two_letters() -> None:
     assert sheet["AA1"].value == sheet.cell(1, 27).value != sheet["ZZ1"].value
 
 
-@pytest.mark.parametrize("n", [1_048_576, 2_000_000])
+@pytest.mark.parametrize("n", [1_048_575, 2_000_000])
 def test_more_stores_than_a_sheet_has_rows_are_refused(n: int) -> None:
     made = replace(report("a"), store_ids=range(n))  # type: ignore[arg-type]  # only their number counts
-    with pytest.raises(InputError, match="do not fit into a sheet; valid are up to 1,048,575 stores"):
+    with pytest.raises(InputError, match="do not fit into a sheet; valid are up to 1,048,574 stores"):
         written(made, "xlsx")
 
 

@@ -19,6 +19,7 @@ from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute
 from uphours.service.ledger_models import AdjustmentBody, EntryList, EntryModel, MovedModel, WithdrawalBody
 from uphours.service.models import IntervalModel, Problem
+from uphours.service.problems import AccessError
 
 router = APIRouter(prefix="/v1/adjustments", tags=["ledger"], route_class=KeyedRoute)
 #: To plan an entry may take as long as a view of the fleet, and as much memory.
@@ -48,7 +49,7 @@ _ENTERED: Final[dict[int | str, dict[str, Any]]] = {
         409: {"model": Problem, "description": "The Idempotency-Key was used for another request."},
     },
 )
-@needs("adjust")
+@needs("adjust", sees="stores")
 def adjust(
     serving: Serving,
     caller: Calling,
@@ -61,9 +62,9 @@ def adjust(
     adjustment = body.adjustment()
     once = _once(idempotency_key, "adjustment", body.model_dump())
     if not dry_run and (before := _entered_before(serving, caller, once)) is not None:
-        return _created(serving, response, before)
+        return _created(serving, caller, response, before)
     try:
-        with serving.database.snapshot(adjustment.stores) as fleet:
+        with serving.snapshot(caller, adjustment.stores) as fleet:
             planned = plan(fleet, adjustment)
             _check_size(planned)
             if dry_run:
@@ -72,7 +73,7 @@ def adjust(
             store_ids = [fleet.store_ids[store] for store in planned.stores.tolist()]
     except NotFoundError as error:  # what is asked for is here, a store that it names is not
         raise InputError(str(error)) from error
-    return _created(serving, response, _entered(serving, caller, adjustment, store_ids, planned, once))
+    return _created(serving, caller, response, _entered(serving, caller, adjustment, store_ids, planned, once))
 
 
 def _check_size(planned: Plan) -> None:
@@ -115,14 +116,15 @@ def _entered_before(serving: Service, caller: Caller, once: Once | None) -> int 
         return ledger.entered_before(connection, caller.actor, once)
 
 
-def _created(serving: Service, response: Response, entry: int) -> EntryModel:
+def _created(serving: Service, caller: Caller, response: Response, entry: int) -> EntryModel:
     response.headers["Location"] = f"/v1/adjustments/{entry}"
-    return _model(_find(serving, entry))
+    return _model(_find(serving, caller, entry))
 
 
-def _find(serving: Service, entry: int) -> Entry:
+def _find(serving: Service, caller: Caller, entry: int) -> Entry:
+    seen = serving.seen(caller)
     with serving.database.reading() as connection:
-        return ledger.find_entry(connection, entry)
+        return ledger.find_entry(connection, entry, seen=seen)
 
 
 def _model(entry: Entry) -> EntryModel:
@@ -138,7 +140,7 @@ def _model(entry: Entry) -> EntryModel:
 
 
 @router.get("", response_model=EntryList, responses={404: {"model": Problem, "description": "There is no such store."}})
-@needs("read")
+@needs("read", sees="stores")
 def list_adjustments(
     serving: Serving,
     caller: Calling,
@@ -149,20 +151,20 @@ def list_adjustments(
     limit: Limit = 50,
 ) -> EntryList:
     """List the entries of the ledger, the newest first, also those that are withdrawn."""
-    before = key(cursor_, ("int32",))
+    before, seen = key(cursor_, ("int32",)), serving.seen(caller)
     with serving.database.reading() as connection:
         found = ledger.list_entries(
-            connection, store_id=store_id, before=None if before is None else int(before[0]), limit=limit + 1
+            connection, store_id=store_id, before=None if before is None else int(before[0]), limit=limit + 1, seen=seen
         )
     more = cursor(found[limit - 1].entry) if len(found) > limit else None
     return EntryList(adjustments=[_model(one) for one in found[:limit]], next_cursor=more)
 
 
 @router.get("/{entry}", response_model=EntryModel, responses=_NO_ENTRY)
-@needs("read")
+@needs("read", sees="stores")
 def show_adjustment(serving: Serving, caller: Calling, entry: EntryNumber) -> EntryModel:
     """Show an entry of the ledger."""
-    return _model(_find(serving, entry))
+    return _model(_find(serving, caller, entry))
 
 
 @router.post(
@@ -173,7 +175,7 @@ def show_adjustment(serving: Serving, caller: Calling, entry: EntryNumber) -> En
     | _NO_ENTRY
     | {409: {"model": Problem, "description": "It is withdrawn already, or the Idempotency-Key was used before."}},
 )
-@needs("adjust")
+@needs("adjust", sees="stores")
 def withdraw(
     serving: Serving,
     caller: Calling,
@@ -184,7 +186,11 @@ def withdraw(
 ) -> EntryModel:
     """Withdraw an entry: from then on it is as if it had never been. The withdrawal is an entry too."""
     once = _once(idempotency_key, f"withdrawal {entry}", body.model_dump())
+    _find(serving, caller, entry)
+    seen = serving.seen(caller)
     with serving.database.writing() as connection:
+        if seen is not None and ledger.is_about_others(connection, entry, seen):
+            raise AccessError(403, f"entry {entry} was not made for the stores of this API key alone")
         made = ledger.withdraw(
             connection,
             entry,
@@ -194,4 +200,4 @@ def withdraw(
             now=serving.now(),
             once=once,
         )
-    return _created(serving, response, made)
+    return _created(serving, caller, response, made)

@@ -13,7 +13,7 @@ from structlog.contextvars import bind_contextvars
 
 from uphours.errors import NotFoundError
 from uphours.schema import STORE_ID_MAX_LENGTH
-from uphours.service.auth import NO_FEED, Calling, KeyedRoute, needs
+from uphours.service.auth import NO_FEED, Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.downloads import sent_text
 from uphours.service.feed_events import feed_events
@@ -45,10 +45,10 @@ _CALENDAR: Final[dict[int | str, dict[str, Any]]] = {
     response_class=Response,
     responses=_CALENDAR | {404: {"model": Problem, "description": "There is no such store."}},
 )
-@needs("read")
+@needs("read", sees="stores")
 async def show_feed(request: Request, serving: Serving, caller: Calling, store_ids: StoreIds = None) -> Response:
     """Show special hours and what the ledger excludes as a calendar."""
-    return await _feed(request, serving, store_ids)
+    return await _feed(request, serving, caller, store_ids)
 
 
 @router.get(
@@ -56,7 +56,7 @@ async def show_feed(request: Request, serving: Serving, caller: Calling, store_i
     response_class=Response,
     responses=_CALENDAR | {404: {"model": Problem, "description": "There is no such feed, or no such store."}},
 )
-@needs("open", sessions=False)
+@needs("open", sees="stores", sessions=False)
 async def subscribe(
     request: Request,
     serving: Serving,
@@ -69,17 +69,18 @@ async def subscribe(
     reader = await access.reader_of_feed(token, access.way.client(request.scope))
     bind_contextvars(actor=reader.actor)
     try:
-        return await _feed(request, serving, store_ids)
+        return await _feed(request, serving, reader, store_ids)
     except NotFoundError:
         raise AccessError(404, NO_FEED) from None
 
 
-async def _feed(request: Request, serving: Service, store_ids: list[str] | None) -> Response:
-    content = await serving.lanes["files"].run(_content, serving, store_ids)
+async def _feed(request: Request, serving: Service, reader: Caller, store_ids: list[str] | None) -> Response:
+    content = await serving.lanes["files"].run(_content, serving, reader, store_ids)
     return sent_text(request, content, MEDIA_TYPE)
 
 
-def _content(serving: Service, store_ids: list[str] | None) -> bytes:
+def _content(serving: Service, reader: Caller, store_ids: list[str] | None) -> bytes:
+    seen = serving.seen(reader)
     with serving.database.reading() as connection:
-        events = feed_events(connection, store_ids, now=serving.now())
+        events = feed_events(connection, store_ids, now=serving.now(), seen=seen)
     return calendar_text("Special hours and closures", events)

@@ -23,7 +23,7 @@ _NO_STORE: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "de
 
 
 @router.get("/{store_id:path}/calendar", response_model=CalendarModel, responses=_NO_STORE)
-@needs("read")
+@needs("read", sees="stores")
 def show_calendar(
     serving: Serving,
     caller: Calling,
@@ -36,7 +36,7 @@ def show_calendar(
     ] = None,
 ) -> CalendarModel:
     """Show the schedule of one store day by day, each day with where its hours come from."""
-    with serving.database.snapshot([store_id]) as fleet:
+    with serving.snapshot(caller, [store_id]) as fleet:
         schedule = fleet.schedule
         first = local_date_at(schedule, serving.now()) if from_ is None else date_of("from", from_)
         end = first + _USUAL_DAYS if to is None else date_of("to", to)

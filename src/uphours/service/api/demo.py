@@ -41,7 +41,7 @@ _KINDS: Final[tuple[Kind, ...]] = ("polls", "hours", "timezones")
         429: {"model": Problem, "description": "Too many jobs are waiting; Retry-After says when to try again."},
     },
 )
-@needs("ingest")
+@needs("ingest", sees="all")
 async def load_demo(serving: Serving, caller: Calling) -> Response:
     """Load a made-up fleet whose last poll was now, into a database that holds no observations."""
     now = serving.now()

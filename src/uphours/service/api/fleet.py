@@ -10,8 +10,8 @@ from fastapi import APIRouter, Query
 from uphours.database import polled_days, properties
 from uphours.errors import InputError
 from uphours.schema import instant_iso
-from uphours.service.api.stores import Asking, ahead_of, made_with
-from uphours.service.auth import Calling, needs
+from uphours.service.api.stores import AskingFleet, ahead_of, made_with
+from uphours.service.auth import Caller, Calling, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import ViewRoute
 from uphours.service.models import (
@@ -34,12 +34,10 @@ _MOST_DAYS: Final = 4000
 
 
 @router.get("/fleet/history", response_model=FleetHistory)
-@needs("read")
-def show_history(serving: Serving, caller: Calling, asking: Asking) -> FleetHistory:
+@needs("read", sees="stores")
+def show_history(serving: Serving, caller: Calling, asking: AskingFleet) -> FleetHistory:
     """Follow the fleet over a window: hours up to ten days, days up to 400, else weeks; and gaps in polling."""
-    made = serving.fleets.history(
-        as_of=asking.as_of, window=asking.window, policy=asking.policy, raw=asking.raw, stale_ok=asking.stale_ok
-    )
+    made = serving.fleets.history(asking.asked_by(serving, caller), stale_ok=asking.stale_ok)
     gaps = zip(made.gaps.starts.tolist(), made.gaps.ends.tolist(), strict=True)
     return FleetHistory(
         **made_with(made, asking),
@@ -54,12 +52,10 @@ def show_history(serving: Serving, caller: Calling, asking: Asking) -> FleetHist
 
 
 @router.get("/fleet/heatmap", response_model=HeatMapModel)
-@needs("read")
-def show_heat_map(serving: Serving, caller: Calling, asking: Asking) -> HeatMapModel:
+@needs("read", sees="stores")
+def show_heat_map(serving: Serving, caller: Calling, asking: AskingFleet) -> HeatMapModel:
     """Add a window up by weekday and hour, as the clock of each store shows them."""
-    made = serving.fleets.heat_map(
-        as_of=asking.as_of, window=asking.window, policy=asking.policy, raw=asking.raw, stale_ok=asking.stale_ok
-    )
+    made = serving.fleets.heat_map(asking.asked_by(serving, caller), stale_ok=asking.stale_ok)
     cells = [HeatCell(**cell) for cell in made.cells]
     return HeatMapModel(
         **made_with(made, asking),
@@ -71,7 +67,7 @@ def show_heat_map(serving: Serving, caller: Calling, asking: Asking) -> HeatMapM
 
 
 @router.get("/days", response_model=DayList)
-@needs("read")
+@needs("read", sees="all")
 def list_days(
     serving: Serving,
     caller: Calling,
@@ -98,8 +94,11 @@ def list_days(
     )
 
 
-def any_polls(serving: Service) -> bool:
-    """Say whether the database holds any observation."""
+def any_polls(serving: Service, caller: Caller) -> bool:
+    """Say whether there is any observation that a caller may see."""
+    if caller.only:
+        with serving.snapshot(caller) as fleet:
+            return fleet.latest_observation() is not None
     with serving.database.reading() as connection:
         return polled_days.latest(connection) is not None
 

@@ -32,14 +32,14 @@ _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": Problem, "d
 
 
 @router.get("/healthz", response_model=Health)
-@needs("open")
+@needs("open", sees="nothing")
 async def healthz(caller: Calling) -> Health:
     """Say that the process is alive."""
     return Health(status="ok")
 
 
 @router.get("/readyz", response_model=Health, responses=_NOT_READY)
-@needs("open")
+@needs("open", sees="nothing")
 async def readyz(serving: Serving, caller: Calling) -> Health:
     """Say that the store can be read, and that the service does not stop."""
     if serving.stopping.is_set():
@@ -59,14 +59,14 @@ def _read(database: Database) -> None:
 
 
 @router.get("/metrics", response_class=Response, responses={200: {"content": {"text/plain": {}}}})
-@needs("read")
+@needs("read", sees="all")
 def show_metrics(serving: Serving, caller: Calling) -> Response:
     """Return the metrics for Prometheus."""
     return Response(serving.metrics.written(), headers={"Content-Type": metrics.MEDIA_TYPE})
 
 
 @router.get("/v1/sources", response_model=SourceList)
-@needs("read")
+@needs("read", sees="all")
 def list_sources(serving: Serving, caller: Calling) -> SourceList:
     """List the places that are watched, with how the last visits went."""
     with serving.database.reading() as connection:
@@ -122,7 +122,7 @@ def _failing_files(failing: Sequence[FailingFile]) -> str | None:
 
 
 @router.get("/v1/audit", response_model=AuditList)
-@needs("admin")
+@needs("admin", sees="all")
 def list_audit(serving: Serving, caller: Calling, cursor_: After = None, limit: Limit = 100) -> AuditList:
     """List who did what, the newest first."""
     before = key(cursor_, ("int32",))

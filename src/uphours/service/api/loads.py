@@ -42,8 +42,9 @@ from uphours.service.load_models import (
     Reason,
     SummaryModel,
 )
-from uphours.service.models import Problem, Progress
+from uphours.service.models import Problem
 from uphours.service.problems import AccessError
+from uphours.service.report_models import Progress
 from uphours.service.worker import failure_of
 
 router = APIRouter(prefix="/v1", tags=["loads"], route_class=KeyedRoute)
@@ -85,7 +86,7 @@ observations_router = APIRouter(prefix="/v1", tags=["loads"], route_class=_BareR
         ]
     },
 )
-@needs("ingest")
+@needs("ingest", sees="all")
 async def post_observations(request: Request) -> Response:
     """Bring observations: one object, an array, NDJSON, CSV or Parquet, plain or compressed with gzip or zstd.
 
@@ -131,7 +132,7 @@ _FILES: Final = {"type": "array", "items": {"type": "string", "format": "binary"
         }
     },
 )
-@needs("ingest")
+@needs("ingest", sees="all")
 async def post_load(
     request: Request,
     serving: Serving,
@@ -331,7 +332,7 @@ def _outcome_of(serving: Service, load: int) -> LoadOutcome:
 @router.get(
     "/jobs/{job_id}", response_model=JobModel, responses={404: {"model": Problem, "description": "There is none."}}
 )
-@needs("read")
+@needs("read", sees="all")
 def show_job(serving: Serving, caller: Calling, job_id: Annotated[str, Path(max_length=64)]) -> dict[str, Any]:
     """Say how far a load is that takes longer."""
     with serving.database.reading() as connection:
@@ -349,7 +350,7 @@ def show_job(serving: Serving, caller: Calling, job_id: Annotated[str, Path(max_
         409: {"model": Problem, "description": "It has ended."},
     },
 )
-@needs("ingest")
+@needs("ingest", sees="all")
 def cancel_job(serving: Serving, caller: Calling, job_id: Annotated[str, Path(max_length=64)]) -> dict[str, Any]:
     """Cancel a load that has not ended: nothing of it is loaded. Those of others only with the scope admin."""
     with serving.database.writing() as connection:
@@ -392,7 +393,7 @@ NO_LOAD: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "desc
 
 
 @router.get("/loads", response_model=LoadList)
-@needs("read")
+@needs("read", sees="all")
 def list_loads(serving: Serving, caller: Calling, cursor_: After = None, limit: Limit = 50) -> LoadList:
     """List what was loaded, the newest load first."""
     before = key(cursor_, ("int32",))
@@ -403,7 +404,7 @@ def list_loads(serving: Serving, caller: Calling, cursor_: After = None, limit: 
 
 
 @router.get("/loads/{load}", response_model=LoadModel, responses=NO_LOAD)
-@needs("read")
+@needs("read", sees="all")
 def show_load(serving: Serving, caller: Calling, load: LoadNumber) -> LoadModel:
     """Show the record of a load."""
     with serving.database.reading() as connection:

@@ -30,7 +30,7 @@ _BLOCK: Final = 256 << 10
     response_model=QuarantineList,
     responses={200: {"content": {"text/csv": {}}, "description": "The rows, or one file's rows as CSV."}, **NO_LOAD},
 )
-@needs("read")
+@needs("read", sees="all")
 def show_quarantine(
     serving: Serving,
     caller: Calling,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
@@ -12,15 +13,18 @@ from uphours.database import reports as report_table
 from uphours.database.queue import Job
 from uphours.database.reports import Requested
 from uphours.errors import ConflictError, InputError, NotFoundError
+from uphours.reports.memberships import check_names
 from uphours.reports.request import ReportRequest
 from uphours.reports.writers import MEDIA_TYPES
 from uphours.schema import instant_iso, iso_or_none
 from uphours.service.api.paging import After, Limit, cursor, key
-from uphours.service.auth import Calling, KeyedRoute, needs
+from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.downloads import sent
-from uphours.service.models import Problem, Progress, ReportBody, ReportList, ReportState
+from uphours.service.models import Problem
 from uphours.service.problems import AccessError
+from uphours.service.report_models import Progress, ReportBody, ReportList, ReportState
+from uphours.where import texts_of
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=KeyedRoute)
 
@@ -45,7 +49,7 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
         429: {"model": Problem, "description": "Too many jobs are waiting; Retry-After says when to try again."},
     },
 )
-@needs("read")
+@needs("read", sees="own")
 def trigger(
     serving: Serving,
     caller: Calling,
@@ -57,19 +61,35 @@ def trigger(
     ] = None,
 ) -> ReportState:
     """Ask for a report; the answer comes at once, the report when it is made."""
-    asked = (body or ReportBody()).request(serving.settings.policy)
-    _check_stores(serving, asked)
+    asked = bound((body or ReportBody()).request(serving.settings.policy), caller)
+    _check_stores(serving, caller, asked)
     made = request(serving, asked, requested_by=caller.key_id, idempotency_key=idempotency_key)
     response.headers["Location"] = f"/v1/reports/{made.report}"
     return state_of(made)
 
 
-def _check_stores(serving: Service, options: ReportRequest) -> None:
+def bound(asked: ReportRequest, caller: Caller) -> ReportRequest:
+    """Return a request with the bounds of its caller.
+
+    Raises
+    ------
+    AccessError
+        It names other bounds than those of the caller.
+    """
+    if caller.only and asked.only not in ((), caller.only):
+        raise AccessError(403, f"this API key sees the stores with {', '.join(texts_of(caller.only))} alone")
+    return replace(asked, only=caller.only) if caller.only else asked
+
+
+def _check_stores(serving: Service, caller: Caller, options: ReportRequest) -> None:
     """Refuse at once what could only fail later."""
     try:
         if options.stores is not None:
-            with serving.database.snapshot(options.stores):
+            with serving.snapshot(caller, options.stores):
                 pass
+        if options.by or options.columns or options.where:
+            with serving.snapshot(caller) as fleet:
+                check_names(fleet.attributes(), [*options.by, *options.columns, *(name for name, _ in options.where)])
     except NotFoundError as error:
         raise InputError(str(error)) from error
 
@@ -102,10 +122,19 @@ def request(
         )
 
 
-def find(serving: Service, report: str) -> Requested:
-    """Return a report that was asked for."""
+def find(serving: Service, caller: Caller, report: str) -> Requested:
+    """Return a report that was asked for; to a key that is bound to some stores, its own alone.
+
+    Raises
+    ------
+    NotFoundError
+        There is none, as far as the caller can see.
+    """
     with serving.database.reading() as connection:
-        return report_table.find(connection, report)
+        found = report_table.find(connection, report)
+    if caller.only and found.requested_by != caller.key_id:
+        raise report_table.no_report(report)
+    return found
 
 
 def state_of(found: Requested) -> ReportState:
@@ -138,21 +167,23 @@ def _ahead_us(job: Job) -> int | None:
 
 
 @router.get("", response_model=ReportList)
-@needs("read")
+@needs("read", sees="own")
 def list_reports(serving: Serving, caller: Calling, cursor_: After = None, limit: Limit = 50) -> ReportList:
     """List reports, the newest first."""
     before = key(cursor_, ("int64", "text"))
     with serving.database.reading() as connection:
-        found = report_table.list_reports(connection, before=before, limit=limit + 1)
+        found = report_table.list_reports(
+            connection, before=before, limit=limit + 1, requested_by=caller.key_id if caller.only else None
+        )
     more = cursor(found[limit - 1].created_at, found[limit - 1].report) if len(found) > limit else None
     return ReportList(reports=[state_of(one) for one in found[:limit]], next_cursor=more)
 
 
 @router.get("/{report_id}", response_model=ReportState, responses={404: _PROBLEMS[404]})
-@needs("read")
+@needs("read", sees="own")
 def show(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
     """Say how far a report is."""
-    return state_of(find(serving, report_id))
+    return state_of(find(serving, caller, report_id))
 
 
 @router.get(
@@ -167,7 +198,7 @@ def show(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
         **_PROBLEMS,
     },
 )
-@needs("read")
+@needs("read", sees="own")
 async def result(
     request: Request,
     serving: Serving,
@@ -179,7 +210,7 @@ async def result(
     ] = None,
 ) -> Response:
     """Fetch a report that is complete."""
-    found = await run_in_threadpool(find, serving, report_id)
+    found = await run_in_threadpool(find, serving, caller, report_id)
     if found.state != "complete":
         why = f": {found.job.reason}" if found.job.reason else ""
         raise ConflictError(f"the report is {found.state}{why}; a result has only a report that is complete")
@@ -190,9 +221,10 @@ async def result(
 
 
 @router.delete("/{report_id}", response_model=ReportState, responses=_PROBLEMS)
-@needs("read")
+@needs("read", sees="own")
 def cancel(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
     """Cancel a report that is not finished; those of others only with the scope admin."""
+    find(serving, caller, report_id)
     with serving.database.writing() as connection:
         found = report_table.find(connection, report_id)
         if found.requested_by != caller.key_id and not caller.may("admin"):

@@ -10,6 +10,7 @@ from uphours.service.api import (
     calendars,
     demo,
     fleet,
+    groups,
     health,
     loads,
     quarantine,
@@ -35,6 +36,7 @@ for part in (
     fleet.router,
     targets.view_router,
     targets.router,
+    groups.router,
     demo.router,
     health.router,
 ):

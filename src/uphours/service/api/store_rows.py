@@ -26,7 +26,7 @@ router = APIRouter(prefix="/v1", tags=["loads"], route_class=KeyedRoute)
 
 
 @router.put("/business-hours", response_model=LoadOutcome, responses=ANSWERS, openapi_extra=body_of(HOURS_ROW))
-@needs("ingest")
+@needs("ingest", sees="all")
 async def put_business_hours(
     request: Request, serving: Serving, caller: Calling, valid_from: ValidFrom = None, prefer: Prefer = None
 ) -> Response | LoadOutcome:
@@ -35,7 +35,7 @@ async def put_business_hours(
 
 
 @router.put("/timezones", response_model=LoadOutcome, responses=ANSWERS, openapi_extra=body_of(ZONE_ROW))
-@needs("ingest")
+@needs("ingest", sees="all")
 async def put_timezones(
     request: Request, serving: Serving, caller: Calling, valid_from: ValidFrom = None, prefer: Prefer = None
 ) -> Response | LoadOutcome:
@@ -44,7 +44,7 @@ async def put_timezones(
 
 
 @router.put("/special-hours", response_model=LoadOutcome, responses=ANSWERS, openapi_extra=body_of(SPECIAL_ROW))
-@needs("ingest")
+@needs("ingest", sees="all")
 async def put_special_hours(
     request: Request, serving: Serving, caller: Calling, prefer: Prefer = None
 ) -> Response | LoadOutcome:
@@ -53,7 +53,7 @@ async def put_special_hours(
 
 
 @router.put("/stores", response_model=LoadOutcome, responses=ANSWERS, openapi_extra=body_of(STORE_ROW))
-@needs("ingest")
+@needs("ingest", sees="all")
 async def put_stores(
     request: Request, serving: Serving, caller: Calling, prefer: Prefer = None
 ) -> Response | LoadOutcome:

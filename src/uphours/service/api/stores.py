@@ -24,6 +24,7 @@ from uphours.reports.reading import Known, Unadjusted, read_fleet
 from uphours.reports.report import Report
 from uphours.schema import (
     DAY_US,
+    MINUTE_US,
     SPAN_STATUSES,
     STORE_ID_MAX_LENGTH,
     Fleet,
@@ -33,7 +34,7 @@ from uphours.schema import (
     instant_us,
 )
 from uphours.service.api.paging import After, Limit, cursor, key
-from uphours.service.auth import Calling, needs
+from uphours.service.auth import Caller, Calling, needs
 from uphours.service.calendar_models import CalendarDayModel
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute, ViewRoute
@@ -53,7 +54,8 @@ from uphours.service.models import (
     WindowModel,
 )
 from uphours.service.policy_parameters import InQuery
-from uphours.service.views import FRESH_S
+from uphours.service.views import FRESH_S, Asked
+from uphours.where import Where, where_of_texts
 from uphours.wire import StoreState
 
 router = APIRouter(prefix="/v1/stores", tags=["stores"], route_class=StoreRoute)
@@ -61,6 +63,7 @@ router = APIRouter(prefix="/v1/stores", tags=["stores"], route_class=StoreRoute)
 fleet_router = APIRouter(prefix="/v1/stores", tags=["stores"], route_class=ViewRoute)
 
 StoreName = Annotated[str, Path(min_length=1, max_length=STORE_ID_MAX_LENGTH)]
+_QUARTER_US: Final = 15 * MINUTE_US
 #: Sessions of one store that an answer may hold: those of a shift a day in seventy years.
 _MOST_SESSIONS: Final = 30_000
 _NO_STORE: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is no such store."}}
@@ -93,6 +96,13 @@ class Question:
         self.window = window_of(window)
         self.policy = default.changed(chosen)
         self.raw = raw
+        #: The stores that a question about the fleet is about.
+        self.where: Where = ()
+
+    def asked_by(self, serving: Service, caller: Caller) -> Asked:
+        """Return what a view of the fleet is asked for, by someone who may see some of it alone."""
+        at = serving.now() // _QUARTER_US * _QUARTER_US if caller.only else 0
+        return Asked(self.as_of, self.window, self.policy, self.raw, self.where, caller.only, at)
 
     def of(self, fleet: Fleet) -> Fleet:
         """Return a fleet with what is asked about: perhaps without what the ledger says."""
@@ -102,13 +112,35 @@ class Question:
 Asking = Annotated[Question, Depends()]
 
 
+def _about_fleet(
+    question: Asking,
+    where: Annotated[
+        list[str] | None,
+        Query(
+            max_length=100,
+            description="NAME=VALUE: only stores with this attribute at as_of. Values of one attribute are any of "
+            "them, different attributes all of them.",
+            examples=[["region=TX"]],
+        ),
+    ] = None,
+) -> Question:
+    question.where = where_of_texts(where or ())
+    return question
+
+
+AskingFleet = Annotated[Question, Depends(_about_fleet)]
+"""What a view of the fleet is asked for: also of which stores."""
+
+
 @fleet_router.get("", response_model=StoreList)
-@needs("read")
+@needs("read", sees="stores")
 def list_stores(
     serving: Serving,
     caller: Calling,
-    asking: Asking,
-    search: Annotated[str | None, Query(max_length=STORE_ID_MAX_LENGTH, description="Part of the id.")] = None,
+    asking: AskingFleet,
+    search: Annotated[
+        str | None, Query(max_length=STORE_ID_MAX_LENGTH, description="Part of the id or of an attribute.")
+    ] = None,
     state: Annotated[list[StoreState] | None, Query()] = None,
     timezone: Annotated[list[str] | None, Query(max_length=64)] = None,
     availability_below: Annotated[float | None, Query(ge=0, le=1)] = None,
@@ -121,9 +153,7 @@ def list_stores(
     limit: Limit = 100,
 ) -> StoreList:
     """List stores with their state and their figures in one window, as it is or was five seconds ago."""
-    made = serving.fleets.overview(
-        as_of=asking.as_of, window=asking.window, policy=asking.policy, raw=asking.raw, stale_ok=asking.stale_ok
-    )
+    made = serving.fleets.overview(asking.asked_by(serving, caller), stale_ok=asking.stale_ok)
     return store_list(
         serving,
         asking,
@@ -160,7 +190,9 @@ def store_list(
     )
 
 
-def ahead_of(serving: Service, asking: Question, made: fleet_view.Overview | History | HeatMap) -> AheadModel | None:
+def ahead_of(
+    serving: Service, asking: Question, made: fleet_view.Overview | History | HeatMap | Report
+) -> AheadModel | None:
     """Return how far the latest observation is ahead of the clock, if a view speaks for it and it is.
 
     Which stores that comes from, an overview alone knows.
@@ -194,10 +226,10 @@ def made_with(made: Report | History | HeatMap, asking: Question) -> dict[str, A
 
 
 @router.get("/{store_id:path}/timeline", response_model=TimelineModel, responses=_NO_STORE)
-@needs("read")
+@needs("read", sees="stores")
 def show_timeline(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> TimelineModel:
     """Show the spans of one store in a window, with the sessions and observations they are made of."""
-    with serving.database.snapshot([store_id]) as snapshot:
+    with serving.snapshot(caller, [store_id]) as snapshot:
         fleet = asking.of(snapshot)
         _check_size(fleet, asking)
         made = explain(
@@ -256,10 +288,10 @@ def whole_history(fleet: Fleet, asking: Question) -> Known:
 
 
 @router.get("/{store_id:path}/outages", response_model=OutageList, responses=_NO_STORE)
-@needs("read")
+@needs("read", sees="stores")
 def show_outages(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> OutageList:
     """List the outages of one store in a window; one that was going on at its start begins there."""
-    with serving.database.snapshot([store_id]) as fleet:
+    with serving.snapshot(caller, [store_id]) as fleet:
         return outages_of(serving, fleet, asking)
 
 
@@ -290,10 +322,10 @@ def outages_of(serving: Service, fleet: Fleet, asking: Question) -> OutageList:
 
 
 @router.get("/{store_id:path}/explanation", responses=_NO_STORE)
-@needs("read")
+@needs("read", sees="stores")
 def show_explanation(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> dict[str, Any]:
     """Take one store's numbers apart: sessions, observations, spans with who speaks for them and why, and sums."""
-    with serving.database.snapshot([store_id]) as fleet:
+    with serving.snapshot(caller, [store_id]) as fleet:
         return explanation_of(serving, fleet, asking)
 
 
@@ -320,10 +352,10 @@ def _statements(serving: Service, entries: Sequence[int]) -> list[dict[str, Any]
 
 # Behind the others: an id may have slashes, so this path fits theirs too.
 @router.get("/{store_id:path}", response_model=StoreModel, responses=_NO_STORE)
-@needs("read")
+@needs("read", sees="stores")
 def show_store(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> StoreModel:
     """Show one store: its state at as_of, since when, its hours, and its figures in one window."""
-    with serving.database.snapshot([store_id]) as fleet:
+    with serving.snapshot(caller, [store_id]) as fleet:
         return store_of(serving, fleet, asking)
 
 

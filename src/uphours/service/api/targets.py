@@ -48,7 +48,7 @@ _MOST_WORST: Final = 10_000
 
 
 @router.put("/targets", response_model=LoadOutcome, responses=ANSWERS, openapi_extra=body_of(_ROW))
-@needs("admin")
+@needs("admin", sees="all")
 async def put_targets(
     request: Request, serving: Serving, caller: Calling, prefer: Prefer = None
 ) -> Response | LoadOutcome:
@@ -57,7 +57,7 @@ async def put_targets(
 
 
 @view_router.get("/targets", response_model=TargetList)
-@needs("read")
+@needs("read", sees="stores")
 def list_targets(
     serving: Serving,
     caller: Calling,
@@ -81,7 +81,7 @@ def list_targets(
     """Show the targets in force on the first day of a period: budget, used and left, and the stores below them."""
     asked = None if period is None else period_of(period)
     instant = None if as_of is None else instant_us(as_of)
-    with serving.database.snapshot() as fleet:
+    with serving.snapshot(caller) as fleet:
         content = fleet.content()
         found = targets(
             fleet,
@@ -91,6 +91,8 @@ def list_targets(
             all_stores=all_stores,
             now=serving.now(),
         )
+        if caller.only:
+            found = found.of_stores(fleet)
     facts = found.facts(worst)
     return TargetList(
         as_of=facts["as_of"],

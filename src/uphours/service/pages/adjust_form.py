@@ -96,7 +96,7 @@ def _typed(
 
 
 @router.post("/adjustments")
-@needs("adjust")
+@needs("adjust", sees="stores")
 def adjust(
     request: Request,
     serving: Serving,
@@ -117,8 +117,8 @@ def adjust(
         preview = _preview(serving, caller, body, typed)
     except (InputError, ConflictError) as error:
         status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
-        return _page(request, serving, asking, typed, status=status, error=str(error))
-    return _page(request, serving, asking, typed, preview=preview, has_changed=has_changed and step == "enter")
+        return _page(request, serving, caller, asking, typed, status=status, error=str(error))
+    return _page(request, serving, caller, asking, typed, preview=preview, has_changed=has_changed and step == "enter")
 
 
 def _preview(serving: Service, caller: Caller, body: AdjustmentBody, typed: Typed) -> Preview:
@@ -132,6 +132,7 @@ def _preview(serving: Service, caller: Caller, body: AdjustmentBody, typed: Type
 def _page(
     request: Request,
     serving: Service,
+    caller: Caller,
     asked: Asked,
     typed: Typed,
     *,
@@ -141,7 +142,7 @@ def _page(
     has_changed: bool = False,
 ) -> Response:
     try:
-        with serving.database.snapshot([typed.store_id]) as fleet:
+        with serving.snapshot(caller, [typed.store_id]) as fleet:
             zone = fleet.schedule.zone_names[zone_at(fleet.schedule, serving.now())]
     except NotFoundError:
         zone = "Etc/UTC"

@@ -41,10 +41,10 @@ class Cell:
 
 
 @router.get("")
-@needs("read")
+@needs("read", sees="all")
 def show(request: Request, serving: Serving, caller: Calling, cursor_: After = None) -> Response:
     """Show loads, sources, and what is missing."""
-    observed = fleet.any_polls(serving)
+    observed = fleet.any_polls(serving, caller)
     return page(
         request,
         "data",
@@ -88,7 +88,7 @@ def _weeks(found: DayList) -> list[list[Cell]]:
 
 
 @router.get("/loads/{load}")
-@needs("read")
+@needs("read", sees="all")
 def show_load(request: Request, serving: Serving, caller: Calling, load: LoadNumber, cursor_: After = None) -> Response:
     """Show one load, with the rows that were set aside."""
     return page(

@@ -76,7 +76,7 @@ def _lines(serving: Service, caller: Caller, entries: Sequence[EntryModel]) -> l
 
 
 @router.get("")
-@needs("read")
+@needs("read", sees="stores")
 def list_entries(request: Request, serving: Serving, caller: Calling, cursor_: After = None) -> Response:
     """Show the entries of the ledger, perhaps those about one store."""
     store_id = request.query_params.get("store_id", "").strip()
@@ -90,14 +90,14 @@ def list_entries(request: Request, serving: Serving, caller: Calling, cursor_: A
 
 
 @router.get("/{entry}")
-@needs("read")
+@needs("read", sees="stores")
 def show_entry(request: Request, serving: Serving, caller: Calling, entry: EntryNumber) -> Response:
     """Show one entry, with the form that withdraws it."""
     return _entry_page(request, serving, caller, entry)
 
 
 @router.post("/{entry}/withdrawal")
-@needs("adjust")
+@needs("adjust", sees="stores")
 def withdraw(
     request: Request,
     serving: Serving,

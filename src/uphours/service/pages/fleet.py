@@ -106,19 +106,13 @@ Listing = Annotated[Listed, Depends(_listed)]
 
 
 @router.get("/")
-@needs("read")
+@needs("read", sees="stores")
 def show(request: Request, serving: Serving, caller: Calling, asking: Asking, listing: Listing) -> Response:
     """Show the fleet; with an empty store, what to do first."""
-    if not fleet.any_polls(serving):
+    if not fleet.any_polls(serving, caller):
         return page(request, "first_run", caller=caller)
     question = asking.question()
-    made = serving.fleets.overview(
-        as_of=question.as_of,
-        window=question.window,
-        policy=question.policy,
-        raw=question.raw,
-        stale_ok=question.stale_ok,
-    )
+    made = serving.fleets.overview(question.asked_by(serving, caller), stale_ok=question.stale_ok)
     found = stores.store_list(
         serving,
         question,
@@ -140,7 +134,7 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
 
 
 @router.get("/week")
-@needs("read")
+@needs("read", sees="stores")
 def show_week(request: Request, serving: Serving, caller: Calling, asking: Asking) -> Response:
     """Show the fleet by weekday and hour."""
     week = fleet.show_heat_map(serving, caller, asking.question())

@@ -49,7 +49,7 @@ class Month:
 
 
 @router.get("/stores/{store_id:path}/calendar")
-@needs("read")
+@needs("read", sees="stores")
 def show_calendar(request: Request, serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> Response:
     """Show the calendar of one store."""
     chosen = [request.query_params.get(name, "").strip() or None for name in ("from", "to")]

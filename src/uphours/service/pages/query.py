@@ -16,6 +16,7 @@ from uphours.errors import InputError, shown
 from uphours.kernel.policy import CHOICES, Policy
 from uphours.service.api.stores import DefaultPolicy, Question
 from uphours.service.policy_parameters import Chosen
+from uphours.where import where_of_texts
 
 #: The windows that a page offers; one of someone's own is shown if it is asked for.
 WINDOWS: Final = {
@@ -37,7 +38,7 @@ _BETWEEN_DATES: Final = re.compile(r"\w+=([0-9]{4}-[0-9]{2}-[0-9]{2})/([0-9]{4}-
 #: A page is looked at for long and made again all the time: it may show what was so a little while ago.
 _STALE_OK_S: Final = 60.0
 #: What is asked besides the policy, and what each is by default.
-_DEFAULTS: Final = {"as_of": "", "window": "last_week", "raw": "false"}
+_DEFAULTS: Final = {"as_of": "", "window": "last_week", "raw": "false", "where": ""}
 
 
 @dataclass(frozen=True)
@@ -62,9 +63,15 @@ class Asked:
         return {name: value for name, value in self.values.items() if value != usual[name]}
 
     @property
+    def where(self) -> list[str]:
+        """The values of attributes that stores must have, as texts NAME=VALUE."""
+        return self.values["where"].splitlines()
+
+    @property
     def query(self) -> str:
         """The question as the end of an address: nothing, or ``?…``."""
-        return f"?{urlencode(self.changed)}" if self.changed else ""
+        pairs = {name: self.where if name == "where" else value for name, value in self.changed.items()}
+        return f"?{urlencode(pairs, doseq=True)}" if pairs else ""
 
     @property
     def windows(self) -> dict[str, str]:
@@ -102,11 +109,13 @@ class Asked:
         """
         given = {name: value for name, value in {**self.values, **changes}.items() if value}
         chosen: Chosen = {name: given.pop(name) for name in CHOICES}
+        where = given.pop("where", "").splitlines()
         raw = given.pop("raw")
         if raw not in ("true", "false"):
             raise InputError(f"raw is {shown(raw)}; valid are true, which ignores the ledger, and false")
         with problems_told():
-            made = Question(self.default, chosen, **given, raw=raw == "true")
+            made = Question(self.default, chosen, given.get("as_of"), given["window"], raw=raw == "true")
+        made.where = where_of_texts(where)
         made.stale_ok = _STALE_OK_S
         return made
 
@@ -135,6 +144,7 @@ def asked_of(request: Request, default: DefaultPolicy) -> Asked:
     """
     usual = Asked.usual(default).values
     given = {name: request.query_params.get(name, "").strip() for name in usual}
+    given["where"] = "\n".join(filter(None, map(str.strip, request.query_params.getlist("where"))))
     first, end = (request.query_params.get(name, "").strip() for name in ("from_date", "to_date"))
     if bool(first) != bool(end):
         raise InputError(

@@ -13,10 +13,10 @@ from uphours.service.api.paging import After
 from uphours.service.api.reports import ReportId
 from uphours.service.auth import Calling, KeyedRoute, needs
 from uphours.service.deps import Serving
-from uphours.service.models import ReportBody
 from uphours.service.pages.query import Asking, problems_told
 from uphours.service.pages.rendering import page
 from uphours.service.policy_parameters import InForm
+from uphours.service.report_models import ReportBody
 
 router = APIRouter(prefix="/reports", route_class=KeyedRoute)
 
@@ -24,7 +24,7 @@ _ON_A_PAGE: Final = 20
 
 
 @router.get("")
-@needs("read")
+@needs("read", sees="own")
 def list_reports(
     request: Request, serving: Serving, caller: Calling, asking: Asking, cursor_: After = None
 ) -> Response:
@@ -34,7 +34,7 @@ def list_reports(
 
 
 @router.post("")
-@needs("read")
+@needs("read", sees="own")
 def trigger(
     request: Request,
     serving: Serving,
@@ -73,14 +73,14 @@ def _window(text: str) -> str | dict[str, str]:
 
 
 @router.get("/{report_id}")
-@needs("read")
+@needs("read", sees="own")
 def show(request: Request, serving: Serving, caller: Calling, report_id: ReportId) -> Response:
     """Show how far a report is, and what it was made from."""
     return page(request, "report", report=reports.show(serving, caller, report_id))
 
 
 @router.post("/{report_id}/cancel")
-@needs("read")
+@needs("read", sees="own")
 def cancel(serving: Serving, caller: Calling, report_id: ReportId) -> Response:
     """Cancel a report, and lead back to it."""
     reports.cancel(serving, caller, report_id)

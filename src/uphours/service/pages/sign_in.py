@@ -27,7 +27,7 @@ REFUSALS: Final = {
 
 
 @router.get("/sign-in")
-@needs("open")
+@needs("open", sees="nothing")
 def show(request: Request, serving: Serving, caller: Calling) -> Response:
     """Ask for an API key; where the service needs none, lead on."""
     wanted = own_path(request.query_params.get("next", "/"))
@@ -38,7 +38,7 @@ def show(request: Request, serving: Serving, caller: Calling) -> Response:
 
 
 @router.post("/sign-in")
-@needs("open")
+@needs("open", sees="nothing")
 async def sign_in(request: Request, serving: Serving, caller: Calling) -> Response:
     """Take an API key in a form, and give a session for it; people go on to the page that they wanted."""
     async with request.form(max_files=0, max_fields=10) as form:
@@ -60,7 +60,7 @@ async def sign_in(request: Request, serving: Serving, caller: Calling) -> Respon
 
 
 @router.post("/sign-out")
-@needs("open")
+@needs("open", sees="nothing")
 async def sign_out(request: Request, serving: Serving, caller: Calling) -> Response:
     """End the session of a browser."""
     session = request.cookies.get(COOKIE)

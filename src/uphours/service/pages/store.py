@@ -31,12 +31,12 @@ _MOST_RUNS: Final = 40
 
 
 @router.get("/stores/{store_id:path}")
-@needs("read")
+@needs("read", sees="stores")
 def show(request: Request, serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> Response:
     """Show one store."""
     question = asking.question()
     # One snapshot for the whole page: data may come in meanwhile, and its parts must not disagree.
-    with serving.database.snapshot([store_id]) as snapshot:
+    with serving.snapshot(caller, [store_id]) as snapshot:
         last_entry = snapshot.latest_entry()
         fleet = stores.whole_history(snapshot, question)
         found = stores.store_of(serving, fleet, question)

@@ -1,0 +1,122 @@
+"""Workbooks of a report: what stands in them beside the figures needs the fleet that the report was made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
+
+import typer
+
+from uphours.cli import edge
+from uphours.cli.attributed import fleet_of_files
+from uphours.errors import InputError
+
+if TYPE_CHECKING:
+    from uphours.ingest.inputs import Kind
+    from uphours.reports.answers import Answer
+    from uphours.reports.memberships import AttributedFleet
+    from uphours.reports.outage_list import OutageList
+    from uphours.reports.report import Report
+    from uphours.reports.request import ReportRequest
+
+Outages = Annotated[bool, typer.Option("--outages", help="Also a sheet with each outage, in XLSX.")]
+
+#: The attribute that a workbook shows beside the id, unless others are asked for.
+_NAME: Final = "name"
+
+
+@dataclass(frozen=True)
+class Workbook:
+    """A report of stores or of groups; ``members``: of the stores of each group; ``outages``: None if not asked for."""
+
+    made: Answer
+    members: Sequence[Report] = ()
+    outages: OutageList | None = None
+
+    @property
+    def report(self) -> Report:
+        """That of the stores."""
+        from uphours.reports.answers import stores_of
+
+        return stores_of(self.made)
+
+    def write(self, file: BinaryIO, *, detail: bool) -> None:
+        """Write the workbook."""
+        from uphours.reports.columns import workbook_layout
+        from uphours.reports.groups import Groups
+        from uphours.reports.xlsx import write_group_workbook, write_workbook
+
+        if isinstance(self.made, Groups):
+            write_group_workbook(self.made, file, detail=detail, members=self.members, outages=self.outages)
+        else:
+            columns = workbook_layout(self.made.windows.names, detail=detail)
+            write_workbook(self.made, columns, file, hours_known=detail, outages=self.outages)
+
+
+def check_outages(form: str | None, engine: str) -> None:
+    """Refuse a sheet of outages where there is no workbook, or no fleet to take them from.
+
+    Raises
+    ------
+    InputError
+        It is so.
+    """
+    if form != "xlsx":
+        raise InputError("--outages is a sheet of a workbook; valid with -o report.xlsx or --format xlsx")
+    if engine == "spark":
+        raise InputError("--outages is not for --engine spark; valid is --engine local")
+
+
+def workbook(
+    request: ReportRequest,
+    db: str | None,
+    names: Mapping[Kind, Sequence[str]],
+    *,
+    outages: bool,
+    quarantine: str | None,
+    strict: str | None,
+    memory: str | None,
+    statuses: Mapping[str, str],
+    valid_from: int,
+) -> Workbook:
+    """Make a report and what its workbook shows besides, all from one snapshot of a database or one reading of files.
+
+    Stores have their name as a column, if they have such an attribute and no other columns are asked for.
+
+    Raises
+    ------
+    InputError
+        There is no such attribute, there are too many groups, or as with a report.
+    """
+    if any(names.values()):
+        fleet = fleet_of_files(
+            names, quarantine=quarantine, strict=strict, memory=memory, statuses=statuses, valid_from=valid_from
+        )
+        return _made(fleet, request, entries_seen=None, outages=outages)
+    with edge.database(db).snapshot() as snapshot:
+        return _made(snapshot, request, entries_seen=snapshot.latest_entry(), outages=outages)
+
+
+def _made(fleet: AttributedFleet, request: ReportRequest, *, entries_seen: int | None, outages: bool) -> Workbook:
+    from uphours.reports.answers import answer, stores_of
+    from uphours.reports.group_members import member_reports
+    from uphours.reports.groups import Groups
+    from uphours.reports.memberships import with_columns
+    from uphours.reports.outage_list import outage_list
+    from uphours.reports.xlsx import check_groups
+
+    made = answer(fleet, request, now=edge.now(), entries_seen=entries_seen)
+    report = stores_of(made)
+    if isinstance(made, Groups):
+        check_groups(made)
+    # What is read besides is read of the stores that are reported; a whole fleet is read faster than most of one.
+    if 0 < len(report.store_ids) < len(fleet.store_ids) // 2:
+        fleet = fleet.of(report.store_ids)
+    if not request.columns and fleet.attributes([_NAME]):
+        report = with_columns(report, fleet, [_NAME])
+    listed = outage_list(fleet, report) if outages else None
+    if not isinstance(made, Groups):
+        return Workbook(report, outages=listed)
+    made = replace(made, report=report)
+    return Workbook(made, member_reports(made), listed)

@@ -1,0 +1,30 @@
+"""The stores of each group of a report, with what each counts in it: a report for every group."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+
+from uphours.reports.groups import Groups, Members
+from uphours.reports.report import Report, Totals
+
+
+def member_reports(groups: Groups) -> list[Report]:
+    """Return a report for each group, of the stores that belong to it at some time of a window, in order.
+
+    Each store counts in each window as long as it belongs to the group, so the stores of a group add up to its
+    figures. The groups were not kept in between.
+    """
+    assert groups.members is not None  # only kept groups have none
+    return [_member_report(groups.report, groups.members, group) for group in range(len(groups.groups))]
+
+
+def _member_report(report: Report, members: Members, group: int) -> Report:
+    mine = members.rows_of(group)
+    stores, member = np.unique(members.stores[mine], return_inverse=True)
+    figures = {}
+    for name, values in members.figures.items():
+        figures[name] = np.zeros((len(stores), len(report.windows.names)), dtype=np.int64)
+        figures[name][member, members.windows[mine]] = values[mine]
+    return replace(report.of(stores), totals=Totals(**figures))
