@@ -15,7 +15,8 @@ from tests.fixtures.oracle_fleets import day_of, memory_fleet_of, policy_of
 from tests.property.operations_strategies import Case, cases
 from tests.property.strategies import FEWER
 from uphours.kernel.periods import Period, period_around
-from uphours.reports.targets import Budget, Outcome, Targets, targets
+from uphours.reports.downtime_budgets import Budget
+from uphours.reports.targets import Outcome, Targets, targets
 from uphours.schema import PERIODS, Target
 
 pytestmark = only_sqlite  # no test here uses a database

@@ -44,7 +44,8 @@ from uphours.kernel.policy import Policy
 
 if TYPE_CHECKING:
     from uphours.ingest.inputs import Kind
-    from uphours.reports.targets import Budget, Outcome, TargetedFleet, Targets
+    from uphours.reports.downtime_budgets import Budget
+    from uphours.reports.targets import Outcome, TargetedFleet, Targets
 
 Period = Annotated[
     str | None,

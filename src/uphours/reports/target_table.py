@@ -7,7 +7,8 @@ from typing import Final
 import polars as pl
 
 from uphours.errors import InputError
-from uphours.reports.targets import Budget, Targets
+from uphours.reports.downtime_budgets import Budget
+from uphours.reports.targets import Targets
 
 _DURATIONS: Final = ("budget_us", "used_us", "left_us", "business_us", "elapsed_us", "uptime_us", "unknown_us")
 _SCHEMA: Final = {
