@@ -379,6 +379,9 @@ class Fleet(Protocol):
     def adjustments(self) -> Adjustments:
         """What the ledger says of them."""
 
+    def adjustments_over(self, start: int, end: int) -> Adjustments:
+        """Return what the ledger says of them, as far as a timeline over ``[start, end)`` depends on it."""
+
     def latest_observation(self) -> int | None:
         """Return when anything was last observed, at any store; None if nothing ever was."""
 

@@ -12,6 +12,7 @@ import pytest
 from tests.fixtures.databases import check_whole, dump, url_in
 from tests.fixtures.loads_by_hand import EVERY, by_hand, day
 from tests.fixtures.tables import NOW
+from uphours.database import special_dates
 from uphours.database.copy import copy
 from uphours.database.database import Database, connect
 from uphours.database.loads import list_stores
@@ -104,6 +105,32 @@ def test_special_hours_replace_whole_dates(database: Database) -> None:
     other = schedule(database, ["2"]).special
     assert other is not None
     assert other.stores.tolist() == [EVERY_STORE]
+
+
+def test_special_dates_are_replaced_as_sets_of_rows_are(database: Database, seed: int) -> None:
+    """By a model of sets: what is stored after each load, and on which dates other hours hold."""
+    rng = random.Random(seed)
+    model: dict[tuple[int, int], set[tuple[int, int, str]]] = {}
+    for load in range(1, 13):
+        names: dict[tuple[int, int], str] = {}
+        given: dict[tuple[int, int], set[tuple[int, int, str]]] = {}
+        for date in {(rng.randrange(4), 19_000 + rng.randrange(6)) for _ in range(rng.randrange(12))}:
+            name = rng.choice(["", "Käse", "\U0001f600", "z"])
+            if name:
+                names[date] = name
+            hours = rng.choice([[CLOSED], [(NINE, FIVE)], [(NINE, FIVE + 1), (FIVE, 2 * DAY_US)]])
+            given[date] = {(*row, name) for row in hours}
+        rows = [(*date, start, end) for date, new in given.items() for start, end, _ in new]
+        rng.shuffle(rows)
+        with database.writing() as connection:
+            changed = special_dates.replace(connection, np.array(rows, dtype=np.int64).reshape(-1, 4), names, load=load)
+            query = "SELECT store, date, start_local_us, end_local_us, special_hours.name FROM special_hours"
+            stored = sorted(map(tuple, connection.exec_driver_sql(query)))
+        hours_of = {date: {row[:2] for row in new} for date, new in model.items()}
+        expected = {date for date, new in given.items() if {row[:2] for row in new} != hours_of.get(date, set())}
+        assert sorted(map(tuple, changed.tolist())) == sorted(expected)
+        model |= given
+        assert stored == sorted((*date, *row) for date, new in model.items() for row in new)
 
 
 def test_attributes_have_one_value_a_date_and_a_blank_one_takes_it_away(database: Database) -> None:

@@ -169,9 +169,9 @@ def _history_block(rows: npt.NDArray[np.int64]) -> _Block:
 def _history(reader: Reader, first: int) -> npt.NDArray[np.int64]:
     """Return store, instant and status of each observation of some stores, in order; little-endian."""
     found = reader.grouped("history", range(first, first + _STORES_AT_ONCE))
-    sort_each(np.concatenate([[0], np.cumsum(found.counts)]), found.values)
-    of = np.repeat(found.stores.astype(np.int64), found.counts)
-    return np.ascontiguousarray(np.column_stack([of, *unpack(found.values)]), dtype="<i8")
+    sort_each(np.concatenate([[0], np.cumsum(found.counts)]), found.columns[0])
+    of = np.repeat(found.keys.astype(np.int64), found.counts)
+    return np.ascontiguousarray(np.column_stack([of, *unpack(found.columns[0])]), dtype="<i8")
 
 
 def _insert_history(engine: Engine, rows: npt.NDArray[np.int64]) -> None:

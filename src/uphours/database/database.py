@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import astuple, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
 
 import numpy as np
 import numpy.typing as npt
 
-from uphours.database.dialects.dialect import Engine, Grouped, Numbers, Reader, among, engine_of
+from uphours.database.dialects.dialect import ALL_STORES, Engine, Grouped, Numbers, Reader, among, engine_of, together
+from uphours.database.entry_words import Words
 from uphours.errors import NotFoundError
 from uphours.kernel import schedule_rows
 from uphours.kernel.adjustments import nothing_adjusted, resolved
@@ -22,7 +23,9 @@ from uphours.kernel.live_entries import withdrawn_by
 from uphours.kernel.observations import sort_each
 from uphours.kernel.schedule import SESSION_REACH_US, may_be_endless
 from uphours.schema import (
+    BEGINNING_OF_TIME,
     DAY_US,
+    END_OF_TIME,
     EVERY_STORE,
     FOR_EVER,
     SINCE_EVER,
@@ -45,9 +48,10 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-_LARGEST: Final = np.iinfo(np.int32).max
 #: Stores whose histories are read at once.
 _STORES_AT_ONCE: Final = 200
+#: So far around a timeline its first and last observations are looked for: nearly all stores have theirs there.
+_NEAR_US: Final = 2 * DAY_US
 #: Named stores that go into one query: servers bound how many values and how much text one may have.
 _NAMED_AT_ONCE: Final = 5000
 _CONTENT: Final = (
@@ -65,16 +69,6 @@ class Content(NamedTuple):
     load: int
     entry: int
     pruned_before: str | None
-
-
-class Words(NamedTuple):
-    """What an entry of the ledger says, beside its intervals; see `uphours.database.ledger`."""
-
-    entry: int
-    counts_as: str
-    withdraws: int | None
-    reason: str
-    note: str
 
 
 def connect(url: str, *, keep_open: bool = False) -> Database:
@@ -219,7 +213,7 @@ class Snapshot:
         self._numbers: Codes = np.array([number for number, _ in stores], dtype=np.int32)
         # The whole fleet is one range of numbers, named stores are lists of some thousand.
         numbers = self._numbers.tolist()
-        self._chosen: list[Numbers] = [range(_LARGEST + 1)] if store_ids is None else list(_batches(numbers))
+        self._chosen: list[Numbers] = [ALL_STORES] if store_ids is None else list(_batches(numbers))
 
     def of(self, store_ids: Sequence[str] | None) -> Snapshot:
         """Return the named stores alone, as they are at the same moment; all of these for None.
@@ -277,62 +271,76 @@ class Snapshot:
     def schedule_over(self, start: int, end: int, first_seen: Instants, last_seen: Instants) -> Schedule:
         """Return when these stores are open, with the special hours that a timeline over ``[start, end)`` depends on.
 
-        That is those around it. Further away only stores that may be open for so long depend on them: always open ones
-        and such with many hours, where an observation that far away has a say.
+        That is those from its first observation to its last one. Where these are far away, it is those around the
+        timeline; further away only stores that may be open for so long depend on them: always open ones and such with
+        many hours.
         """
         if not self._reader.rows("SELECT 1 FROM special_hours LIMIT 1"):
             return self.clocks
+        is_far = (first_seen < start - _NEAR_US) | (last_seen > end + _NEAR_US)
+        near = None if is_far.all() else self._special_between(self._chosen, start - _NEAR_US, end + _NEAR_US)
+        if not is_far.any():
+            return replace(self.clocks, special=near)
         first, last = start - SESSION_REACH_US, end + SESSION_REACH_US
-        # A row may end two days after its date, and local dates are a day off those of UTC at most.
-        around = self._special_between(self._chosen, first // DAY_US - 3, last // DAY_US + 3)
-        made = replace(self.clocks, special=around)
+        chosen = self._chosen if is_far.all() else list(_batches(self._numbers[is_far].tolist()))
+        around = self._special_between(chosen, first, last)
+        made = replace(self.clocks, special=schedule_rows.joined(near, around))
         may_be_long = may_be_endless(made) | (np.bincount(made.stores, minlength=len(self.store_ids)) == 0)
-        far = np.flatnonzero(may_be_long & ((first_seen < first) | (last_seen > last)))
-        if not len(far):
+        is_further = may_be_long & ((first_seen < first) | (last_seen > last))
+        if not is_further.any():
             return made
-        batches = list(_batches(self._numbers[far].tolist()))
-        more = self._special_between(batches, SINCE_EVER, FOR_EVER)
-        return replace(made, special=schedule_rows.joined(around, more))
+        chosen = list(_batches(self._numbers[is_further].tolist()))
+        everywhere = self._special_between(chosen, BEGINNING_OF_TIME, END_OF_TIME)
+        return replace(made, special=schedule_rows.joined(made.special, everywhere))
 
-    def _special_between(self, chosen: Sequence[Numbers], first: int, last: int) -> SpecialHours | None:
-        """Return the special hours of some stores on dates from the first to the last one, and those of every store."""
-        parts = [
-            self._reader.grouped("special_hours", stores, first=first, last=last) for stores in [range(1), *chosen]
-        ]
-        found = Grouped(*(np.concatenate(column) for column in zip(*map(astuple, parts), strict=True)))
-        numbers = np.repeat(found.stores, found.counts // 3)
-        stores = np.where(numbers == 0, np.int32(EVERY_STORE), self._positions(numbers))
-        return schedule_rows.special_rows(stores, found.values.reshape(-1, 3))
+    def _special_between(self, chosen: Sequence[Numbers], start: int, end: int) -> SpecialHours | None:
+        """Return the special hours of some stores that may count in ``[start, end)``, and those of every store."""
+        # A row may end two days after its date, and local dates are a day off those of UTC at most.
+        dates = {"first": max(start // DAY_US - 3, SINCE_EVER), "last": min(end // DAY_US + 3, FOR_EVER)}
+        query = "SELECT date, start_local_us, end_local_us FROM special_hours WHERE store = 0 AND date BETWEEN "
+        common = [(EVERY_STORE, *row, "") for row in self._reader.rows(f"{query}:first AND :last", **dates)]
+        packed, opens, closes = self._grouped("special_hours", chosen, columns=3, **dates).columns
+        days, numbers = schedule_rows.dates_and_stores(packed)
+        own = schedule_rows.special_rows(self._positions(numbers), days, opens, closes)
+        return schedule_rows.joined(schedule_rows.special_hours(common), own)
 
     @cached_property
     def adjustments(self) -> Adjustments:
         """What the ledger says of these stores; read when it is first asked for."""
-        entries = self.entries()
-        withdrawn = withdrawn_by({entry.entry: entry.withdraws for entry in entries})
+        return self.adjustments_over(BEGINNING_OF_TIME, END_OF_TIME)
+
+    def adjustments_over(self, start: int, end: int) -> Adjustments:
+        """Return what the ledger says of these stores, as far as a timeline over ``[start, end)`` depends on it."""
+        said = self.entries()
+        withdrawn = withdrawn_by({entry.entry: entry.withdraws for entry in said})
         live = [
             (entry.entry, SPAN_STATUSES.index(entry.counts_as))
-            for entry in entries
+            for entry in said
             if entry.withdraws is None and entry.entry not in withdrawn
         ]
         if not live:
             return nothing_adjusted(len(self.store_ids))
         numbers, codes = np.array(live, dtype=np.int64).T
-        stores, of_entry, starts, ends = self.intervals()
-        chosen = np.isin(of_entry, numbers)
-        of_entry = of_entry[chosen]
-        counts_as = codes[np.searchsorted(numbers, of_entry)].astype(np.uint8)
-        return resolved(len(self.store_ids), stores[chosen], starts[chosen], ends[chosen], counts_as, of_entry)
+        stores, entries, starts, ends = self.intervals(start, end)
+        used = np.isin(entries, numbers)
+        counts_as = codes[np.searchsorted(numbers, entries[used])].astype(np.uint8)
+        return resolved(len(self.store_ids), stores[used], starts[used], ends[used], counts_as, entries[used])
 
     def entries(self) -> list[Words]:
         """Return what all entries of the ledger say, live or withdrawn, in order."""
         query = "SELECT entry, counts_as, withdraws, reason, note FROM adjustments ORDER BY entry"
         return [Words(*row) for row in self._reader.rows(query)]
 
-    def intervals(self) -> tuple[Codes, npt.NDArray[np.int64], Instants, Instants]:
-        """Return the intervals of all entries at these stores: position of the store, entry, start and end."""
-        found = self._grouped("adjusted")
-        entries, starts, ends = found.values.reshape(-1, 3).T
-        return np.repeat(self._positions(found.stores), found.counts // 3), entries, starts, ends
+    def intervals(
+        self, start: int = BEGINNING_OF_TIME, end: int = END_OF_TIME
+    ) -> tuple[Codes, npt.NDArray[np.int64], Instants, Instants]:
+        """Return the intervals of all entries at these stores that reach into ``[start, end)``.
+
+        Position of the store, entry, start and end.
+        """
+        found = self._grouped("adjusted", self._chosen, columns=3, start=start, end=end)
+        stores, starts, ends = found.columns
+        return self._positions(stores), np.repeat(found.keys.astype(np.int64), found.counts), starts, ends
 
     def attributes(self, names: Sequence[str] | None = None) -> list[tuple[int, str, int, str]]:
         """Return the attributes of these stores: position of the store, name, valid_from and value, in order."""
@@ -353,12 +361,10 @@ class Snapshot:
             Observations of that time were pruned.
         """
         self._check_kept(start, min(end, as_of))
-        found = self._grouped("observations", start=start, end=end, as_of=as_of)
+        found = self._grouped("observations", self._chosen, start=start, end=end, as_of=as_of)
         counts = np.zeros(len(self.store_ids), dtype=np.int64)
-        counts[self._positions(found.stores)] = found.counts
-        offsets = np.concatenate([[0], np.cumsum(counts)])
-        sort_each(offsets, found.values)  # they are in order, but no engine promises it
-        return Observations(offsets, *unpack(found.values))
+        counts[self._positions(found.keys)] = found.counts
+        return _observations(counts, found)
 
     def histories(self) -> Iterator[tuple[int, Observations]]:
         """Yield all observations, of some stores at a time: the position of the first of these stores, and theirs."""
@@ -366,10 +372,8 @@ class Snapshot:
             numbers = self._numbers[first : first + _STORES_AT_ONCE]
             found = self._reader.grouped("history", numbers.tolist())
             counts = np.zeros(len(numbers), dtype=np.int64)
-            counts[self._positions(found.stores) - first] = found.counts
-            offsets = np.concatenate([[0], np.cumsum(counts)])
-            sort_each(offsets, found.values)
-            yield first, Observations(offsets, *unpack(found.values))
+            counts[self._positions(found.keys) - first] = found.counts
+            yield first, _observations(counts, found)
 
     def _all_stores(self) -> list[tuple[int, str]]:
         return self._reader.rows("SELECT store, store_id FROM stores ORDER BY store")
@@ -392,13 +396,13 @@ class Snapshot:
     def clocks(self) -> Schedule:
         """All of the schedule but special hours; read when it is first asked for."""
         n = len(self.store_ids)
-        found = self._grouped("business_hours")
-        stores = np.repeat(self._positions(found.stores), found.counts // 3)
+        packed, starts, ends = self._grouped("business_hours", self._chosen, columns=3).columns
+        dates, numbers = schedule_rows.dates_and_stores(packed)
         zones = self._placed(self._rows_of("SELECT store, valid_from, timezone FROM timezones"))
         unknown = self._placed(self._rows_of("SELECT store, kind FROM unknown_hours"))
         limits = "SELECT store, attributes.name, valid_from, attributes.value FROM attributes WHERE attributes.name IN "
         return schedule_rows.schedule(
-            schedule_rows.weekly_rows(stores, found.values.reshape(-1, 3)),
+            schedule_rows.weekly_rows(self._positions(numbers), dates, starts, ends),
             schedule_rows.zones_of(n, zones, [place for place, kind in unknown if kind == "timezones"]),
             [place for place, _ in unknown],
             None,
@@ -418,13 +422,11 @@ class Snapshot:
     def _check_kept(self, start: int, end: int) -> None:
         check_kept(self.pruned_before(), start, end)
 
-    def _grouped(self, name: str, **parameters: int) -> Grouped:
-        """Run a query for the chosen stores, and put the results together."""
-        parts = [self._reader.grouped(name, stores, **parameters) for stores in self._chosen]
-        if not parts:
-            nothing = np.empty(0, dtype=np.int64)
-            return Grouped(nothing.astype(np.int32), nothing, nothing)
-        return Grouped(*(np.concatenate(column) for column in zip(*(astuple(part) for part in parts), strict=True)))
+    def _grouped(self, name: str, chosen: Sequence[Numbers], *, columns: int = 1, **parameters: int) -> Grouped:
+        """Run a query for some stores, and put the results together."""
+        return together(
+            (self._reader.grouped(name, stores, columns=columns, **parameters) for stores in chosen), columns
+        )
 
     def _positions(self, numbers: npt.ArrayLike) -> Codes:
         """Turn the numbers that the database gives its stores into positions in ``store_ids``."""
@@ -433,6 +435,12 @@ class Snapshot:
 
 def _no_store(store_id: str) -> NotFoundError:
     return NotFoundError("store", store_id, "`uphours stores` lists the ones that are known")
+
+
+def _observations(counts: npt.NDArray[np.int64], found: Grouped) -> Observations:
+    offsets, (packed,) = np.concatenate([[0], np.cumsum(counts)]), found.columns
+    sort_each(offsets, packed)  # they are in order, but no engine promises it
+    return Observations(offsets, *unpack(packed))
 
 
 def _batches(values: Sequence[T]) -> Iterator[Sequence[T]]:

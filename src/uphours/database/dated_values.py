@@ -6,6 +6,8 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final, TypeAlias, TypeVar
 
+import numpy as np
+import numpy.typing as npt
 from sqlalchemy import ColumnElement, Connection, func, select
 
 from uphours.database.dialects.dialect import parts_of
@@ -61,7 +63,7 @@ def restated(
     connection: Connection,
     schedules: Mapping[int, int],
     limits: Mapping[int, int],
-    special: Collection[tuple[int, int]],
+    special: npt.NDArray[np.int64],
 ) -> int:
     """Count the stores whose figures of the past change: something else is in force at or before their last poll.
 
@@ -72,10 +74,13 @@ def restated(
     limits
         The same of first and last days.
     special
-        Stores and dates of which special hours are others; `EVERY` for all stores without rows of their own.
+        Shape (dates, 2): stores and dates of which special hours are others; `EVERY` for all stores without rows of
+        their own.
     """
     dated = dict(limits)
-    for store, day in special:
+    special = special[np.lexsort(special.T[::-1])]
+    firsts = np.flatnonzero(np.diff(special[:, 0], prepend=-1))
+    for store, day in special[firsts].tolist():
         dated[store] = min(day, dated.get(store, day))
     dated.pop(EVERY, None)
     for part in parts_of(sorted(dated)):  # stores whose hours are unknown are never open, on whatever date
@@ -86,7 +91,7 @@ def restated(
     found = {store for part in parts_of(ever) for store in _polled(connection, stores.c.store.in_(part))}
     for part in parts_of(sorted(first.keys() - set(ever))):
         found |= {store for store, last_day in _last_days(connection, part) if first[store] <= last_day}
-    if common := {day for store, day in special if store == EVERY}:
+    if common := set(special[special[:, 0] == EVERY, 1].tolist()):
         found |= _restated_everywhere(connection, common)
     return len(found)
 

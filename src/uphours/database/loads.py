@@ -36,6 +36,7 @@ from uphours.database.tables import (
     timezones,
     unknown_hours,
 )
+from uphours.date_names import DateNames, renumbered
 from uphours.errors import NotFoundError
 from uphours.kernel.observations import distinct
 from uphours.load_record import MOST_KEPT, Brought, Latest, Load, Loaded, LoadedFile, Summary
@@ -152,9 +153,8 @@ def _replace_calendar(
     number_of = {EVERY_STORE: EVERY, **dict(enumerate(numbers.tolist()))}
     zones = {(number_of[store], since): name for (store, since), name in loaded.timezones.items()}
     changes = schedules.replace(connection, hours, zones, unusable, load=load)
-    days = loaded.special_hours.copy()
-    days[:, 0] = [number_of[store] for store in days[:, 0].tolist()]
-    names = {(number_of[store], day): name for (store, day), name in loaded.special_names.items()}
+    days = renumbered(loaded.special_hours, numbers, every=EVERY)
+    names = DateNames.of(loaded.special_names).renumbered(numbers, every=EVERY)
     special = special_dates.replace(connection, days, names, load=load)
     values = {(number_of[store], name, since): value for (store, name, since), value in loaded.attributes.items()}
     limits = store_attributes.replace(connection, values, load=load)

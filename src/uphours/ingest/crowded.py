@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from uphours.date_names import date_keys
 from uphours.ingest.cases import Case, always
 from uphours.schema import MOST_HOURS, SINCE_EVER
 
@@ -26,7 +27,7 @@ class Crowded:
     def __init__(self) -> None:
         self._counts: npt.NDArray[np.int64] = np.zeros(0, dtype=np.int64)
         self._parts: list[tuple[npt.NDArray[np.int64], Rows]] = []
-        self._dated: dict[tuple[int, int], int] = {}
+        self._dated: dict[int, int] = {}
         # Of groups with many rows alone: for all others their number is enough.
         self._rows_of: dict[int, set[tuple[int, ...]]] = {}
 
@@ -58,7 +59,7 @@ class Crowded:
         groups = rows[:, 0] * 2
         (dated,) = np.nonzero(rows[:, 1] != SINCE_EVER)
         if len(dated):
-            pairs, inverse = np.unique(rows[dated, :2], axis=0, return_inverse=True)
-            numbers = [self._dated.setdefault((store, day), 2 * len(self._dated) + 1) for store, day in pairs.tolist()]
-            groups[dated] = np.array(numbers, dtype=np.int64)[inverse.ravel()]
+            keys, inverse = np.unique(date_keys(rows[dated]), return_inverse=True)
+            numbers = [self._dated.setdefault(key, 2 * len(self._dated) + 1) for key in keys.tolist()]
+            groups[dated] = np.array(numbers, dtype=np.int64)[inverse]
         return groups

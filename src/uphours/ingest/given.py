@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import compress
 from typing import TypeAlias
 
 import numpy as np
 import numpy.typing as npt
 
+from uphours.date_names import DateNames, are_among, date_keys, first_names, renumbered
 from uphours.ingest import ledger_rows, special_rows, target_rows
 from uphours.ingest.validate import Accepted
 from uphours.ingest.weeks import without_contradicted
@@ -29,7 +31,7 @@ class Given:
     hours: Integers
     timezones: Mapping[tuple[int, int], str]
     special_hours: Integers
-    special_names: Mapping[tuple[int, int], str]
+    special_names: DateNames
     attributes: Mapping[tuple[int, str, int], str]
     adjustments: Sequence[AdjustmentRow]
     targets: Mapping[tuple[str, int], Target]
@@ -89,20 +91,14 @@ class Given:
     def renumbered(self, numbers: Codes) -> Given:
         """Return the same with other numbers of the stores; `EVERY_STORE` stays. ``unreadable`` keeps the old ones."""
 
-        def new(rows: Integers) -> Integers:
-            rows = rows.copy()
-            of_stores = rows[:, 0] != EVERY_STORE
-            rows[of_stores, 0] = numbers[rows[of_stores, 0]]
-            return rows
-
         def number(store: int) -> int:
             return store if store == EVERY_STORE else int(numbers[store])
 
         return Given(
-            new(self.hours),
+            renumbered(self.hours, numbers),
             {(number(store), since): name for (store, since), name in self.timezones.items()},
-            new(self.special_hours),
-            {(number(store), day): name for (store, day), name in self.special_names.items()},
+            renumbered(self.special_hours, numbers),
+            self.special_names.renumbered(numbers),
             {(number(store), name, since): value for (store, name, since), value in self.attributes.items()},
             [row._replace(store=number(row.store)) for row in self.adjustments],
             self.targets,
@@ -128,11 +124,9 @@ def _zones(rows: Iterable[tuple[int, int, str]]) -> dict[tuple[int, int], str]:
     return zones
 
 
-def _names(rows: Iterable[tuple[int, int, str]], used: Integers) -> dict[tuple[int, int], str]:
+def _names(parts: Sequence[tuple[Integers, Sequence[str]]], used: Integers) -> DateNames:
     """Return what the dates that are used are called: of two names the first."""
-    dates = set(map(tuple, used[:, :2].tolist()))
-    names: dict[tuple[int, int], str] = {}
-    for store, day, name in sorted(set(rows)):
-        if (store, day) in dates:
-            names.setdefault((store, day), name)
-    return names
+    dates = np.concatenate([np.empty((0, 2), dtype=np.int64), *(part for part, _ in parts)])
+    names = [name for _, part in parts for name in part]
+    is_used = are_among(date_keys(dates), date_keys(used))
+    return first_names(dates[is_used], list(compress(names, is_used)))

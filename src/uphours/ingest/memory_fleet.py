@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 import numpy.typing as npt
 
+from uphours.date_names import DateNames
 from uphours.errors import InputError, NotFoundError, shown
 from uphours.kernel import schedule_rows
 from uphours.kernel.adjustments import resolved
@@ -56,6 +57,10 @@ class MemoryFleet:
     def schedule_over(self, start: int, end: int, first_seen: Instants, last_seen: Instants) -> Schedule:
         """Return the whole schedule."""
         return self.schedule
+
+    def adjustments_over(self, start: int, end: int) -> Adjustments:
+        """Return all of the ledger."""
+        return self.adjustments
 
     def latest_observation(self) -> int | None:
         """Return when anything was last observed."""
@@ -179,8 +184,8 @@ def _special(rows: npt.NDArray[np.int64], names: Mapping[tuple[int, int], str]) 
     if not len(rows):
         return None
     rows = rows[np.lexsort(rows.T[::-1])]
-    called = tuple(names.get((store, day), "") for store, day in rows[:, :2].tolist())
-    return SpecialHours(rows[:, 0].astype(np.int32), rows[:, 1], rows[:, 2], rows[:, 3], called)
+    called = DateNames.of(names).at(rows[:, :2])
+    return SpecialHours(rows[:, 0].astype(np.int32), rows[:, 1], rows[:, 2], rows[:, 3], tuple(called))
 
 
 def adjustments_of(rows: Sequence[AdjustmentRow], schedule: Schedule) -> Adjustments:

@@ -10,6 +10,7 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
+from uphours.date_names import are_among
 from uphours.ingest.cases import Case, always, missing, unless, unread
 from uphours.ingest.invisible import trimmed, trimmed_text
 from uphours.ingest.local_dates import VALID_DATES, date_forms, day_of_date, read_once
@@ -138,15 +139,14 @@ def contradicted(rows: Rows) -> npt.NDArray[np.bool_]:
     if not is_closed.any():
         return is_closed
     dates = _dates(rows)
-    found: npt.NDArray[np.bool_] = is_closed & np.isin(dates, dates[~is_closed])
+    found: npt.NDArray[np.bool_] = is_closed & are_among(dates, dates[~is_closed])
     return found
 
 
 def of_dates(rows: Rows, dates: set[tuple[int, int]]) -> npt.NDArray[np.bool_]:
     """Say which rows are of some dates of stores."""
     chosen = np.array(sorted(dates), dtype=np.int64).reshape(-1, 2)
-    found: npt.NDArray[np.bool_] = np.isin(_dates(rows), _dates(chosen))
-    return found
+    return are_among(_dates(rows), _dates(chosen))
 
 
 def _dates(rows: Rows) -> npt.NDArray[np.int64]:

@@ -75,7 +75,7 @@ class Accepted:
     hours: list[Rows] = field(default_factory=list)
     timezones: list[tuple[int, int, str]] = field(default_factory=list)
     special_hours: list[special_rows.Rows] = field(default_factory=list)
-    special_names: set[tuple[int, int, str]] = field(default_factory=set)
+    special_names: list[tuple[special_rows.Rows, Sequence[str]]] = field(default_factory=list)
     unusable_dates: set[tuple[int, int]] = field(default_factory=set)
     attributes: AttributeRows = field(default_factory=AttributeRows)
     adjustments: list[AdjustmentRow] = field(default_factory=list)
@@ -164,8 +164,8 @@ class Accepted:
     def _settle_dates(self) -> list[Late]:
         rows, names, late = self._dates.settled()
         self.special_hours.append(rows)
-        dates = zip(rows[:, 0].tolist(), rows[:, 1].tolist(), names, strict=True)
-        self.special_names.update((store, day, name) for store, day, name in dates if name)
+        if any(names):
+            self.special_names.append((rows[:, :2], names))
         self.unusable_dates |= self._dates.unusable
         self._dates = SourceSpecial()
         return late

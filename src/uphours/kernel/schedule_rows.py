@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -23,8 +23,10 @@ from uphours.schema import (
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 
-#: The bits of the integer of weekday and valid_from that hold the weekday; see the queries ``business_hours``.
-_DAY_BITS: Final = 3
+#: How the queries of an engine pack columns into one integer, from its highest bits to its lowest: dates and stores,
+#: starts and weekdays.
+_STORE_BITS: Final = 31
+_WEEKDAY_BITS: Final = 3
 #: The attributes that say on which local dates a store is open at all, both included.
 FIRST_DAY: Final = "first_day"
 LAST_DAY: Final = "last_day"
@@ -42,18 +44,37 @@ class Weeks:
     since: Integers | None
 
 
-def weekly_rows(stores: Codes, rows: Integers) -> Weeks:
-    """Return the rows of weeks, given in order of store.
+def dates_and_stores(packed: Integers) -> tuple[Integers, Integers]:
+    """Return dates, and the numbers that a database gives its stores, of rows as its queries pack them."""
+    return packed >> _STORE_BITS, packed & ((1 << _STORE_BITS) - 1)
 
-    ``rows``: shape (rows, 3), weekday and valid_from in one integer, start and end.
+
+def weekly_rows(stores: Codes, dates: Integers, packed: Integers, closes: Integers) -> Weeks:
+    """Return the rows of weeks.
+
+    ``dates``: valid_from, counted from `SINCE_EVER`. ``packed``: start and weekday, as the queries ``business_hours``
+    pack them.
     """
-    packed, opens, closes = rows.T
-    if not (packed >> _DAY_BITS).any():
-        return Weeks(stores, packed, opens, closes, None)
-    order = np.lexsort((closes, opens, packed, stores))
-    stores, packed, opens, closes = stores[order], packed[order], opens[order], closes[order]
-    since = (packed >> _DAY_BITS) + SINCE_EVER
-    return Weeks(stores, packed & ((1 << _DAY_BITS) - 1), opens, closes, since)
+    columns: tuple[npt.NDArray[Any], ...] = (
+        stores, dates + SINCE_EVER, packed & ((1 << _WEEKDAY_BITS) - 1), packed >> _WEEKDAY_BITS, closes,
+    )  # fmt: skip
+    if not _in_order(columns):  # they are, but no engine promises it
+        order = np.lexsort(columns[::-1])
+        columns = tuple(column[order] for column in columns)
+    stores, since, weekdays, opens, closes = columns
+    return Weeks(stores, weekdays, opens, closes, since if dates.any() else None)
+
+
+def _in_order(columns: Sequence[npt.NDArray[Any]], *, distinct: bool = False) -> bool:
+    """Say whether rows are in order, those with the same first column by the second one, and so on.
+
+    ``distinct``: and each stands there once.
+    """
+    follows = np.full(max(len(columns[0]) - 1, 0), not distinct)
+    for column in columns[::-1]:
+        before, after = column[:-1], column[1:]
+        follows = (before < after) | ((before == after) & follows)
+    return bool(follows.all())
 
 
 @dataclass(frozen=True)
@@ -106,16 +127,17 @@ def special_hours(rows: Sequence[tuple[int, int, int, int, str]]) -> SpecialHour
     )
 
 
-def special_rows(stores: Codes, rows: Integers) -> SpecialHours | None:
+def special_rows(stores: Codes, dates: Integers, opens: Integers, closes: Integers) -> SpecialHours | None:
     """Return special hours without the names of dates; None where there is none.
 
-    ``stores``: the store of each row. ``rows``: shape (rows, 3), date, start and end. A row that stands twice counts
-    once.
+    A row that stands twice counts once.
     """
-    if not len(rows):
+    if not len(stores):
         return None
-    table = np.unique(np.column_stack([stores.astype(np.int64), rows]), axis=0)
-    return SpecialHours(table[:, 0].astype(np.int32), table[:, 1], table[:, 2], table[:, 3], None)
+    if not _in_order((stores, dates, opens, closes), distinct=True):
+        table = np.unique(np.column_stack((stores, dates, opens, closes)), axis=0)
+        stores, dates, opens, closes = table[:, 0].astype(np.int32), table[:, 1], table[:, 2], table[:, 3]
+    return SpecialHours(stores, dates, opens, closes, None)
 
 
 def joined(some: SpecialHours | None, more: SpecialHours | None) -> SpecialHours | None:
@@ -123,8 +145,8 @@ def joined(some: SpecialHours | None, more: SpecialHours | None) -> SpecialHours
     if some is None or more is None:
         return some or more
     columns = ((one.stores, one.dates, one.opens_local, one.closes_local) for one in (some, more))
-    stores, *rows = (np.concatenate(column) for column in zip(*columns, strict=True))
-    return special_rows(stores, np.column_stack(rows))
+    stores, dates, opens, closes = (np.concatenate(column) for column in zip(*columns, strict=True))
+    return special_rows(stores, dates, opens, closes)
 
 
 def limits_of(n: int, name: str, rows: Sequence[tuple[int, str, int, str]]) -> Integers | None:

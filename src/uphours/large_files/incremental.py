@@ -150,6 +150,7 @@ class _Making:
         intake.accepted.hours.clear()  # of half a million stores they are 0.2 GB
         intake.accepted.timezones.clear()
         intake.accepted.special_hours.clear()
+        intake.accepted.special_names.clear()
         self._held = Held(room)
         self._held.grow(len(self._ids.texts))
         self._latest: int | None = None

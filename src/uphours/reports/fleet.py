@@ -17,7 +17,7 @@ from uphours.kernel.local_time import timezone_names
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
 from uphours.reports.measure import latest_instant, run_report
-from uphours.reports.memberships import Labels
+from uphours.reports.memberships import Labels, rows_where
 from uphours.reports.reading import NEVER, read_fleet
 from uphours.reports.report import Figures, Report
 from uphours.reports.store_states import STATES, states_at
@@ -27,7 +27,7 @@ from uphours.schema import (
     Instants,
     Statuses,
 )
-from uphours.where import NO_VALUE
+from uphours.where import NO_VALUE, Where
 
 Sort: TypeAlias = Literal["store_id", "availability", "lost_time", "since", "last_observed"]
 SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
@@ -76,6 +76,16 @@ class Overview:
             self.hours_known[rows], self.followed_back_to_us,
             {name: [values[row] for row in places] for name, values in self.labels.items()},
         )  # fmt: skip
+
+    def where(self, where: Where) -> Overview:
+        """Return the stores that have one of the values of each attribute; all of them for ().
+
+        Raises
+        ------
+        InputError
+            There is no such attribute, or no such store.
+        """
+        return self.of(np.array(rows_where(self.labels, where))) if where else self
 
     def label(self, row: int, name: str) -> str | None:
         """Return the value of an attribute of a store, given by position; None where it has none."""

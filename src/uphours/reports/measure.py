@@ -25,7 +25,7 @@ from uphours.kernel.local_time import tzdata_version
 from uphours.kernel.observations import sort_each
 from uphours.kernel.outages import Outages, add_outages, outages, outages_in, runs
 from uphours.kernel.policy import Policy
-from uphours.kernel.schedule import reach, sessions
+from uphours.kernel.schedule import SESSION_REACH_US, reach, sessions
 from uphours.kernel.time_buckets import Grid, Sums, sums
 from uphours.kernel.timeline import timeline
 from uphours.kernel.watched import watched
@@ -120,12 +120,22 @@ def timelines(fleet: Fleet, start: int, end: int, as_of: int, policy: Policy, *,
     start = min(start, end)
     observations = fleet.observations(start, end, as_of)
     schedule = schedule_over(fleet, observations, start, end)
-    return reconstruct(observations, schedule, fleet.adjustments, start, end, policy, merged=merged)
+    return reconstruct(observations, schedule, fleet.adjustments_over(start, end), start, end, policy, merged=merged)
 
 
 def schedule_over(fleet: Fleet, observations: Observations, start: int, end: int) -> Schedule:
     """Return the schedule of a fleet as far as a timeline over ``[start, end)`` of these observations depends on it."""
     return fleet.schedule_over(start, end, *_seen(observations, start, end))
+
+
+def schedule_around(fleet: Fleet, observations: Observations, start: int, end: int) -> Schedule:
+    """Return the same, known as far around ``[start, end)`` as any session is long, for looks that go on beyond it."""
+    first_seen, last_seen = _seen(observations, start, end)
+    first_seen, last_seen = (
+        np.minimum(first_seen, start - SESSION_REACH_US),
+        np.maximum(last_seen, end + SESSION_REACH_US),
+    )
+    return fleet.schedule_over(start, end, first_seen, last_seen)
 
 
 def reconstruct(
@@ -324,7 +334,7 @@ def run_report(
     start, end = extent(laid, as_of)
     observations = fleet.observations(start, end, as_of)
     schedule = schedule_over(fleet, observations, start, end)
-    adjustments = nothing_adjusted(len(fleet.store_ids)) if raw else fleet.adjustments
+    adjustments = nothing_adjusted(len(fleet.store_ids)) if raw else fleet.adjustments_over(start, end)
     counted = totals(observations, schedule, adjustments, laid, as_of, policy, progress=progress)
 
     # A store that was ever observed up to as_of has an observation here, however old.

@@ -12,7 +12,7 @@ import numpy.typing as npt
 from uphours.kernel.adjustments import nothing_adjusted
 from uphours.kernel.observations import needed
 from uphours.kernel.windows import ELAPSED_US, Window, Windows, windows
-from uphours.reports.measure import extent, schedule_over
+from uphours.reports.measure import extent, schedule_around
 from uphours.schema import FIRST_INSTANT, Adjustments, Fleet, Instants, Observations, Schedule
 
 #: Stands for no instant in arrays of instants.
@@ -58,6 +58,10 @@ class Known:
     def schedule_over(self, start: int, end: int, first_seen: Instants, last_seen: Instants) -> Schedule:
         """Return the schedule as it was read."""
         return self.schedule
+
+    def adjustments_over(self, start: int, end: int) -> Adjustments:
+        """Return all of the ledger that was read."""
+        return self.adjustments
 
     def latest_observation(self) -> int | None:
         """Return the instant up to which it was read: that of the latest observation unless another was named."""
@@ -107,6 +111,10 @@ class Unadjusted:
     def adjustments(self) -> Adjustments:
         """None."""
         return nothing_adjusted(len(self.fleet.store_ids))
+
+    def adjustments_over(self, start: int, end: int) -> Adjustments:
+        """None."""
+        return self.adjustments
 
     def latest_observation(self) -> int | None:
         """Return that of the fleet."""
@@ -165,5 +173,5 @@ def _read(fleet: Fleet, start: int, end: int, as_of: int) -> Known:
     # A fleet may give more than is needed; what follows from the reading must not depend on that.
     found = needed(fleet.observations(start, end, as_of), start, end)
     # A look that follows stores through their whole history may ask for the schedule on any date.
-    schedule = fleet.schedule if start <= FIRST_INSTANT else schedule_over(fleet, found, start, end)
+    schedule = fleet.schedule if start <= FIRST_INSTANT else schedule_around(fleet, found, start, end)
     return Known(fleet.store_ids, schedule, fleet.adjustments, found, start, as_of)

@@ -139,7 +139,7 @@ class Fleets:
     def overview(self, asked: Asked, *, stale_ok: float = FRESH_S) -> Overview:
         """Return an overview that is right, or was ``stale_ok`` seconds ago."""
         made = cast(Overview, self._answer(_Question("overview", asked._replace(where=())), stale_ok))
-        return made.of(np.array(rows_where(made.labels, asked.where))) if asked.where else made
+        return made.where(asked.where)
 
     def history(self, asked: Asked, *, stale_ok: float = FRESH_S) -> History:
         """Return a history that is right, or was ``stale_ok`` seconds ago."""

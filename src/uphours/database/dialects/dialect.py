@@ -33,15 +33,21 @@ _VALID: Final = (
 
 @dataclass(frozen=True)
 class Grouped:
-    """Integers of some stores: the number of each store, how many values it has, and all values."""
+    """Rows of integers by what they are of, such as a store: the number of each, how many rows it has, and all rows.
 
-    stores: Codes
+    ``columns``: of shape (columns, rows).
+    """
+
+    keys: Codes
     counts: npt.NDArray[np.int64]
-    values: npt.NDArray[np.int64]
+    columns: npt.NDArray[np.int64]
 
 
 Numbers: TypeAlias = range | Sequence[int]
 """Stores by number: all from one number to another, or some thousand that are listed."""
+
+#: All numbers that a store may have.
+ALL_STORES: Final = range(1 << 31)
 
 
 def among(stores: Numbers) -> str:
@@ -49,6 +55,8 @@ def among(stores: Numbers) -> str:
 
     The numbers stand in the statement itself: as parameters MySQL would look each of them up for each row.
     """
+    if stores == ALL_STORES:
+        return "TRUE"  # as a condition it would lead planners to an index that only takes longer
     if isinstance(stores, range):
         return f"store BETWEEN {stores.start} AND {stores.stop - 1}"
     return f"store IN ({', '.join(map(str, stores))})"
@@ -69,8 +77,8 @@ class Reader(Protocol):
     def rows(self, sql: str, **parameters: str | int) -> list[tuple[Any, ...]]:
         """Return all rows of a query with parameters such as ``:name``."""
 
-    def grouped(self, name: str, stores: Numbers, **parameters: int) -> Grouped:
-        """Return the integers of the engine's query of this name, a text of integers for each of these stores."""
+    def grouped(self, name: str, stores: Numbers, *, columns: int = 1, **parameters: int) -> Grouped:
+        """Return what the engine's query of this name finds of these stores: a text of integers for each column."""
 
 
 class Engine(ABC):
@@ -244,17 +252,29 @@ def _queries(engine: str) -> Mapping[str, str]:
     return dict(zip(parts[::2], parts[1::2], strict=True))
 
 
-def grouped(rows: Iterable[tuple[int, str | None]]) -> Grouped:
-    """Put integers together that come as ``(store, comma-separated text)``, one row a store or several.
+def grouped(rows: Iterable[tuple[Any, ...]], columns: int) -> Grouped:
+    """Put integers together that come as ``(key, comma-separated text of each column)``, one row a key or several.
 
-    One text a store instead of one Python object a value: as fast as a driver made for bulk reads.
+    Texts instead of one Python object a value: as fast as a driver made for bulk reads. A text a column, as to put the
+    columns of each row into one text takes a database longer than all the rest.
     """
-    found = sorted((store, text) for store, text in rows if text)
-    stores = np.array([store for store, _ in found], dtype=np.int32)
-    counts = np.array([text.count(",") + 1 for _, text in found], dtype=np.int64)
-    values = np.fromstring(",".join(text for _, text in found), dtype=np.int64, sep=",")
-    firsts = np.flatnonzero(np.diff(stores, prepend=-1))
-    return Grouped(stores[firsts], np.add.reduceat(counts, firsts) if len(firsts) else counts, values)
+    found = sorted(row for row in rows if row[1])
+    keys, *texts = zip(*found, strict=True) if found else [()] * (columns + 1)
+    counts = np.array([text.count(",") + 1 for text in texts[0]], dtype=np.int64)
+    values = [np.fromstring(",".join(column), dtype=np.int64, sep=",") for column in texts]
+    numbers = np.array(keys, dtype=np.int32)
+    firsts = np.flatnonzero(np.diff(numbers, prepend=-1))
+    return Grouped(numbers[firsts], np.add.reduceat(counts, firsts) if len(firsts) else counts, np.stack(values))
+
+
+def together(parts: Iterable[Grouped], columns: int) -> Grouped:
+    """Put what several queries found into one."""
+    every = [grouped([], columns), *parts]
+    return Grouped(
+        np.concatenate([part.keys for part in every]),
+        np.concatenate([part.counts for part in every]),
+        np.concatenate([part.columns for part in every], axis=1),
+    )
 
 
 #: Values in one statement, each a parameter.

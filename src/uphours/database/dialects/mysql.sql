@@ -44,17 +44,35 @@ WHERE value IS NOT NULL
 GROUP BY store, part
 
 -- name: business_hours
--- Weekday and valid_from in one integer, which is the weekday where there is no date; see schedule_rows.
-SELECT store, 3 * count(*), group_concat((valid_from + 2147483648) * 8 + day, ',', start_local_us, ',', end_local_us)
+-- Number of the store and valid_from in one integer, which is the number where there is no date; start and weekday in
+-- another one. See schedule_rows.
+SELECT
+    store,
+    count(*),
+    group_concat((valid_from + 2147483648) * 2147483648 + store),
+    group_concat(start_local_us * 8 + day),
+    group_concat(end_local_us)
 FROM business_hours WHERE {stores} GROUP BY store
 
 -- name: special_hours
-SELECT store, 3 * count(*), group_concat(date, ',', start_local_us, ',', end_local_us)
-FROM special_hours WHERE {stores} AND date BETWEEN :first AND :last GROUP BY store
+-- Of single stores. Number of the store and date in one integer; see schedule_rows.
+SELECT
+    store,
+    count(*),
+    group_concat(date * 2147483648 + store),
+    group_concat(start_local_us),
+    group_concat(end_local_us)
+FROM special_hours WHERE {stores} AND store > 0 AND date BETWEEN :first AND :last GROUP BY store
 
 -- name: adjusted
-SELECT store, 3 * count(*), group_concat(entry, ',', start_at, ',', end_at)
-FROM adjusted WHERE {stores} GROUP BY store
+-- A thousand stores at a time, as a text has a limit.
+SELECT
+    entry,
+    count(*),
+    group_concat(store),
+    group_concat(start_at),
+    group_concat(end_at)
+FROM adjusted WHERE {stores} AND start_at < :end AND end_at > :start GROUP BY entry, store DIV 1024
 
 -- name: history
 SELECT store, count(*), group_concat(observed_at * 4 + status)

@@ -29,17 +29,34 @@ WITH needed AS (
 SELECT store, count(*), string_agg(CAST(observed_at * 4 + status AS text), ',') FROM needed GROUP BY store
 
 -- name: business_hours
--- Weekday and valid_from in one integer, which is the weekday where there is no date; see schedule_rows.
-SELECT store, 3 * count(*), string_agg(concat_ws(',', (valid_from + 2147483648) * 8 + day, start_local_us, end_local_us), ',')
+-- Number of the store and valid_from in one integer, which is the number where there is no date; start and weekday in
+-- another one. See schedule_rows.
+SELECT
+    store,
+    count(*),
+    string_agg(CAST((valid_from + 2147483648) * 2147483648 + store AS text), ','),
+    string_agg(CAST(start_local_us * 8 + day AS text), ','),
+    string_agg(CAST(end_local_us AS text), ',')
 FROM business_hours WHERE {stores} GROUP BY store
 
 -- name: special_hours
-SELECT store, 3 * count(*), string_agg(concat_ws(',', date, start_local_us, end_local_us), ',')
-FROM special_hours WHERE {stores} AND date BETWEEN :first AND :last GROUP BY store
+-- Of single stores. Number of the store and date in one integer; see schedule_rows.
+SELECT
+    store,
+    count(*),
+    string_agg(CAST(date * 2147483648 + store AS text), ','),
+    string_agg(CAST(start_local_us AS text), ','),
+    string_agg(CAST(end_local_us AS text), ',')
+FROM special_hours WHERE {stores} AND store > 0 AND date BETWEEN :first AND :last GROUP BY store
 
 -- name: adjusted
-SELECT store, 3 * count(*), string_agg(concat_ws(',', entry, start_at, end_at), ',')
-FROM adjusted WHERE {stores} GROUP BY store
+SELECT
+    entry,
+    count(*),
+    string_agg(CAST(store AS text), ','),
+    string_agg(CAST(start_at AS text), ','),
+    string_agg(CAST(end_at AS text), ',')
+FROM adjusted WHERE {stores} AND start_at < :end AND end_at > :start GROUP BY entry
 
 -- name: history
 SELECT store, count(*), string_agg(CAST(observed_at * 4 + status AS text), ',')

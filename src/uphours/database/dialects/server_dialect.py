@@ -305,19 +305,20 @@ class _Reader:
         of_driver = re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql)
         return [tuple(row) for row in self._connection.exec_driver_sql(of_driver, parameters)]
 
-    def grouped(self, name: str, stores: Numbers, **parameters: int) -> Grouped:
-        return dialect_module.grouped(_whole(self.rows(query(self._engine, name, stores), **parameters)))
+    def grouped(self, name: str, stores: Numbers, *, columns: int = 1, **parameters: int) -> Grouped:
+        return dialect_module.grouped(_whole(self.rows(query(self._engine, name, stores), **parameters)), columns)
 
 
-def _whole(rows: list[tuple[Any, ...]]) -> Iterator[tuple[int, str]]:
-    """Return number and text of each row ``(store, values, text)``, which holds all of its values.
+def _whole(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:
+    """Return number and texts of each row ``(number, values, text, …)``, whose texts hold all of their values.
 
     Raises
     ------
     DatabaseError
         One does not: a server that cuts a text off at its limit only warns.
     """
-    for store, values, text in rows:
-        if text is not None and text.count(",") + 1 != values:
-            raise DatabaseError(f"the server cut a result off: {text.count(',') + 1} of {values} values came")
-        yield store, text
+    for number, values, *texts in rows:
+        for text in texts:
+            if text is not None and text.count(",") + 1 != values:
+                raise DatabaseError(f"the server cut a result off: {text.count(',') + 1} of {values} values came")
+        yield number, *texts

@@ -300,8 +300,8 @@ class _Reader:
     def rows(self, sql: str, **parameters: str | int) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, parameters).fetchall()
 
-    def grouped(self, name: str, stores: Numbers, **parameters: int) -> Grouped:
-        return dialect.grouped(self.rows(query("sqlite", name, stores), **parameters))
+    def grouped(self, name: str, stores: Numbers, *, columns: int = 1, **parameters: int) -> Grouped:
+        return dialect.grouped(self.rows(query("sqlite", name, stores), **parameters), columns)
 
 
 def _keep_a_log(connection: sqlite3.Connection) -> None:

@@ -32,17 +32,35 @@ SELECT
 FROM needed AS n
 
 -- name: business_hours
--- Weekday and valid_from in one integer, which is the weekday where there is no date; see schedule_rows.
-SELECT store, group_concat(((valid_from + 2147483648) * 8 + day) || ',' || start_local_us || ',' || end_local_us)
-FROM business_hours WHERE {stores} GROUP BY store
+-- Number of the store and valid_from in one integer, which is the number where there is no date; start and weekday in
+-- another one. See schedule_rows.
+-- One row for all: a row for each store would take as long as all the rest.
+SELECT
+    0,
+    group_concat((valid_from + 2147483648) * 2147483648 + store),
+    group_concat(start_local_us * 8 + day),
+    group_concat(end_local_us)
+FROM business_hours WHERE {stores}
 
 -- name: special_hours
-SELECT store, group_concat(date || ',' || start_local_us || ',' || end_local_us)
-FROM special_hours WHERE {stores} AND date BETWEEN :first AND :last GROUP BY store
+-- Of single stores. Number of the store and date in one integer; see schedule_rows.
+-- Store by store, as each has many dates and few are asked for.
+SELECT
+    0,
+    group_concat(date * 2147483648 + store),
+    group_concat(start_local_us),
+    group_concat(end_local_us)
+FROM (SELECT store AS number FROM stores WHERE {stores}) CROSS JOIN special_hours
+WHERE store = number AND date BETWEEN :first AND :last
 
 -- name: adjusted
-SELECT store, group_concat(entry || ',' || start_at || ',' || end_at)
-FROM adjusted WHERE {stores} GROUP BY store
+-- By entry: all of its stores often have the same interval.
+SELECT
+    entry,
+    group_concat(store),
+    group_concat(start_at),
+    group_concat(end_at)
+FROM adjusted WHERE {stores} AND start_at < :end AND end_at > :start GROUP BY entry
 
 -- name: history
 SELECT store, group_concat(observed_at * 4 + status)

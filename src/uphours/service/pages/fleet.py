@@ -13,8 +13,10 @@ from uphours.reports.explain import WEEKDAYS
 from uphours.reports.fleet import Lacking, Sort
 from uphours.reports.store_states import STATES
 from uphours.service.api import fleet, stores
+from uphours.service.api.groups import attributes_of
 from uphours.service.auth import Calling, needs
 from uphours.service.deps import Serving
+from uphours.service.group_models import AttributeModel
 from uphours.service.lane_routes import ViewRoute
 from uphours.service.pages.gaps import gaps_in
 from uphours.service.pages.query import Asking
@@ -23,6 +25,8 @@ from uphours.service.pages.rendering import page
 router = APIRouter(route_class=ViewRoute)
 
 _ON_A_PAGE: Final = 50
+#: Values that a filter offers.
+_MOST_VALUES: Final = 100
 #: By what the list can be sorted, and whether that begins with the largest.
 _SORTS: Final[Mapping[Sort, bool]] = {
     "lost_time": True,
@@ -105,6 +109,11 @@ def _chosen(values: list[str], name: str, valid: Collection[str]) -> list[str]:
 Listing = Annotated[Listed, Depends(_listed)]
 
 
+def _is_filter(attribute: AttributeModel) -> bool:
+    """Say whether a list can be filtered by an attribute; names are found by searching."""
+    return attribute.name != "name" and attribute.total <= _MOST_VALUES
+
+
 @router.get("/")
 @needs("read", sees="stores")
 def show(request: Request, serving: Serving, caller: Calling, asking: Asking, listing: Listing) -> Response:
@@ -112,7 +121,9 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
     if not fleet.any_polls(serving, caller):
         return page(request, "first_run", caller=caller)
     question = asking.question()
-    made = serving.fleets.overview(question.asked_by(serving, caller), stale_ok=question.stale_ok)
+    asked = question.asked_by(serving, caller)
+    everyone = serving.fleets.overview(asked._replace(where=()), stale_ok=question.stale_ok)
+    made = everyone.where(asked.where)
     found = stores.store_list(
         serving,
         question,
@@ -128,9 +139,17 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
         after=listing.cursor,
         limit=_ON_A_PAGE,
     )
-    zones = sorted(set(made.timezones))
-    gaps = gaps_in(serving, caller, question)
-    return page(request, "fleet", asked=asking, listing=listing, found=found, gaps=gaps, zones=zones, caller=caller)
+    return page(
+        request,
+        "fleet",
+        asked=asking,
+        listing=listing,
+        found=found,
+        gaps=gaps_in(serving, caller, question),
+        zones=sorted(set(made.timezones)),
+        attributes=[one for one in attributes_of(everyone.labels, _MOST_VALUES) if _is_filter(one)],
+        caller=caller,
+    )
 
 
 @router.get("/week")

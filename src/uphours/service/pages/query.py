@@ -68,10 +68,20 @@ class Asked:
         return self.values["where"].splitlines()
 
     @property
+    def anywhere(self) -> Asked:
+        """The same question about all stores."""
+        return Asked({**self.values, "where": ""}, self.default)
+
+    @property
     def query(self) -> str:
         """The question as the end of an address: nothing, or ``?…``."""
-        pairs = {name: self.where if name == "where" else value for name, value in self.changed.items()}
-        return f"?{urlencode(pairs, doseq=True)}" if pairs else ""
+        return f"?{urlencode(self.pairs)}" if self.pairs else ""
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """The parameters that are not as they are by default, as an address or a form has them."""
+        rest = [(name, value) for name, value in self.changed.items() if name != "where"]
+        return rest + [("where", text) for text in self.where]
 
     @property
     def windows(self) -> dict[str, str]:

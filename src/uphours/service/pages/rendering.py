@@ -48,7 +48,11 @@ STATES: Final = {"up": "▲", "down": "▼", "unknown": "?", "excluded": "▤", 
 
 def page(request: Request, template: str, *, status: int = 200, **values: object) -> Response:
     """Return a page made from a template of `templates/`."""
-    content = _ENVIRONMENT.get_template(f"{template}.html").render(request=request, now=now_us(), **values).encode()
+    bound = bool(getattr(getattr(request.state, "caller", None), "only", ()))
+    shown = _ENVIRONMENT.get_template(f"{template}.html").render(
+        request=request, now=now_us(), sees_all=not bound, **values
+    )
+    content = shown.encode()
     headers = dict(_HEADERS)
     if "gzip" in request.headers.get("accept-encoding", ""):
         content = gzip.compress(content, _GZIP_LEVEL)
