@@ -213,6 +213,17 @@ def reasons() -> set[str]:
                 )
             ],
         ),
+        "targets": pl.DataFrame(
+            [
+                ("", "", "99.5", "month", ""), ("x" * 256, "", "99.5", "month", ""), ("a\tb", "", "99.5", "month", ""),
+                ("a", "", "much", "month", ""), ("a", "", ".995", "month", ""), ("a", "", "99,5", "month", ""),
+                ("a", "", "99.9999", "month", ""), ("a", "", "101", "month", ""), ("a", "", "99.5", "", ""),
+                ("a", "", "99.5", "year", ""), ("a", "TX", "99.5", "month", ""),
+                ("a", "region=" + "x" * 4000, "99.5", "month", ""), ("a", "region=T\tX", "99.5", "month", ""),
+                ("a", "", "99.5", "month", "soon"),
+            ],
+            schema=["name", "where", "target", "period", "valid_from"], orient="row",
+        ),
     }  # fmt: skip
     heights = sum(table.height for table in tables.values())
     found = uphours.validate(**tables)

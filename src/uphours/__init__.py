@@ -21,6 +21,7 @@ __all__ = [
     "outages",
     "report",
     "sessions",
+    "targets",
     "timeline",
     "validate",
 ]
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
     from uphours.errors import InputError, NotFoundError, UphoursError
     from uphours.kernel.policy import Policy
     from uphours.kernel.windows import Window
-    from uphours.library import Validated, groups, outages, report, sessions, timeline, validate
+    from uphours.library import Validated, groups, outages, report, sessions, targets, timeline, validate
 
 
 def __getattr__(name: str) -> Any:

@@ -90,6 +90,13 @@ def stores(value: Sequence[str] | None) -> tuple[str, ...] | None:
     return ids
 
 
+def text(name: str, value: str | None) -> str | None:
+    """Return a text; None where none is given."""
+    if value is not None and not isinstance(value, str):
+        raise wrong(name, value, "text, and None")
+    return value
+
+
 def names(name: str, value: Sequence[str]) -> tuple[str, ...]:
     """Return names of attributes, at least one."""
     valid = "lists of names of attributes, such as ['region']"

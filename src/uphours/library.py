@@ -21,12 +21,15 @@ from uphours.ingest.inputs import Kind
 from uphours.ingest.load import TABLE_NAMES, read_tables
 from uphours.ingest.memory_fleet import MemoryFleet, memory_fleet
 from uphours.kernel import schedule as local_hours
+from uphours.kernel.periods import period_of
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import ELAPSED_US, Window
 from uphours.reports.groups import groups as group_figures
 from uphours.reports.measure import Timelines, latest_instant, run_request, timelines
 from uphours.reports.memberships import check_names
 from uphours.reports.request import ReportRequest
+from uphours.reports.target_table import target_table
+from uphours.reports.targets import targets as target_figures
 from uphours.schema import SPAN_STATUSES, Instant
 
 __all__ = [
@@ -40,6 +43,7 @@ __all__ = [
     "outages",
     "report",
     "sessions",
+    "targets",
     "timeline",
     "validate",
 ]
@@ -65,6 +69,7 @@ def validate(
     special_hours: Table | None = None,
     attributes: Table | None = None,
     adjustments: Table | None = None,
+    targets: Table | None = None,
     statuses: Mapping[str, str] | None = None,
 ) -> Validated:
     """Take tables as they are and set bad rows aside; the functions below accept the result for the tables.
@@ -90,6 +95,9 @@ def validate(
     adjustments
         ``store_id, counts_as, reason`` with ``start_utc, end_utc`` or ``start_local, end_local``, and perhaps ``note``,
         ``entry`` and ``withdraws``: what counts as ``excluded``, ``up``, ``down`` or ``unknown``, whatever was seen.
+    targets
+        ``name, target, period`` and perhaps ``where`` and ``valid_from``: the availability, in percent, expected of the
+        stores with the attributes ``where`` (``region=TX``) in each ``week``, ``month`` or ``quarter``.
     statuses
         What other words for a status mean: ``{"open": "active"}``.
 
@@ -106,6 +114,7 @@ def validate(
         "special": special_hours,
         "stores": attributes,
         "adjustments": adjustments,
+        "targets": targets,
     }
     read = {kind: arguments.table(TABLE_NAMES[kind], table) for kind, table in tables.items()}
     given = {kind: table for kind, table in read.items() if table is not None}
@@ -244,6 +253,56 @@ def groups(
     return group_figures(fleet.of(request.stores), request, names).table()
 
 
+def targets(
+    observations: Table | Validated,
+    business_hours: Table | None = None,
+    timezones: Table | None = None,
+    *,
+    targets: Table | None = None,
+    special_hours: Table | None = None,
+    attributes: Table | None = None,
+    adjustments: Table | None = None,
+    period: str | None = None,
+    as_of: Instant | None = None,
+    policy: Policy | None = None,
+    all_stores: bool = False,
+) -> pl.DataFrame:
+    """Return what is left of the downtime that targets allow in a calendar period, of their stores and of each.
+
+    Parameters
+    ----------
+    targets
+        As `validate` describes them; not beside its result, which has them.
+    period
+        ``2026-12``, ``2026-Q4`` or ``2026-W48``; unless given, of each target the one that has not ended everywhere.
+    as_of, policy, all_stores
+        As with `report`; the other tables as well.
+
+    Returns
+    -------
+    polars.DataFrame
+        ``name, period, store_id``, int64 microseconds ``budget_us, used_us, left_us, business_us`` (whole period),
+        ``elapsed_us`` (so far), ``uptime_us, unknown_us``, then ``availability``, ``met`` (null: nothing is known) and
+        ``exhausted_at`` (datetime, UTC), with ``exhausted``: ``past`` where the budget has run out, ``projected`` where
+        it will at the present rate. In order of name; of each the sums first (``store_id`` null), then the stores, the
+        worst first.
+
+    Raises
+    ------
+    InputError
+        Rows are bad, an option is, or a sum does not fit into 64 bits.
+    """
+    name = arguments.text("period", period)
+    asked = None if name is None else period_of(name)
+    as_of, policy = arguments.instant("as_of", as_of), arguments.policy(policy)
+    all_stores = arguments.flag("all_stores", all_stores)
+    fleet = _fleet(
+        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
+        adjustments=adjustments, targets=targets,
+    )  # fmt: skip
+    return target_table(target_figures(fleet, period=asked, as_of=as_of, policy=policy, all_stores=all_stores))
+
+
 def timeline(
     observations: Table | Validated,
     business_hours: Table | None = None,
@@ -342,15 +401,16 @@ def _fleet(
     special_hours: Table | None = None,
     attributes: Table | None = None,
     adjustments: Table | None = None,
+    targets: Table | None = None,
 ) -> MemoryFleet:
     if isinstance(observations, Validated):
-        others = (business_hours, timezones, special_hours, attributes, adjustments)
+        others = (business_hours, timezones, special_hours, attributes, adjustments, targets)
         if any(table is not None for table in others):
             raise InputError("a validated fleet has its hours, zones and all else already; give it alone")
         return observations.fleet
     validated = validate(
         observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
-        adjustments=adjustments,
+        adjustments=adjustments, targets=targets,
     )  # fmt: skip
     if len(validated.quarantine):
         table, line, raw, reason, _ = validated.quarantine.row(0)

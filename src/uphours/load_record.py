@@ -20,6 +20,7 @@ from uphours.schema import (
     Instants,
     Setting,
     Statuses,
+    Target,
     instant_text,
 )
 
@@ -124,6 +125,8 @@ class _Bringing(Protocol):
     def attributes(self) -> Mapping[tuple[int, str, int], str]: ...
     @property
     def adjustments(self) -> Sequence[AdjustmentRow]: ...
+    @property
+    def targets(self) -> Mapping[tuple[str, int], Target]: ...
 
 
 @dataclass(frozen=True)
@@ -132,6 +135,7 @@ class Brought:
 
     ``special_stores``, ``special_dates``: for how many stores, and on how many different dates there are special hours;
     ``for_every_store``: whether some are for all stores. ``attributes``: values of stores. ``entries``: of the ledger.
+    ``targets``: of availability, one for each name and date.
     """
 
     special_stores: int = 0
@@ -139,6 +143,7 @@ class Brought:
     for_every_store: bool = False
     attributes: int = 0
     entries: int = 0
+    targets: int = 0
 
     @staticmethod
     def of(loaded: _Bringing) -> Brought:
@@ -150,6 +155,7 @@ class Brought:
             for_every_store=EVERY_STORE in stores,
             attributes=len(loaded.attributes),
             entries=len({(row.file, row.entry or (row.line, row.store)) for row in loaded.adjustments}),
+            targets=len(loaded.targets),
         )
 
     def sentences(self) -> Iterator[str]:
@@ -162,6 +168,8 @@ class Brought:
             yield f"{_number(self.attributes, 'attribute', 'attributes')} of stores"
         if self.entries:
             yield f"{_number(self.entries, 'entry', 'entries')} for the ledger"
+        if self.targets:
+            yield _number(self.targets, "target", "targets")
 
 
 def _number(number: int, one: str, more: str) -> str:
@@ -353,6 +361,7 @@ class Loaded:
     all), date, start, end, each row once; ``special_names``: what a store's date is called. ``attributes``: value by
     store, name and valid_from; a blank one takes a value away. Dates are days since the epoch, valid_from is
     `uphours.schema.SINCE_EVER` where none is given. ``adjustments``: rows for the ledger, in order.
+    ``targets``: by name and valid_from.
     ``repeated``, ``conflicting``: rows of hours and zones left out. ``pruned_before``: from when on the observations
     are complete, where they are not. ``notices``: what a person should know of how the sources were read.
 
@@ -382,6 +391,7 @@ class Loaded:
     special_names: Mapping[tuple[int, int], str] = field(default_factory=dict)
     attributes: Mapping[tuple[int, str, int], str] = field(default_factory=dict)
     adjustments: Sequence[AdjustmentRow] = ()
+    targets: Mapping[tuple[str, int], Target] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

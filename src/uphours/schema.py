@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -76,6 +76,11 @@ REASONS: Final = (
     "planned closure", "platform outage", "collector failure", "store's own fault", "wrong data", "other",
 )  # fmt: skip
 
+#: For how long a target may be: calendar weeks, months and quarters.
+PERIODS: Final = ("week", "month", "quarter")
+#: The share of a target of 100 %.
+WHOLE_SHARE: Final = 100_000
+
 #: The bits of a packed observation that hold its status; see `pack`.
 STATUS_BITS: Final = 2
 
@@ -101,6 +106,7 @@ INPUT_COLUMNS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
     },
     "stores": {"store_id": ()},
     "adjustments": {"store_id": (), "counts_as": (), "reason": ()},
+    "targets": {"name": (), "target": (), "period": ()},
 }
 #: The columns that a kind may have besides; of stores any other column is an attribute.
 OPTIONAL_COLUMNS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
@@ -112,6 +118,7 @@ OPTIONAL_COLUMNS: Final[dict[str, dict[str, tuple[str, ...]]]] = {
         "start_utc": (), "end_utc": (), "start_local": (), "end_local": (),
         "note": (), "entry": (), "withdraws": (),
     },
+    "targets": {"where": (), "valid_from": ()},
 }  # fmt: skip
 
 
@@ -286,6 +293,21 @@ def _picked(offsets: Offsets, chosen: npt.NDArray[np.int64]) -> tuple[Offsets, n
     counts = np.diff(offsets)[chosen]
     picked = np.concatenate([[0], np.cumsum(counts)])
     return picked, np.arange(picked[-1]) + np.repeat(offsets[:-1][chosen] - picked[:-1], counts)
+
+
+class Target(NamedTuple):
+    """What availability is expected of some stores, in each whole calendar period of a kind.
+
+    ``since``: the local date from which on it is in force, days since the epoch, `SINCE_EVER` for one without a date.
+    ``where``: which stores, as ``NAME=VALUE``, one a line; blank for every store. ``share``: of business time, in
+    100,000ths; None: there is no target of this name from then on, and all else is blank. ``period``: of `PERIODS`.
+    """
+
+    name: str
+    since: int
+    where: str
+    share: int | None
+    period: str
 
 
 @dataclass(frozen=True)

@@ -48,6 +48,7 @@ class Brought(TypedDict):
     for_every_store: bool
     attributes: int
     entries: int
+    targets: int
 
 
 class Summary(TypedDict):

@@ -32,7 +32,7 @@ OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/docs"), ("GET", "/ope
 SIGNING = {("POST", "/sign-in"), ("POST", "/sign-out")}
 #: It takes the token of a key in its address, and is asked in `test_calendar_feed`.
 FEED = {("GET", "/v1/calendar/{token}.ics")}
-ADMIN = {("GET", "/v1/audit")}
+ADMIN = {("GET", "/v1/audit"), ("PUT", "/v1/targets")}
 INGEST = {
     ("POST", "/v1/observations"),
     ("PUT", "/v1/business-hours"),

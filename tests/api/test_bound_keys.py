@@ -43,6 +43,7 @@ OWN_ROWS: dict[Kind, list[str]] = {
     "timezones": ["east,America/New_York", "west,America/Los_Angeles", "north/9,Europe/Berlin"],
     "special": ["*,2023-01-21,closed,closed,Festival", "west,2023-01-23,10:00,12:00,Stocktaking"],
     "stores": ["east,,Harbour,,F7", "west,,Hill,,F7", "west,2023-01-24,Hill,,F7", "north/9,,,,F7"],
+    "targets": ["norm,,99,month,", "seven,franchisee=F7,95,week,", "hill,name=Hill,90,month,2023-01-01"],
 }
 OTHER_ROWS: dict[Kind, list[str]] = {
     "polls": [
@@ -57,6 +58,7 @@ OTHER_ROWS: dict[Kind, list[str]] = {
     "hours": [f"a-{FOREIGN},{day},05:00,23:00" for day in range(7)],
     "timezones": [f"a-{FOREIGN},Asia/Kolkata"],
     "special": [f"a-{FOREIGN},2023-01-22,closed,closed,{FOREIGN} day"],
+    "targets": [f"{FOREIGN},franchisee=F8,99,month,", f"{FOREIGN},,,,2023-02-01", "hill,franchisee=F8,90,month,"],
     "stores": [f"{store},,{FOREIGN} shop,,F8" for store in OTHERS]
     # It was of the same owner once, and is no longer.
     + [f"m-{FOREIGN},2020-01-01,{FOREIGN} shop,,F7", f"m-{FOREIGN},2023-01-20,{FOREIGN} shop,,F8"],
@@ -179,6 +181,10 @@ ASKED = st.one_of(
         st.fixed_dictionaries(VIEW),
     ),
     st.tuples(st.builds("/v1/stores/{}/calendar".format, STORES), st.just({"from": "2023-01-20", "to": "2023-01-27"})),
+    st.tuples(st.just("/v1/targets"), st.fixed_dictionaries({
+        "as_of": VIEW["as_of"], "period": st.sampled_from([None, "2023-01", "2023-W04", "2023-02", "2022-12"]),
+        "all_stores": st.booleans(), "worst": st.sampled_from([0, 20]),
+    })),
     st.tuples(st.just("/v1/adjustments"), st.fixed_dictionaries({"store_id": st.one_of(st.none(), STORES)})),
     st.tuples(st.builds("/v1/adjustments/{}".format, st.integers(1, 4)), st.just({})),
     st.tuples(st.just("/v1/calendar.ics"), st.fixed_dictionaries({"store_id": st.lists(STORES, max_size=2)})),

@@ -15,7 +15,7 @@ from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite
 from tests.fixtures.services import Service, service
-from uphours import wire, wire_calendar, wire_groups, wire_ledger, wire_loads
+from uphours import wire, wire_calendar, wire_groups, wire_ledger, wire_loads, wire_targets
 from uphours.client import Client
 from uphours.errors import ConflictError, InputError, NotFoundError
 
@@ -155,6 +155,7 @@ SCHEMAS: dict[str, Any] = {
     "AttributeModel": wire_groups.Attribute,
     "AuditEntry": wire.AuditEntry,
     "BucketModel": wire.Bucket,
+    "CalendarPeriodModel": wire_targets.CalendarPeriod,
     "CalendarDayModel": wire_calendar.CalendarDay,
     "CalendarModel": wire_calendar.Calendar,
     "DayList": wire.Days,
@@ -187,10 +188,14 @@ SCHEMAS: dict[str, Any] = {
     "SourceModel": wire.Source,
     "SpanModel": wire.Span,
     "StoreCountsModel": wire_loads.StoreCounts,
+    "StoreBudgetModel": wire_targets.StoreBudget,
     "StoreModel": wire.StoreDetail,
     "StoreRow": wire.Store,
     "SummaryModel": wire_loads.Summary,
     "BroughtModel": wire_loads.Brought,
+    "TargetList": wire_targets.Targets,
+    "TargetModel": wire_targets.TargetOutcome,
+    "TargetRowModel": wire_targets.TargetRow,
     "TimelineModel": wire.Timeline,
     "ValueModel": wire_groups.AttributeValue,
     "WindowBody": wire.OwnWindow,
@@ -261,6 +266,7 @@ def native(document: Any) -> dict[str, Any]:
         ("/v1/stores/{store_id}/timeline", wire.View, set()),
         ("/v1/stores/{store_id}/outages", wire.View, set()),
         ("/v1/stores/{store_id}/explanation", wire.View, set()),
+        ("/v1/targets", wire_targets.TargetsView, set()),
     ],
 )
 def test_the_options_of_a_view_are_the_parameters_of_the_document(
@@ -342,6 +348,10 @@ def ask_for_everything(client: Client, folder: Path) -> None:
         view("1", **everything)
     client.history(**everything)
     client.heat_map(**everything)
+    client.put_targets([{"name": "norm", "target": 99.5, "period": "month"}])
+    asked: Any = {name: value for name, value in everything.items() if name not in ("window", "raw")}
+    (norm,) = client.targets(**asked, period="2023-01", all_stores=True, worst=3)["targets"]
+    assert norm["name"] == "norm"
     assert len(client.days()["days"]) == 182
     assert [one["day"] for one in client.days("2023-01-24", "2023-01-25")["days"]] == ["2023-01-24", "2023-01-25"]
     for pages in (client.reports, client.loads, client.audit):

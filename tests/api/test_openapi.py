@@ -59,6 +59,8 @@ SENSIBLE: dict[str, st.SearchStrategy[Any]] = {
     "timezone_str": st.just("Asia/Kolkata"),
     "valid_from": st.sampled_from(["2023-01-24", "20230124"]),
     "date": st.just("2023-01-24"),
+    "target": st.sampled_from([99.5, 100]),
+    "where": st.sampled_from(["", "region=TX;brand=A"]),
     "first_day": st.just("2020-02-29"),
     "last_day": st.just("2030-01-01"),
     "by": st.just(["region"]),

@@ -17,7 +17,7 @@ from uphours.cli import edge
 from uphours.ingest.inputs import Kind
 from uphours.kernel.windows import Window
 from uphours.reports.request import ReportRequest
-from uphours.schema import DAY_US, instant_us
+from uphours.schema import DAY_US, instant_iso, instant_us
 
 __all__ = ["run"]  # a fixture
 
@@ -25,6 +25,13 @@ HERE = Path(__file__).parent / "operations"
 CASES = sorted(path.parent.name for path in HERE.glob("*/case.json"))
 #: Those with groups.
 OF_GROUPS = [name for name in CASES if "expected_groups" in (HERE / name / "case.json").read_text(encoding="utf-8")]
+#: Those with a target.
+OF_TARGETS = [name for name in CASES if "expected_target" in (HERE / name / "case.json").read_text(encoding="utf-8")]
+#: What the cases call it, and the answers.
+TARGET_PARTS = {
+    "budget_us": "budget_us", "used_us": "used_us", "remaining_us": "left_us", "elapsed_us": "elapsed_us",
+    "exhausted_at": "exhausted_at",
+}  # fmt: skip
 #: What belongs to a whole period, after as_of too: of targets, no figure of a report.
 OF_WHOLE_PERIODS = "scheduled_whole_us"
 Figures = dict[tuple[str, str], dict[str, int]]
@@ -60,9 +67,16 @@ def files_of(name: str) -> Names:
     return {kind: [str(path)] for kind in get_args(Kind) if (path := HERE / name / f"{kind}.csv").exists()}
 
 
-def words_of(name: str) -> list[str]:
-    """Return the options of the command that name the files of a case."""
-    return [word for kind, (path,) in files_of(name).items() for word in (f"--{kind}", path)]
+def words_of(name: str, *, targets: bool = False) -> list[str]:
+    """Return the options of the command that name the files of a case; a report takes no targets."""
+    files = {kind: paths for kind, paths in files_of(name).items() if targets or kind != "targets"}
+    return [word for kind, (path,) in files.items() for word in (f"--{kind}", path)]
+
+
+def target_of(name: str) -> dict[str, Any]:
+    """Return the expected figures of the one target of a case."""
+    case: dict[str, Any] = json.loads((HERE / name / "case.json").read_text(encoding="utf-8"))
+    return {part: case["expected_target"][called] for called, part in TARGET_PARTS.items()}
 
 
 def asked_of(name: str) -> list[str]:
@@ -153,3 +167,39 @@ def test_groups_have_the_worked_answer_from_files_and_from_a_database(
                 for window, parts in windows.items():
                     assert {part: groups[value][window][part] for part in parts} == parts
         assert outputs[0] == outputs[1]
+
+
+@only_sqlite  # it knows of no database
+@pytest.mark.parametrize("name", OF_TARGETS)
+def test_the_library_gives_the_worked_target(name: str) -> None:
+    tables = {kind: pl.read_csv(path, infer_schema=False) for kind, (path,) in files_of(name).items()}
+    table = uphours.targets(
+        tables["polls"], tables["hours"], tables["timezones"], targets=tables["targets"],
+        special_hours=tables.get("special"), attributes=tables.get("stores"), adjustments=tables.get("adjustments"),
+        as_of=options_of(name)["as_of"],
+    )  # fmt: skip
+    pooled, of_store = table.iter_rows(named=True)
+    assert (pooled["store_id"], of_store["store_id"], pooled["period"]) == (None, "1", "2024-12")
+    expected = target_of(name) | {"exhausted": "projected"}
+    for row in (pooled, of_store):
+        row["exhausted_at"] = instant_iso(instant_us(row["exhausted_at"]))
+        assert {part: row[part] for part in expected} == expected
+
+
+@pytest.mark.parametrize("name", OF_TARGETS)
+def test_the_command_gives_the_worked_target_from_files_and_from_a_database(
+    name: str, run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(edge, "now", lambda: later(name))
+    database = ["--db", url_in(tmp_path)]
+    assert run("load", *words_of(name, targets=True), *database).code == 0
+    as_of = ["--as-of", options_of(name)["as_of"]]
+    outputs = []
+    for words in (words_of(name, targets=True), database, [*database, "--period", "2024-12"]):
+        ran = run("targets", *words, *as_of, "--json")
+        assert ran.code == 0, ran.err
+        (said,) = json.loads(ran.out)["targets"]
+        assert {part: said[part] for part in TARGET_PARTS.values()} == target_of(name)
+        assert said["exhausted"] == "projected"
+        outputs.append(ran.out)
+    assert len(set(outputs)) == 1

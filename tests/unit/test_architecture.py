@@ -114,7 +114,10 @@ def test_a_worker_process_loads_nothing_of_the_web() -> None:
 
 
 #: The modules of what goes over HTTP.
-WIRE = {"uphours.wire", "uphours.wire_calendar", "uphours.wire_groups", "uphours.wire_ledger", "uphours.wire_loads"}
+WIRE = {
+    "uphours.wire", "uphours.wire_calendar", "uphours.wire_groups", "uphours.wire_ledger", "uphours.wire_loads",
+    "uphours.wire_targets",
+}  # fmt: skip
 
 
 def test_a_client_loads_neither_the_kernel_nor_a_database() -> None:

@@ -9,7 +9,7 @@ from typer.core import TyperGroup
 
 #: The commands under each title; every command stands in one group.
 GROUPS: Final = {
-    "Look": ("demo", "report", "explain", "stores", "calendar"),
+    "Look": ("demo", "report", "explain", "stores", "calendar", "targets"),
     "Load and adjust": ("load", "loads", "quarantine", "import", "holidays", "adjust", "adjustments", "withdraw"),
     "Serve": ("serve", "worker", "keys"),
     "Keep": ("migrate", "doctor", "prune", "copy", "export", "audit"),

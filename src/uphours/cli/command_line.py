@@ -15,7 +15,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from uphours import __version__
-from uphours.cli import calendars, keys, ledger_entries, records, reporting, service, tour, upkeep
+from uphours.cli import budgets, calendars, keys, ledger_entries, records, reporting, service, tour, upkeep
 from uphours.cli.command_groups import CommandList
 from uphours.cli.expanded_globs import FilesCommand
 from uphours.cli.terminal import say
@@ -44,6 +44,7 @@ app = typer.Typer(
 )
 app.command(cls=FilesCommand)(reporting.load)
 app.command(cls=FilesCommand)(reporting.report)
+app.command(cls=FilesCommand)(budgets.targets)
 for _commands in (
     (reporting.explain,),
     (records.stores, records.loads, records.quarantine, records.audit),

@@ -10,7 +10,7 @@ from typer.core import TyperCommand
 
 from uphours.cli.terminal import say
 
-_OPTIONS: Final = ("--polls", "--hours", "--timezones", "--special", "--stores", "--adjustments")
+_OPTIONS: Final = ("--polls", "--hours", "--timezones", "--special", "--stores", "--adjustments", "--targets")
 
 
 class FilesCommand(TyperCommand):

@@ -75,6 +75,16 @@ Adjustments = Annotated[
 ]
 
 
+TargetsFiles = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--targets",
+        help="Targets: name, target (percent), period (week, month, quarter), perhaps where and valid_from.",
+        metavar="F",
+    ),
+]
+
+
 ValidFrom = Annotated[
     str | None,
     typer.Option(
@@ -149,6 +159,7 @@ def names_of(
     special: list[str] | None = None,
     stores: list[str] | None = None,
     adjustments: list[str] | None = None,
+    targets: list[str] | None = None,
 ) -> Mapping[Kind, Sequence[str]]:
     """Return the files that were named, by kind."""
     return {
@@ -158,6 +169,7 @@ def names_of(
         "special": special or [],
         "stores": stores or [],
         "adjustments": adjustments or [],
+        "targets": targets or [],
     }
 
 

@@ -39,6 +39,7 @@ from uphours.cli.options import (
     Special,
     Statuses,
     StoresFiles,
+    TargetsFiles,
     Timezones,
     ValidFrom,
     Windows,
@@ -76,6 +77,7 @@ def load(
     special: Special = None,
     stores: StoresFiles = None,
     adjustments: Adjustments = None,
+    targets: TargetsFiles = None,
     valid_from: ValidFrom = None,
     status: Statuses = None,
     quarantine: QuarantineFile = None,
@@ -95,7 +97,7 @@ def load(
     database = edge.database(db)
     with quarantine_file(quarantine) as rejected, progress_bars() as progress:
         made = load_files(
-            database, names_of(polls, hours, timezones, special, stores, adjustments), now=edge.now(),
+            database, names_of(polls, hours, timezones, special, stores, adjustments, targets), now=edge.now(),
             actor=edge.actor(), progress=progress, statuses=statuses_of(status), quarantine=rejected, strict=most,
             valid_from=valid_from_of(valid_from),
         )  # fmt: skip

@@ -35,6 +35,7 @@ from uphours.wire_calendar import Calendar
 from uphours.wire_groups import Attributes, Groups, GroupSelection
 from uphours.wire_ledger import AdjustmentOptions, Entry, Moved, WithdrawalOptions
 from uphours.wire_loads import Job, Load, LoadOutcome, QuarantinedRow
+from uphours.wire_targets import Targets, TargetsView
 
 
 class Client:
@@ -180,6 +181,10 @@ class Client:
         """Set attributes of stores, and their first and last day, all of them or none; a blank takes one away."""
         return self._loaded(self._rows("PUT", "/v1/stores", array(rows)), timeout)
 
+    def put_targets(self, rows: Iterable[Mapping[str, Any]], *, timeout: float = 300.0) -> LoadOutcome:
+        """Set targets by name and date, all of them or none; without a date one replaces all of its name."""
+        return self._loaded(self._rows("PUT", "/v1/targets", array(rows)), timeout)
+
     def load(
         self,
         *,
@@ -189,6 +194,7 @@ class Client:
         special: Sequence[str | Path] = (),
         stores: Sequence[str | Path] = (),
         adjustments: Sequence[str | Path] = (),
+        targets: Sequence[str | Path] = (),
         files: Sequence[str | Path] = (),
         timeout: float = 3600.0,
     ) -> LoadOutcome:
@@ -203,7 +209,7 @@ class Client:
         """
         named = {
             "polls": polls, "hours": hours, "timezones": timezones, "special": special, "stores": stores,
-            "adjustments": adjustments, "files": files,
+            "adjustments": adjustments, "targets": targets, "files": files,
         }  # fmt: skip
         for name, paths in named.items():
             if isinstance(paths, str | Path):
@@ -346,6 +352,11 @@ class Client:
     def days(self, first: str | None = None, last: str | None = None) -> Days:
         """Say of each day whether any store was polled on it; 26 weeks up to the latest observation unless given."""
         found: Days = self._requests.json(Call("GET", "/v1/days", {"from": first, "to": last}))
+        return found
+
+    def targets(self, **view: Unpack[TargetsView]) -> Targets:
+        """Show how much of the downtime that targets allow is left in a period, and the stores below them."""
+        found: Targets = self._requests.json(Call("GET", "/v1/targets", view))
         return found
 
     # --- the service ---

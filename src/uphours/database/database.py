@@ -16,6 +16,7 @@ import numpy.typing as npt
 
 from uphours.database import attribute_values
 from uphours.database.dialects.dialect import ALL_STORES, Engine, Grouped, Numbers, Reader, among, engine_of, together
+from uphours.database.entry_words import Words
 from uphours.errors import NotFoundError
 from uphours.kernel import schedule_rows
 from uphours.kernel.adjustments import nothing_adjusted, resolved
@@ -36,6 +37,7 @@ from uphours.schema import (
     Observations,
     Schedule,
     SpecialHours,
+    Target,
     check_kept,
     unpack,
 )
@@ -68,16 +70,6 @@ class Content(NamedTuple):
     load: int
     entry: int
     pruned_before: str | None
-
-
-class Words(NamedTuple):
-    """What an entry of the ledger says, beside its intervals; see `uphours.database.ledger`."""
-
-    entry: int
-    counts_as: str
-    withdraws: int | None
-    reason: str
-    note: str
 
 
 def connect(url: str, *, keep_open: bool = False) -> Database:
@@ -358,6 +350,11 @@ class Snapshot:
     def attribute_names(self) -> set[str]:
         """Return the names of the attributes of these stores."""
         return attribute_values.names(self._reader, self._chosen)
+
+    def targets(self) -> list[Target]:
+        """Return all targets, also those of other stores than these, in order of name and date."""
+        query = "SELECT targets.name, valid_from, targets.filter, targets.share, targets.period FROM targets"
+        return sorted((Target(*row) for row in self._reader.rows(query)), key=lambda row: (row.name, row.since))
 
     def observations(self, start: int, end: int, as_of: int) -> Observations:
         """Return what a timeline over ``[start, end)`` needs, nothing of it after ``as_of``.

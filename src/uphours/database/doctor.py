@@ -28,12 +28,13 @@ from uphours.database.tables import (
     sources,
     special_hours,
     stores,
+    targets,
     timezones,
     unknown_hours,
 )
 from uphours.errors import DatabaseError, NotFoundError
 from uphours.load_record import MOST_KEPT
-from uphours.schema import MINUTE_US, SECOND_US, WITHDRAWAL, instant_text
+from uphours.schema import MINUTE_US, PERIODS, SECOND_US, WHOLE_SHARE, WITHDRAWAL, instant_text
 
 #: How long damage is looked for, in seconds.
 _LOOK_OVER_S: Final = 60.0
@@ -142,6 +143,11 @@ def _contradictions(connection: Connection) -> Iterator[tuple[str, int]]:
         )
         yield f"the {kind} of stores that have some are said to be unknown", count(both.subquery())
     yield from _contradictions_of_the_ledger(connection)
+    t = targets.c
+    no_target = select(func.count()).where(
+        (t.period.not_in(PERIODS) & t.share.is_not(None)) | ~t.share.between(1, WHOLE_SHARE)
+    )
+    yield "a target has no share of a period", connection.execute(no_target).scalar_one()
     set_aside = select(func.count()).where(quarantine.c.load == loads.c.load).scalar_subquery()
     # Of more rows than that, only the first ones are kept; loads of earlier versions have all.
     kept = case((loads.c.quarantined > MOST_KEPT, MOST_KEPT), else_=loads.c.quarantined)

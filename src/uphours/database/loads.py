@@ -20,6 +20,7 @@ from uphours.database import (
     schedules,
     special_dates,
     store_attributes,
+    stored_targets,
 )
 from uphours.database.dated_values import EVERY, restated
 from uphours.database.dialects.dialect import Engine, dialect_of, parts_of
@@ -143,7 +144,7 @@ def _next_load(connection: Connection) -> int:
 def _replace_calendar(
     connection: Connection, numbers: Codes, loaded: Loaded, load: int
 ) -> tuple[schedules.Changes, int]:
-    """Replace all that a load says of when stores are open; return what changed, and of how many stores the past."""
+    """Replace what a load says of stores and targets; return what changed, and of how many stores the past."""
     unusable: dict[Setting, set[int]] = {}
     for kind, places in loaded.unusable.items():
         known = known_numbers(connection, loaded.unreadable[kind])
@@ -157,6 +158,7 @@ def _replace_calendar(
     special = special_dates.replace(connection, days, names, load=load)
     values = {(number_of[store], name, since): value for (store, name, since), value in loaded.attributes.items()}
     limits = store_attributes.replace(connection, values, load=load)
+    stored_targets.replace(connection, loaded.targets, load=load)
     return changes, restated(connection, changes.since, limits, special)
 
 

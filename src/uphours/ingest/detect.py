@@ -20,12 +20,15 @@ from uphours.ingest.readers.titles import attribute_places, is_whole, places, sh
 from uphours.schema import INPUT_COLUMNS
 
 _KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
+#: Targets are of no store.
+_TARGETS: Final[Kind] = "targets"
 #: Any table that has store ids may be one of stores, so it is one only where nothing hints at another kind.
 _STORES: Final[Kind] = "stores"
 _OTHERS: Final = tuple(kind for kind in _KINDS if kind != _STORES)
 _HINTS: Final = frozenset(
     name.casefold()
     for kind in _OTHERS
+    if kind != _TARGETS  # whose columns have names that attributes may have, too
     for column, names in INPUT_COLUMNS[kind].items()
     for name in (column, *names)
     if column not in ("store_id", "reason")
@@ -87,7 +90,8 @@ def _kind_of_objects(name: str, objects: Iterator[Mapping[str, object]]) -> Kind
 
 
 def _has_all(kind: Kind, titles: Sequence[str]) -> bool:
-    return is_whole(kind, places(kind, titles))
+    has_stores = kind == _TARGETS and is_whole(_STORES, places(_STORES, titles))
+    return is_whole(kind, places(kind, titles)) and not has_stores
 
 
 def _are_of_stores(titles: Sequence[str]) -> bool:

@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 
 from uphours.date_names import DateNames, are_among, date_keys, first_names, renumbered
-from uphours.ingest import ledger_rows, special_rows
+from uphours.ingest import ledger_rows, special_rows, target_rows
 from uphours.ingest.validate import Accepted
 from uphours.ingest.weeks import without_contradicted
 from uphours.load_record import AdjustmentRow
-from uphours.schema import EVERY_STORE, Codes, Setting
+from uphours.schema import EVERY_STORE, Codes, Setting, Target
 
 Integers: TypeAlias = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
 class Given:
-    """Hours, zones, special hours, attributes and rows for the ledger, as `uphours.load_record.Loaded` has them.
+    """What a load says beside polls: hours, zones and all else, as `uphours.load_record.Loaded` has it.
 
     ``unusable``: by kind, the stores of which rows were given and none could be used. ``unreadable``: those of lines
     that are no rows. ``repeated``, ``conflicting``: how many rows are left out.
@@ -34,6 +34,7 @@ class Given:
     special_names: DateNames
     attributes: Mapping[tuple[int, str, int], str]
     adjustments: Sequence[AdjustmentRow]
+    targets: Mapping[tuple[str, int], Target]
     described: Sequence[int]
     unusable: Mapping[Setting, set[int]]
     unreadable: Mapping[Setting, set[int]]
@@ -50,6 +51,7 @@ class Given:
         names = _names(accepted.special_names, special[is_used])
         attributes, repeated_stores, conflicting_stores = accepted.attributes.settled()
         adjustments = ledger_rows.distinct(accepted.adjustments)
+        targets, repeated_targets, conflicting_targets = target_rows.settled(accepted.targets)
         week_rows = without_contradicted(hours)
         usable: dict[Setting, set[int]] = {
             "hours": set(week_rows[:, 0].tolist()),
@@ -63,15 +65,17 @@ class Given:
             special_names=names,
             attributes=attributes,
             adjustments=adjustments,
+            targets=targets,
             described=accepted.attributes.stores(),
             unusable=unusable,
             unreadable={kind: accepted.unreadable[kind] - usable[kind] - unusable[kind] for kind in usable},
             repeated=(
                 all_hours - len(hours) + len(accepted.timezones) - len(all_zones) + all_special - len(special)
-                + repeated_stores + len(accepted.adjustments) - len(adjustments)
+                + repeated_stores + len(accepted.adjustments) - len(adjustments) + repeated_targets
             ),
             conflicting=(
                 len(hours) - len(week_rows) + len(all_zones) - len(zones) + int((~is_used).sum()) + conflicting_stores
+                + conflicting_targets
             ),
         )  # fmt: skip
 
@@ -97,6 +101,7 @@ class Given:
             self.special_names.renumbered(numbers),
             {(number(store), name, since): value for (store, name, since), value in self.attributes.items()},
             [row._replace(store=number(row.store)) for row in self.adjustments],
+            self.targets,
             [number(store) for store in self.described],
             {kind: set(map(number, stores)) for kind, stores in self.unusable.items()},
             self.unreadable,

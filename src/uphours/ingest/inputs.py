@@ -27,7 +27,7 @@ if sys.version_info >= (3, 14):
 else:
     from backports import zstd
 
-Kind = Literal["polls", "hours", "timezones", "special", "stores", "adjustments"]
+Kind = Literal["polls", "hours", "timezones", "special", "stores", "adjustments", "targets"]
 Progress = Callable[[str, int, int | None], None]
 """Called with the name of a source, the bytes read so far, and its size where that is known."""
 Open = Callable[[], BinaryIO]

@@ -42,6 +42,7 @@ TABLE_NAMES: Final[Mapping[Kind, str]] = {
     "special": "special_hours",
     "stores": "attributes",
     "adjustments": "adjustments",
+    "targets": "targets",
 }
 
 
@@ -61,7 +62,8 @@ def read_files(
     Parameters
     ----------
     names
-        What to read, by kind: ``polls``, ``hours``, ``timezones``, ``special``, ``stores``, ``adjustments``.
+        What to read, by kind: ``polls``, ``hours``, ``timezones``, ``special``, ``stores``, ``adjustments``,
+        ``targets``.
     now
         UTC microseconds; polls over 24 h later are quarantined. None: none is.
     progress
@@ -304,6 +306,7 @@ def collected(
         special_names=given.special_names,
         attributes=given.attributes,
         adjustments=given.adjustments,
+        targets=given.targets,
         unusable={
             kind: sorted(stores.union(int(numbers[store]) for store in unreadable[kind] if known[store]))
             for kind, stores in given.unusable.items()

@@ -26,6 +26,7 @@ from uphours.schema import (
     Schedule,
     Setting,
     SpecialHours,
+    Target,
     check_kept,
 )
 
@@ -36,7 +37,7 @@ class MemoryFleet:
 
     ``latest`` is the latest observation at any store, also when the fleet is narrowed down to some. ``pruned_before``:
     from when on all observations are there, where some are not. ``all_attributes``: position of the store, name,
-    valid_from and value, in order.
+    valid_from and value, in order. ``all_targets``: in order of name and date.
     """
 
     store_ids: Sequence[str]
@@ -46,6 +47,7 @@ class MemoryFleet:
     latest: int | None
     pruned_before: int | None = None
     all_attributes: Sequence[tuple[int, str, int, str]] = ()
+    all_targets: Sequence[Target] = ()
 
     @property
     def clocks(self) -> Schedule:
@@ -79,6 +81,10 @@ class MemoryFleet:
             made, latest=int(made.all_observations.times.max()) if len(made.all_observations.times) else None
         )
 
+    def targets(self) -> list[Target]:
+        """Return all targets, also those of other stores than these, in order of name and date."""
+        return list(self.all_targets)
+
     def of(self, store_ids: Sequence[str] | None) -> MemoryFleet:
         """Return the named stores alone; all of them for None.
 
@@ -102,6 +108,7 @@ class MemoryFleet:
             self.latest,
             self.pruned_before,
             [(numbers[row[0]], *row[1:]) for row in self.all_attributes if row[0] in numbers],
+            self.all_targets,
         )
 
     def observations(self, start: int, end: int, as_of: int) -> Observations:
@@ -141,8 +148,13 @@ def memory_fleet(loaded: Loaded) -> MemoryFleet:
     latest = int(loaded.times.max()) if len(loaded.times) else None
     adjustments = adjustments_of(loaded.adjustments, schedule)
     attributes = sorted((*key, value) for key, value in loaded.attributes.items())
+    targets = [
+        target
+        for (_, since), target in sorted(loaded.targets.items())
+        if target.share is not None or since != SINCE_EVER
+    ]
     return MemoryFleet(
-        loaded.store_ids, schedule, adjustments, polls.observations, latest, loaded.pruned_before, attributes
+        loaded.store_ids, schedule, adjustments, polls.observations, latest, loaded.pruned_before, attributes, targets
     )
 
 

@@ -202,7 +202,7 @@ def _cells_of_json(kind: Kind, raw: bytes, columns: Sequence[str], names: Sequen
     row = {name.strip().casefold(): value for name, value in reversed(row.items())} | row
     values = {column: json_value(kind, row, column) for column in columns}
     texts = {column: _text(value) for column, value in values.items()}
-    if not is_id(values["store_id"]):
+    if "store_id" in values and not is_id(values["store_id"]):
         texts["store_id"] = None  # as text it would be a good id, which it was not
     cells = [*texts.values(), *said.values()]
     is_whole = problem is None and None not in cells and keys.keys() <= said.keys()

@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import polars as pl
 
-from uphours.ingest import attribute_rows, ledger_rows, special_rows, weeks
+from uphours.ingest import attribute_rows, ledger_rows, special_rows, target_rows, weeks
 from uphours.ingest.attribute_rows import AttributeRows
 from uphours.ingest.cases import Case, missing, unless, unread
 from uphours.ingest.crowded import TOO_MANY_HOURS, Crowded
@@ -35,6 +35,7 @@ from uphours.schema import (
     Instants,
     Setting,
     Statuses,
+    Target,
     instant_text,
 )
 
@@ -78,6 +79,7 @@ class Accepted:
     unusable_dates: set[tuple[int, int]] = field(default_factory=set)
     attributes: AttributeRows = field(default_factory=AttributeRows)
     adjustments: list[AdjustmentRow] = field(default_factory=list)
+    targets: list[Target] = field(default_factory=list)
     unusable: dict[Setting, set[int]] = field(default_factory=lambda: {"hours": set(), "timezones": set()})
     unreadable: dict[Setting, set[int]] = field(default_factory=lambda: {"hours": set(), "timezones": set()})
     valid_from: int = SINCE_EVER
@@ -104,14 +106,15 @@ class Accepted:
         good = rows.filter(~is_bad)
         self._keep(kind, good, batch)
         # In one chunk: over several, nested formats of Polars 2.1 run past the end of the first.
-        bad = rows.filter(is_bad).rechunk().with_columns(ID)
+        bad = rows.filter(is_bad).rechunk()
+        bad = bad if kind == "targets" else bad.with_columns(ID)
         if "timestamp_utc" in bad.columns and bad.schema["timestamp_utc"] == pl.Int64:
             bad = bad.with_columns(instant_texts(bad["timestamp_utc"]).alias("timestamp_utc"))
         if kind in ("hours", "timezones"):
             self._note_unusable(kind, bad)
         elif kind == "special":
             self._dates.see(bad)
-        cases = [*ID_CASES, *cases]
+        cases = cases if kind == "targets" else [*ID_CASES, *cases]
         reason, cause = (
             pl.coalesce(problem, *(pl.when(case.applies).then(text) for case, text in zip(cases, texts, strict=True)))
             for problem, texts in (
@@ -169,6 +172,11 @@ class Accepted:
 
     def _judged(self, kind: Kind, batch: Batch, now: int | None) -> Checked:
         rows = batch.rows
+        if kind == "targets":  # which are of no store
+            rows = weeks.dated(target_rows.parsed(rows), SINCE_EVER)
+            return rows.with_columns(is_bad=_is_bad(pl.col("problem").is_not_null(), target_rows.CASES)), (
+                target_rows.CASES
+            )
         if kind == "polls" and rows.height <= _FEW and rows.schema["timestamp_utc"] == pl.String:
             return self._few_polls(rows, now)
         numbers, id_is_bad = self.store_ids.numbers(rows["store_id"])
@@ -179,8 +187,7 @@ class Accepted:
         rows, cases = self._checked(kind, rows, batch)
         if kind == "hours":
             self._week.see(rows["day_number"])
-        is_bad = pl.any_horizontal(_IS_NO_ROW, *(case.applies for case in cases)).fill_null(False)
-        rows = rows.with_columns(is_bad=is_bad)
+        rows = rows.with_columns(is_bad=_is_bad(_IS_NO_ROW, cases))
         if kind == "hours":
             return self._uncrowded(kind, rows, [*cases, TOO_MANY_HOURS])
         return self._uncrowded(kind, rows, [*cases, TOO_MANY_TIMES]) if kind == "special" else (rows, cases)
@@ -240,6 +247,8 @@ class Accepted:
             self._dates.keep(rows, batch)
         elif kind == "adjustments":
             self._entries.keep(rows, batch, self.file)
+        elif kind == "targets":
+            self.targets += target_rows.targets_of(rows)
         else:
             assert batch.attributes is not None
             self.attributes.keep(rows, batch.attributes)
@@ -282,6 +291,10 @@ _IS_BAD_POLL: Final = (
     | pl.col("observed_at").is_null()
     | ~pl.col("observed_at").is_between(YEAR_2000_US, LAST_INSTANT, closed="left")
 )
+
+
+def _is_bad(is_no_row: pl.Expr, cases: Sequence[Case]) -> pl.Expr:
+    return pl.any_horizontal(is_no_row, *(case.applies for case in cases)).fill_null(False)
 
 
 def _is_bad_poll(now: int | None) -> pl.Expr:

@@ -159,9 +159,9 @@ def cell(figures: Mapping[str, Any], column: Column) -> str | None:
     """
     match column.figure:
         case "availability":
-            return _percentage(figures["uptime_us"], figures["uptime_us"] + figures["downtime_us"])
+            return percentage(figures["uptime_us"], figures["uptime_us"] + figures["downtime_us"])
         case "coverage":
-            return _percentage(figures["watched_us"], figures["business_us"])
+            return percentage(figures["watched_us"], figures["business_us"])
         case "observations" | "outages":
             return str(figures[column.figure])
     hundredths = _rounded(figures[f"{column.figure.removesuffix('_time')}_us"], UNITS_US[column.unit])
@@ -174,7 +174,7 @@ def _rounded(part: int, whole: int) -> int:
     return quotient + (2 * rest > whole or (2 * rest == whole and quotient % 2 == 1))
 
 
-def _percentage(part: int, whole: int) -> str | None:
+def percentage(part: int, whole: int) -> str | None:
     """Return a percentage with two decimals; 100 and 0 only where they are exact, None where the whole is 0."""
     if not whole:
         return None

@@ -25,6 +25,7 @@ from uphours.errors import InputError
 from uphours.ingest.readers.parquet_footer import PRUNED_BEFORE
 from uphours.ingest.sources.resolve import described, files_of, is_in_bucket, put
 from uphours.kernel.local_time import hours_text
+from uphours.reports.targets import definition
 from uphours.schema import (
     DAY_US,
     EVERY_STORE,
@@ -34,6 +35,7 @@ from uphours.schema import (
     UNKNOWN_TIMEZONE,
     Schedule,
     SpecialHours,
+    Target,
     instant_iso,
 )
 
@@ -48,6 +50,7 @@ _ROWS: Final = 16_000_000
 _GROUP_ROWS: Final = 1_000_000
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _STATUSES: Final = pl.Series(OBSERVATION_STATUSES)
+_NO_TARGET: Final = Target("", SINCE_EVER, "", None, "")
 #: Files that are there even if they have no rows.
 _ALWAYS: Final = ("business_hours", "timezones")
 
@@ -68,7 +71,8 @@ def export(
 
     ``polls/date=YYYY-MM-DD/part-NNNNN.parquet`` with ``store_id, timestamp_utc, status``; ``business_hours.parquet``
     and ``timezones.parquet``; where there is anything of them, ``special_hours.parquet``, ``stores.parquet``
-    (attributes) and ``adjustments.parquet`` (the whole ledger, its entries called by their numbers). A folder is there
+    (attributes), ``adjustments.parquet`` (the whole ledger, its entries called by their numbers) and
+    ``targets.parquet``. A folder is there
     in the end, whole, or not at all. In an object store, the empty object ``_SUCCESS`` comes last. Each file says from
     when on the database has all observations, if some were pruned; all that read or load it refuse the windows that
     the database refuses.
@@ -108,6 +112,7 @@ def _exported(database: Database, put_file: _Put, progress: Progress | None, row
             "special_hours": _special(ids, fleet.schedule.special),
             "stores": _attributes(ids, fleet.attributes()),
             "adjustments": _ledger(ids, fleet),
+            "targets": _targets(fleet.targets()),
         }
         for name, table in named.items():
             if table.height or name in _ALWAYS:
@@ -262,6 +267,12 @@ def _ledger(ids: pl.Series, fleet: Snapshot) -> pl.DataFrame:
             texts("withdraws", (None if entry.withdraws is None else str(entry.withdraws) for entry in of_row)),
         ]
     )
+
+
+def _targets(targets: Sequence[Target]) -> pl.DataFrame:
+    rows = [definition(target) for target in targets]
+    kinds = {name: pl.Float64 if name == "target" else pl.String for name in definition(_NO_TARGET)}
+    return pl.DataFrame(rows, schema=kinds)
 
 
 def _written(table: pl.DataFrame, facts: dict[str, str]) -> bytes:

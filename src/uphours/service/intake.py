@@ -231,7 +231,8 @@ class Terms(TypedDict, total=False):
 
     ``strict``: the share of rows that may be rejected. ``allow_unusable``: whether all rows of a file may be.
     ``statuses``: words of the files for statuses, beside the usual ones. ``valid_from``: from which local date on hours
-    and zones hold that name none, in days since the epoch. ``without_ledger``: no file may hold adjustments.
+    and zones hold that name none, in days since the epoch. ``without_ledger``, ``without_targets``: no file may
+    hold adjustments, or targets.
     """
 
     strict: str
@@ -239,6 +240,7 @@ class Terms(TypedDict, total=False):
     statuses: dict[str, str]
     valid_from: int
     without_ledger: bool
+    without_targets: bool
 
 
 async def receive(

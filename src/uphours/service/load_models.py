@@ -94,6 +94,7 @@ class BroughtModel(BaseModel):
     for_every_store: bool = Field(description="Some special hours are for all stores.")
     attributes: int = Field(description="Values of stores.")
     entries: int = Field(description="Entries of the ledger.")
+    targets: int = Field(0, description="Targets of availability.")
 
 
 class SummaryModel(BaseModel):

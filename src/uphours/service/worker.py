@@ -229,12 +229,11 @@ class Worker:
 
     def _load(self, held: Claim, heart: Heart) -> None:
         found = [self._sent(held.job, **file) for file in held.request["files"]]
-        if held.request.get("without_ledger") and (
-            refused := next((one.name for one in found if one.kind == "adjustments"), None)
-        ):
-            raise InputError(
-                f"{refused} holds adjustments, and the API key that sent it lacks the scope adjust; nothing was loaded"
-            )
+        for kind, term, scope in (("adjustments", "without_ledger", "adjust"), ("targets", "without_targets", "admin")):
+            if held.request.get(term) and (refused := next((one.name for one in found if one.kind == kind), None)):
+                raise InputError(
+                    f"{refused} holds {kind}, and the API key that sent it lacks the scope {scope}; nothing was loaded"
+                )
         if folder := held.request.get("folder"):
             # Someone has asked for these now: they count as written, however new they are.
             found += [

@@ -79,7 +79,8 @@ def csv_batches(source: Source, reader: io.BufferedReader, _limits: Limits) -> I
     for block in chain.from_iterable(pieces(block, _LINES_AT_ONCE) for block in rest):
         plain = unguarded(block, delimiter) if is_quarantine else block
         for batch, lines in _batches_of(plain, line, delimiter, len(titles), positions):
-            rows = batch.rows.with_columns(_BARE_OBJECT_ID) if b"ObjectId(" in plain else batch.rows
+            has_ids = "store_id" in positions and b"ObjectId(" in plain
+            rows = batch.rows.with_columns(_BARE_OBJECT_ID) if has_ids else batch.rows
             rows, attributes = with_attributes(rows) if source.kind == "stores" else (rows, None)
             yield replace(batch, rows=with_optional(source.kind, rows), header=header.text, attributes=attributes)
             line += lines

@@ -143,7 +143,8 @@ async def post_load(
 ) -> Response | LoadOutcome:
     """Load files, all of them or nothing: of a kind that the field names, or in ``files``, whose columns tell.
 
-    The kinds are polls, hours, timezones, special, stores and adjustments; the last needs the scope adjust too.
+    The kinds are polls, hours, timezones, special, stores, adjustments and targets; adjustments need the scope adjust
+    too, and targets the scope admin.
     """
     if strict is not None:
         quarantine.share(strict)  # so that a mistake is answered at once
@@ -152,6 +153,8 @@ async def post_load(
         terms["statuses"] = read_mapping(status)
     if not caller.may("adjust"):
         terms["without_ledger"] = True
+    if not caller.may("admin"):
+        terms["without_targets"] = True
     if not request.headers.get("content-type", "").startswith("multipart/form-data"):
         raise HTTPException(415, f"send files as multipart/form-data, in fields {', '.join(_FIELDS)}")
     async with AsyncExitStack() as stack:
@@ -167,6 +170,8 @@ async def post_load(
             raise InputError(f"there is no file; valid are files in {', '.join(_FIELDS)}")
         if "adjustments" in dict(fields) and not caller.may("adjust"):
             raise AccessError(403, "this API key has no scope adjust; files of adjustments need it beside ingest")
+        if "targets" in dict(fields) and not caller.may("admin"):
+            raise AccessError(403, "this API key has no scope admin; files of targets need it")
         sending = [
             Sending(_FIELDS[name], _clean(value.filename or name), _read(value))
             for name, value in fields

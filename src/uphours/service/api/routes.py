@@ -17,6 +17,7 @@ from uphours.service.api import (
     reports,
     store_rows,
     stores,
+    targets,
 )
 
 router = APIRouter()
@@ -33,6 +34,8 @@ for part in (
     calendars.router,  # before the path of a store, which fits its path too
     stores.router,
     fleet.router,
+    targets.view_router,
+    targets.router,
     groups.router,
     demo.router,
     health.router,

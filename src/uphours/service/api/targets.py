@@ -1,0 +1,106 @@
+"""``/v1/targets``: what availability is expected of which stores, and how much of the downtime it allows is left."""
+
+from __future__ import annotations
+
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query, Request, Response
+
+from uphours.kernel.periods import period_of
+from uphours.reports.targets import targets
+from uphours.schema import PERIODS, instant_us
+from uphours.service.api.loads import load_body
+from uphours.service.api.row_bodies import ANSWERS, Prefer, body_of
+from uphours.service.api.stores import DefaultPolicy
+from uphours.service.auth import Calling, KeyedRoute, needs
+from uphours.service.deps import Serving
+from uphours.service.lane_routes import ViewRoute
+from uphours.service.load_models import LoadOutcome
+from uphours.service.models import AheadModel, Instant
+from uphours.service.policy_parameters import InQuery
+from uphours.service.target_models import TargetList, TargetModel, TargetRowModel
+
+router = APIRouter(prefix="/v1", tags=["targets"], route_class=KeyedRoute)
+view_router = APIRouter(prefix="/v1", tags=["targets"], route_class=ViewRoute)
+
+_ROW: Final = {
+    "type": "object",
+    "properties": {
+        "name": {"type": "string", "example": "norm"},
+        "where": {
+            "type": "string",
+            "example": "region=TX;brand=A",
+            "description": "Which stores, by attributes: values of one are any of them, different ones all of them.",
+        },
+        "target": {"type": ["number", "null"], "example": 99.5, "description": "Percent; null or blank ends it."},
+        "period": {"enum": [*PERIODS]},
+        "valid_from": {
+            "type": "string",
+            "example": "2026-12-24",
+            "description": "The local date from which on this holds; left out or blank: since ever.",
+        },
+    },
+    "required": ["name", "target", "period"],
+}
+#: Of stores below a target, unless another number is asked for.
+_USUAL_WORST: Final = 20
+_MOST_WORST: Final = 10_000
+
+
+@router.put("/targets", response_model=LoadOutcome, responses=ANSWERS, openapi_extra=body_of(_ROW))
+@needs("admin", sees="all")
+async def put_targets(
+    request: Request, serving: Serving, caller: Calling, prefer: Prefer = None
+) -> Response | LoadOutcome:
+    """Set targets by name and date; one without valid_from replaces all of its name, a blank target ends them."""
+    return await load_body(request, serving, caller.actor, "targets", prefer)
+
+
+@view_router.get("/targets", response_model=TargetList)
+@needs("read", sees="stores")
+def list_targets(
+    serving: Serving,
+    caller: Calling,
+    default: DefaultPolicy,
+    chosen: InQuery,
+    period: Annotated[
+        str | None,
+        Query(
+            max_length=16,
+            description="A month, a quarter (2026-Q4) or a week (2026-W48). Unless given: of each target the period "
+            "that has not ended yet in the zone of every store.",
+            examples=["2026-12"],
+        ),
+    ] = None,
+    as_of: Annotated[Instant | None, Query(description="Unless given: the latest observation.")] = None,
+    all_stores: Annotated[bool, Query(description="Also count stores that were never observed.")] = False,
+    worst: Annotated[
+        int, Query(ge=0, le=_MOST_WORST, description="How many stores below each target are listed.")
+    ] = _USUAL_WORST,
+) -> TargetList:
+    """Show the targets in force on the first day of a period: budget, used and left, and the stores below them."""
+    asked = None if period is None else period_of(period)
+    instant = None if as_of is None else instant_us(as_of)
+    with serving.snapshot(caller) as fleet:
+        content = fleet.content()
+        found = targets(
+            fleet,
+            period=asked,
+            as_of=instant,
+            policy=default.changed(chosen),
+            all_stores=all_stores,
+            now=serving.now(),
+        )
+        if caller.only:
+            found = found.of_stores(fleet)
+    facts = found.facts(worst)
+    return TargetList(
+        as_of=facts["as_of"],
+        as_of_us=found.as_of,
+        ahead=None if found.ahead is None else AheadModel(**found.ahead.facts()),
+        policy=facts["policy"],
+        loads_seen=content.load,
+        entries_seen=content.entry,
+        targets=[TargetModel(**one) for one in facts["targets"]],
+        defined=[TargetRowModel(**one) for one in facts["defined"]],
+    )
