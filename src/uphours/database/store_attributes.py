@@ -43,13 +43,17 @@ def replace(connection: Connection, given: Mapping[_Key, str], *, load: int) -> 
     values: dict[tuple[int, str], dict[int, str]] = {}
     for (store, name, since), value in given.items():
         values.setdefault((store, name), {})[since] = value
-    after = {key: _replaced(before.get(key, {}), new) for key, new in values.items()}
-    rows_before = {(*key, since): value for key in after for since, value in before.get(key, {}).items()}
-    rows_after = {(*key, since): value for key, by_date in after.items() for since, value in by_date.items()}
-    changed = {key for key in {*rows_before, *rows_after} if rows_before.get(key) != rows_after.get(key)}
-    _delete(connection, changed & rows_before.keys())
-    if new_rows := [(*key, rows_after[key], load) for key in sorted(changed & rows_after.keys())]:
-        dialect_of(connection).insert_names(connection, attributes.name, new_rows)
+    after: dict[tuple[int, str], Dated[str]] = {}
+    gone: list[_Key] = []
+    new_rows: list[tuple[int, str, int, str, int]] = []
+    for key, new in values.items():
+        old = before.get(key, {})
+        after[key] = whole = _replaced(old, new)
+        gone += [(*key, since) for since, value in old.items() if whole.get(since) != value]
+        new_rows += [(*key, since, value, load) for since, value in whole.items() if old.get(since) != value]
+    _delete(connection, gone)
+    if new_rows:
+        dialect_of(connection).insert_names(connection, attributes.name, sorted(new_rows))
     return _limits_changed(before, after)
 
 

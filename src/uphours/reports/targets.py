@@ -35,7 +35,7 @@ from uphours.schema import (
     instant_iso,
 )
 from uphours.version import VERSION
-from uphours.where import NO_VALUE
+from uphours.where import where_of_texts
 
 _EPOCH: Final = date(1970, 1, 1)
 
@@ -214,13 +214,9 @@ def in_force(defined: Sequence[Target], period: Period) -> list[Target]:
     return sorted(chosen, key=lambda target: target.name)
 
 
-def wanted_of(where: str) -> dict[str, list[str]]:
+def wanted_of(where: str) -> dict[str, tuple[str, ...]]:
     """Return the values that a store of a target must have one of, by name of attribute."""
-    wanted: dict[str, list[str]] = {}
-    for line in where.splitlines():
-        name, _, value = line.partition("=")
-        wanted.setdefault(name, []).append(value or NO_VALUE)
-    return wanted
+    return dict(where_of_texts(where.splitlines()))
 
 
 def _belonging(fleet: TargetedFleet, where: str) -> Memberships:
