@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +21,14 @@ from tests.fixtures.databases import only_sqlite, url_in
 from tests.fixtures.services import finished, service
 from uphours.database import api_keys, ledger
 from uphours.database.database import Database, connect
+from uphours.errors import InputError
 from uphours.ingest.inputs import Kind
 from uphours.ingest.load import load_files
-from uphours.schema import instant_us
+from uphours.reports.request import ReportRequest
+from uphours.schema import DAY_US, HOUR_US, instant_us
+from uphours.service.api import reports
+from uphours.service.app import create_app
+from uphours.settings import settings as service_settings
 
 pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 
@@ -66,11 +72,11 @@ OTHER_ROWS: dict[Kind, list[str]] = {
     + [f"m-{FOREIGN},2020-01-01,{FOREIGN} shop,,F7", f"m-{FOREIGN},2023-01-20,{FOREIGN} shop,,F8"],
 }
 HEADERS = tables.HEADERS | {"stores": "store_id,valid_from,name,first_day,franchisee"}
-START, END = (instant_us(f"2023-01-24 {hour}:00:00 UTC") for hour in (17, 18))
+START = instant_us("2023-01-24 17:00:00 UTC")
 
 
 def fleet_in(folder: Path, *, with_others: bool) -> Database:
-    """Load the stores of one owner, perhaps beside others; entry 1 of the ledger is about all, 2 about one's own."""
+    """Load the stores of one owner, perhaps beside others; entries 1 and 3 of the ledger are about all, 2 about one."""
     folder.mkdir()
     database = connect(url_in(folder))
     names: dict[Kind, list[str]] = {}
@@ -78,14 +84,17 @@ def fleet_in(folder: Path, *, with_others: bool) -> Database:
         content = "\n".join([HEADERS[kind], *rows, *(OTHER_ROWS[kind] if with_others else [])]) + "\n"
         names[kind] = [tables.write(folder / f"{kind}.csv", content)]
     load_files(database, names, now=tables.NOW)
-    entered = [("excluded", [*OWN, *(OTHERS if with_others else [])]), ("up", ["west"])]
+    everyone = [*OWN, *(OTHERS if with_others else [])]
+    today = time.time_ns() // 1000 // DAY_US * DAY_US  # a calendar feed is about the days around today
+    entered = [("excluded", everyone, START), ("up", ["west"], START), ("excluded", everyone, today)]
     if with_others:
-        entered.append(("down", OTHERS))
+        entered.append(("down", OTHERS, START))
     with database.writing() as connection:
-        for counts_as, stores in entered:
+        for counts_as, stores, start in entered:
             ledger.enter(
-                connection, stores, np.full(len(stores), START), np.full(len(stores), END), counts_as=counts_as,
-                reason="other", note=FOREIGN if stores is OTHERS else "", actor="me", now=tables.NOW,
+                connection, stores, np.full(len(stores), start), np.full(len(stores), start + HOUR_US),
+                counts_as=counts_as, reason="other", note=FOREIGN if stores is OTHERS else "", actor="me",
+                now=tables.NOW,
             )  # fmt: skip
     return database
 
@@ -97,6 +106,7 @@ class Both:
     bound: httpx.Client
     free: httpx.Client
     alone: httpx.Client
+    feed: str
 
     def same(self, method: str, path: str, **more: Any) -> httpx.Response:
         """Ask both the same; return the answer, which must be the same and tell of no one else."""
@@ -142,6 +152,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
             actor="me",
             only=BOUND,
         )
+        _, feed = api_keys.create(connection, name="F7", scopes=["feed"], now=tables.NOW, actor="me", only=BOUND)
         _, admin = api_keys.create(connection, name="all", scopes=["admin"], now=tables.NOW, actor="me")
     with (
         service(folder / "whole", workers="1", require_key="true") as one,
@@ -149,7 +160,7 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
     ):
         made = [one.client(headers={"Authorization": f"Bearer {key}"}) for key in (token, admin)]
         made.append(other.client())
-        yield Both(*made)
+        yield Both(made[0], made[1], made[2], feed)
         for client in made:
             client.close()
 
@@ -188,7 +199,7 @@ ASKED = st.one_of(
         "all_stores": st.booleans(), "worst": st.sampled_from([0, 20]),
     })),
     st.tuples(st.just("/v1/adjustments"), st.fixed_dictionaries({"store_id": st.one_of(st.none(), STORES)})),
-    st.tuples(st.builds("/v1/adjustments/{}".format, st.integers(1, 4)), st.just({})),
+    st.tuples(st.builds("/v1/adjustments/{}".format, st.integers(1, 5)), st.just({})),
     st.tuples(st.just("/v1/calendar.ics"), st.fixed_dictionaries({"store_id": st.lists(STORES, max_size=2)})),
 )  # fmt: skip
 
@@ -206,7 +217,7 @@ def test_pages_show_no_other_stores(both: Both) -> None:
         assert answer.status_code == 200, path
         assert FOREIGN not in answer.text, path
         assert FOREIGN in both.free.get("/").text
-    for path in (f"/stores/a-{FOREIGN}", f"/stores/a-{FOREIGN}/calendar", "/adjustments/3"):
+    for path in (f"/stores/a-{FOREIGN}", f"/stores/a-{FOREIGN}/calendar", "/adjustments/4"):
         assert both.bound.get(path).status_code == 404, path
 
 
@@ -307,9 +318,25 @@ def test_adjustments_are_entered_previewed_and_withdrawn_for_ones_own_stores_alo
     entry = made.json()["entry"]
     everyone = both.free.get("/v1/adjustments/1").json()["stores"]
     assert (everyone, both.bound.get("/v1/adjustments/1").json()["stores"]) == (6, 3)
-    for number, status in ((1, 403), (3, 404), (entry, 201)):
+    for number, status in ((1, 403), (4, 404), (entry, 201)):
         answer = both.bound.post(f"/v1/adjustments/{number}/withdrawal", json={"reason": "other"})
         assert answer.status_code == status, answer.text
+
+
+def test_a_calendar_feed_has_ones_own_closures_alone(both: Both) -> None:
+    shown = both.bound.get(f"/v1/calendar/{both.feed}.ics")
+    assert shown.content == both.alone.get("/v1/calendar.ics").content
+    assert b"Stores: 3" in shown.content
+    assert both.bound.get(f"/v1/calendar/{both.feed}.ics", params={"store_id": OTHERS[0]}).status_code == 404
+
+
+def test_a_report_that_is_too_large_counts_ones_own_stores(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fleet_in(tmp_path / "fleet", with_others=True)
+    monkeypatch.setattr(reports, "_MOST_FIGURES", 5)
+    app = create_app(service_settings(database_url=url_in(tmp_path / "fleet")))
+    request = ReportRequest(windows=("last_day", "last_week"), only=BOUND)
+    with pytest.raises(InputError, match="3 stores in 2 windows are too many for one report"):
+        reports.request(app.state.service, request, requested_by="me")
 
 
 def test_who_signs_in_with_such_a_key_sees_the_same(both: Both) -> None:

@@ -13,6 +13,7 @@ from uphours.database import reports as report_table
 from uphours.database.queue import Job
 from uphours.database.reports import Requested
 from uphours.errors import ConflictError, InputError, NotFoundError
+from uphours.reports.answers import bounded
 from uphours.reports.memberships import check_names
 from uphours.reports.request import ReportRequest
 from uphours.reports.writers import MEDIA_TYPES
@@ -104,8 +105,12 @@ def request(
     InputError
         It has more stores and windows than one report may.
     """
+    seen = None
+    if options.only:
+        with serving.database.snapshot() as fleet:
+            seen = len(bounded(fleet, options.only, serving.now()).store_ids)
     with serving.database.writing() as connection:
-        stores = report_table.size(connection, options.to_dict())
+        stores = report_table.size(connection, options.to_dict()) if seen is None else seen
         if stores * len(options.windows) > _MOST_FIGURES:
             raise InputError(
                 f"{stores:,} stores in {len(options.windows)} windows are too many for one report; "
