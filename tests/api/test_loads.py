@@ -532,7 +532,7 @@ def test_the_name_of_a_file_is_kept_without_its_folder(sending: httpx.Client, st
         (
             {"files": {"colours": ("a.csv", b"x")}},
             422,
-            ["'colours'", "polls, hours, timezones, special, stores, adjustments, files"],
+            ["'colours'", "polls, hours, timezones, special, stores, adjustments, targets, files"],
         ),
         ({"files": {"polls": ("a.csv", b"x")}, "data": {"hours": "text"}}, 422, ["'hours'", "files in"]),
         ({"files": {"files": ("a.csv", b"shop,colour\n1,red\n")}}, 422, ["a.csv", "neither", "colour"]),
@@ -542,7 +542,7 @@ def test_the_name_of_a_file_is_kept_without_its_folder(sending: httpx.Client, st
         (
             {"content": b"--x--\r\n", "headers": {"Content-Type": "multipart/form-data; boundary=x"}},
             422,
-            ["no file", "polls, hours, timezones, special, stores, adjustments, files"],
+            ["no file", "polls, hours, timezones, special, stores, adjustments, targets, files"],
         ),
     ],
     ids=["unknown field", "no file", "unknown columns", "empty", "no form", "no boundary", "nothing"],

@@ -191,7 +191,7 @@ def test_neither_token_nor_hash_is_in_what_can_be_shown(database: Database) -> N
     assert key.key_id in shown
     assert token.rpartition("_")[2] not in shown
     assert kept not in shown
-    assert set(key.facts()) == {"key_id", "name", "scopes", "created_at", "revoked_at"}
+    assert set(key.facts()) == {"key_id", "name", "scopes", "created_at", "revoked_at", "only"}
 
 
 # --- revoking --------------------------------------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import Annotated, Final, NoReturn
 import typer
 
 from uphours import __version__
-from uphours.cli import budgets, calendars, keys, ledger_entries, records, reporting, service, tour, upkeep
+from uphours.cli import budgets, calendars, edge, keys, ledger_entries, records, reporting, service, tour, upkeep
 from uphours.cli.command_groups import CommandList
 from uphours.cli.expanded_globs import FilesCommand
 from uphours.cli.terminal import say
@@ -69,6 +69,7 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
 
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
+    edge.begin()
     if sys.stderr.isatty():
         announce_compiling(lambda: say("compiling the kernel for this machine, once: about 5 s"))
     try:

@@ -21,6 +21,11 @@ _COMMAND: Final = re.compile(r"`(uphours (?!copy|demo)[^`]*)`")
 _named: dict[str, str | None] = {"db": None}
 
 
+def begin() -> None:
+    """Begin a run: no database is named yet."""
+    _named["db"] = None
+
+
 def pasteable(message: str) -> str:
     """Return a message whose commands name the database that was named, so that they can be pasted as they are.
 

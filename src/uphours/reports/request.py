@@ -91,7 +91,7 @@ class ReportRequest:
             "all_stores": self.all_stores,
             "detail": self.detail,
             "raw": self.raw,
-            **({"only": plain(self.only)} if self.only else {}),
+            "only": plain(self.only),
         }
 
     @classmethod

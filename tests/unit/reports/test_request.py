@@ -137,6 +137,7 @@ def test_what_is_not_named_is_as_by_default() -> None:
         "all_stores": False,
         "detail": False,
         "raw": False,
+        "only": {},
     }
 
 
