@@ -15,6 +15,7 @@ from uphours.schema import instant_us
 
 CASE = Path(__file__).parents[1] / "golden" / "operations" / "10_store_changes_its_region"
 FILES = [word for kind in ("polls", "hours", "timezones", "stores") for word in (f"--{kind}", f"{kind}.csv")]
+RED = "FFFFC7CE"
 JUNE = ("--as-of", "2024-07-02", "--window", "june=2024-06-01T00:00Z/2024-07-01T00:00Z")
 
 
@@ -47,6 +48,27 @@ def test_a_workbook_names_the_stores_where_the_fleet_has_names(run: Run, loaded:
     ]
     assert run("report", *JUNE, "--columns", "region", "-o", "report.xlsx").code == 0
     assert sheets("report.xlsx")["Report"][0][:2] == ("Store id", "Region")
+
+
+def test_availability_below_the_target_of_the_whole_fleet_is_red(run: Run, loaded: Path) -> None:
+    def reds(*words: object) -> list[str]:
+        assert run("report", *JUNE, *words, "-o", "report.xlsx").code == 0
+        sheet = openpyxl.load_workbook("report.xlsx").worksheets[0]
+        return [cell.coordinate for row in sheet.iter_rows() for cell in row if cell.fill.start_color.rgb == RED]
+
+    assert reds() == []
+    targets = [
+        "name,where,target,period,valid_from",
+        "north,region=North,99,month,",
+        "low,,10,week,",
+        "norm,,95,month,",
+    ]
+    targets.append("norm,,100,month,2024-07-03")  # after the instant of the report
+    (loaded / "targets.csv").write_text("\n".join(targets) + "\n")
+    assert run("load", "--targets", "targets.csv").code == 0
+    assert reds() == ["E2"]
+    assert reds("--by", "region") == ["E2"]
+    assert "Red cells are below the target of 95 %" in str(sheets("report.xlsx")["About"])
 
 
 def test_groups_have_a_sheet_each(run: Run, loaded: Path) -> None:

@@ -15,10 +15,10 @@ from uphours.errors import InputError
 if TYPE_CHECKING:
     from uphours.ingest.inputs import Kind
     from uphours.reports.answers import Answer
-    from uphours.reports.memberships import AttributedFleet
     from uphours.reports.outage_list import OutageList
     from uphours.reports.report import Report
     from uphours.reports.request import ReportRequest
+    from uphours.reports.targets import TargetedFleet
 
 Outages = Annotated[bool, typer.Option("--outages", help="Also a sheet with each outage, in XLSX.")]
 
@@ -28,11 +28,15 @@ _NAME: Final = "name"
 
 @dataclass(frozen=True)
 class Workbook:
-    """A report of stores or of groups; ``members``: of the stores of each group; ``outages``: None if not asked for."""
+    """A report of stores or of groups; ``members``: of the stores of each group; ``outages``: None if not asked for.
+
+    ``target``: below which availability is red, in 100,000ths.
+    """
 
     made: Answer
     members: Sequence[Report] = ()
     outages: OutageList | None = None
+    target: int | None = None
 
     @property
     def report(self) -> Report:
@@ -48,10 +52,12 @@ class Workbook:
         from uphours.reports.xlsx import write_group_workbook, write_workbook
 
         if isinstance(self.made, Groups):
-            write_group_workbook(self.made, file, detail=detail, members=self.members, outages=self.outages)
+            write_group_workbook(
+                self.made, file, detail=detail, members=self.members, outages=self.outages, target=self.target
+            )
         else:
             columns = workbook_layout(self.made.windows.names, detail=detail)
-            write_workbook(self.made, columns, file, hours_known=detail, outages=self.outages)
+            write_workbook(self.made, columns, file, hours_known=detail, outages=self.outages, target=self.target)
 
 
 def check_outages(form: str | None, engine: str) -> None:
@@ -98,16 +104,18 @@ def workbook(
         return _made(snapshot, request, entries_seen=snapshot.latest_entry(), outages=outages)
 
 
-def _made(fleet: AttributedFleet, request: ReportRequest, *, entries_seen: int | None, outages: bool) -> Workbook:
+def _made(fleet: TargetedFleet, request: ReportRequest, *, entries_seen: int | None, outages: bool) -> Workbook:
     from uphours.reports.answers import answer, stores_of
     from uphours.reports.group_members import member_reports
     from uphours.reports.groups import Groups
     from uphours.reports.memberships import with_columns
     from uphours.reports.outage_list import outage_list
+    from uphours.reports.targets import expected_of_all
     from uphours.reports.xlsx import check_groups
 
     made = answer(fleet, request, now=edge.now(), entries_seen=entries_seen)
     report = stores_of(made)
+    target = expected_of_all(fleet.targets(), report.as_of)
     if isinstance(made, Groups):
         check_groups(made)
     # What is read besides is read of the stores that are reported; a whole fleet is read faster than most of one.
@@ -117,6 +125,6 @@ def _made(fleet: AttributedFleet, request: ReportRequest, *, entries_seen: int |
         report = with_columns(report, fleet, [_NAME])
     listed = outage_list(fleet, report) if outages else None
     if not isinstance(made, Groups):
-        return Workbook(report, outages=listed)
+        return Workbook(report, outages=listed, target=target)
     made = replace(made, report=report)
-    return Workbook(made, member_reports(made), listed)
+    return Workbook(made, member_reports(made), listed, target)

@@ -26,6 +26,7 @@ from uphours.reports.measure import extent, latest_instant, schedule_over
 from uphours.reports.memberships import AttributedFleet, Memberships, memberships
 from uphours.reports.reading import read_windows
 from uphours.schema import (
+    DAY_US,
     PERIODS,
     SINCE_EVER,
     WHOLE_SHARE,
@@ -204,6 +205,13 @@ def targets(
     ]
     outcomes.sort(key=lambda outcome: (outcome.target.name, outcome.period.name))
     return Targets(as_of, policy, outcomes, defined, loads_seen, entries_seen, far)
+
+
+def expected_of_all(defined: Sequence[Target], as_of: int) -> int | None:
+    """Return the share that is expected of every store at an instant, of several the highest; None where none is."""
+    day = as_of // DAY_US
+    latest = {target.name: target for target in sorted(defined, key=lambda one: one.since) if target.since <= day}
+    return max((one.share for one in latest.values() if one.share is not None and not one.where), default=None)
 
 
 def in_force(defined: Sequence[Target], period: Period) -> list[Target]:
