@@ -118,6 +118,31 @@ class Ahead(TypedDict):
     more: int
 
 
+class KeyOptions(TypedDict, total=False):
+    """A key that is to be made; ``only``: the stores that it sees, by values of attributes."""
+
+    name: Required[str]
+    scopes: Required[list[Literal["read", "ingest", "adjust", "feed", "admin"]]]
+    only: dict[str, list[str]]
+
+
+class Key(TypedDict):
+    """A key as it may be shown."""
+
+    key_id: str
+    name: str
+    scopes: list[str]
+    only: dict[str, list[str]]
+    created_at: str
+    revoked_at: str | None
+
+
+class NewKey(Key):
+    """A key that was just made, with its token, which cannot be had again."""
+
+    token: str
+
+
 class ReportState(TypedDict):
     """A requested report, and how far it is."""
 

@@ -32,7 +32,12 @@ OPEN = {("GET", "/healthz"), ("GET", "/readyz"), ("GET", "/docs"), ("GET", "/ope
 SIGNING = {("POST", "/sign-in"), ("POST", "/sign-out")}
 #: It takes the token of a key in its address, and is asked in `test_calendar_feed`.
 FEED = {("GET", "/v1/calendar/{token}.ics")}
-ADMIN = {("GET", "/v1/audit"), ("PUT", "/v1/targets")}
+ADMIN = {
+    ("GET", "/v1/audit"),
+    ("PUT", "/v1/targets"),
+    *((method, f"{under}/keys") for under in ("", "/v1") for method in ("GET", "POST")),
+    *(("POST", f"{under}/keys/{{key_id}}/revocation") for under in ("", "/v1")),
+}
 INGEST = {
     ("POST", "/v1/observations"),
     ("PUT", "/v1/business-hours"),

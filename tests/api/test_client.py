@@ -170,11 +170,14 @@ SCHEMAS: dict[str, Any] = {
     "HeatMapModel": wire.HeatMap,
     "IntervalModel": wire.Interval,
     "JobModel": wire_loads.Job,
+    "KeyBody": wire.KeyOptions,
+    "KeyModel": wire.Key,
     "LoadFileModel": wire_loads.LoadFile,
     "LoadModel": wire_loads.Load,
     "LoadOutcome": wire_loads.LoadOutcome,
     "MovedFigures": wire_ledger.MovedFigures,
     "MovedModel": wire_ledger.Moved,
+    "NewKey": wire.NewKey,
     "ObservationModel": wire.Observation,
     "OpeningModel": wire_calendar.Opening,
     "OutageList": wire.Outages,
@@ -206,7 +209,17 @@ SCHEMAS: dict[str, Any] = {
 }
 NAMES = {kind: name for name, kind in SCHEMAS.items()}
 #: What the client turns into something else: pages into their rows, problems into errors.
-TURNED = {"AuditList", "EntryList", "LoadList", "QuarantineList", "ReportList", "SourceList", "StoreList", "Problem"}
+TURNED = {
+    "AuditList",
+    "EntryList",
+    "KeyList",
+    "LoadList",
+    "QuarantineList",
+    "ReportList",
+    "SourceList",
+    "StoreList",
+    "Problem",
+}
 PLAIN = {int: "integer", str: "string", float: "number", bool: "boolean", type(None): "null"}
 
 
@@ -294,6 +307,8 @@ def ask_for_everything(client: Client, folder: Path) -> None:
     client.put_stores([{"store_id": "1", "region": "North"}])
     client.groups(["region"])
     client.attributes()
+    client.revoke_key(client.create_key(name="a test", scopes=["read"], only={"region": ["North"]})["key_id"])
+    assert [key["name"] for key in client.api_keys() if key["revoked_at"]] == ["a test"]
     report = client.trigger(stores=["1"])
     client.wait(report)
     client.result(report, format="csv", detail=True)

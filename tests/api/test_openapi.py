@@ -59,6 +59,7 @@ SENSIBLE: dict[str, st.SearchStrategy[Any]] = {
     "timezone_str": st.just("Asia/Kolkata"),
     "valid_from": st.sampled_from(["2023-01-24", "20230124"]),
     "date": st.just("2023-01-24"),
+    "name": st.sampled_from(["norm", "Main Street"]),
     "target": st.sampled_from([99.5, 100]),
     "where": st.sampled_from(["", "region=TX;brand=A"]),
     "first_day": st.just("2020-02-29"),
@@ -117,6 +118,7 @@ def asking(running: Service) -> Iterator[httpx.Client]:
 def known(asking: httpx.Client) -> dict[str, st.SearchStrategy[Any]]:
     """Make a report and a load; return values that make sense and lead somewhere."""
     asking.put("/v1/stores", json=[{"store_id": "1", "region": "North"}]).raise_for_status()
+    key = asking.post("/v1/keys", json={"name": "a test", "scopes": ["read"]}).json()
     report = asking.post("/v1/reports").json()["id"]
     assert finished(asking, report)["state"] == "complete"
     bad = "store_id,status,timestamp_utc\n1,open,2023-01-25\n"
@@ -124,7 +126,8 @@ def known(asking: httpx.Client) -> dict[str, st.SearchStrategy[Any]]:
     body = TOGETHER["POST /v1/adjustments"] | {"counts_as": "up", "reason": "other"}
     entry = asking.post("/v1/adjustments", json=body).json()["entry"]
     return SENSIBLE | {
-        "report_id": st.just(report), "job_id": st.just(job.json()["id"]), "entry": st.just(entry),
+        "report_id": st.just(report), "key_id": st.just(key["key_id"]), "job_id": st.just(job.json()["id"]),
+        "entry": st.just(entry),
     }  # fmt: skip
 
 

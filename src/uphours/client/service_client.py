@@ -21,6 +21,9 @@ from uphours.wire import (
     FleetSelection,
     Format,
     HeatMap,
+    Key,
+    KeyOptions,
+    NewKey,
     Outages,
     ReportOptions,
     ReportState,
@@ -364,6 +367,21 @@ class Client:
     def sources(self) -> list[Source]:
         """List the places that are watched."""
         found: list[Source] = self._requests.json(Call("GET", "/v1/sources"))["sources"]
+        return found
+
+    def api_keys(self) -> list[Key]:
+        """List all keys, also the revoked ones."""
+        found: list[Key] = self._requests.json(Call("GET", "/v1/keys"))["keys"]
+        return found
+
+    def create_key(self, **options: Unpack[KeyOptions]) -> NewKey:
+        """Make a key; its token cannot be had again. If the answer is lost on the way, another one is made."""
+        made: NewKey = self._requests.json(Call("POST", "/v1/keys", body=options))
+        return made
+
+    def revoke_key(self, key_id: str) -> Key:
+        """Refuse a key from now on."""
+        found: Key = self._requests.json(Call("POST", path("keys", key_id, "revocation")))
         return found
 
     def audit(self) -> Iterator[AuditEntry]:

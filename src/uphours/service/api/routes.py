@@ -12,6 +12,7 @@ from uphours.service.api import (
     fleet,
     groups,
     health,
+    keys,
     loads,
     quarantine,
     reports,
@@ -39,5 +40,6 @@ for part in (
     groups.router,
     demo.router,
     health.router,
+    keys.router,
 ):
     router.include_router(part)

@@ -21,7 +21,7 @@ from uphours.kernel.policy import CHOICES
 from uphours.reports.adjusting import COUNTS_AS
 from uphours.reports.explain import WEEKDAYS, duration_text
 from uphours.schema import DAY_US, HOUR_US, MINUTE_US, REASONS, SECOND_US, instant_iso, instant_us
-from uphours.service.auth import CSRF_FIELD, csrf_token
+from uphours.service.auth import CSRF_FIELD, Caller, csrf_token
 from uphours.service.models import HeatCell
 from uphours.service.problems import MEDIA_TYPE, is_for_people
 from uphours.service.terms import now_us
@@ -48,9 +48,13 @@ STATES: Final = {"up": "▲", "down": "▼", "unknown": "?", "excluded": "▤", 
 
 def page(request: Request, template: str, *, status: int = 200, **values: object) -> Response:
     """Return a page made from a template of `templates/`."""
-    bound = bool(getattr(getattr(request.state, "caller", None), "only", ()))
+    caller: Caller | None = getattr(request.state, "caller", None)
     shown = _ENVIRONMENT.get_template(f"{template}.html").render(
-        request=request, now=now_us(), sees_all=not bound, **values
+        request=request,
+        now=now_us(),
+        sees_all=caller is None or not caller.only,
+        may_admin=caller is not None and caller.may("admin"),
+        **values,
     )
     content = shown.encode()
     headers = dict(_HEADERS)

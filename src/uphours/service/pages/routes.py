@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from uphours.service.pages import adjust_form, data, entries, fleet, months, reports, sign_in, store
+from uphours.service.pages import access_keys, adjust_form, data, entries, fleet, months, reports, sign_in, store
 
 router = APIRouter(include_in_schema=False)
 for part in (
@@ -15,6 +15,7 @@ for part in (
     adjust_form.router,
     reports.router,
     data.router,
+    access_keys.router,
     sign_in.router,
 ):
     router.include_router(part)
