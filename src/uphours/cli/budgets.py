@@ -4,22 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Final, Unpack
 
 import typer
 
 from uphours.cli import edge
-from uphours.cli.files import (
-    FILE_OPTIONS,
-    Memory,
-    QuarantineFile,
-    Strict,
-    check_no_files,
-    file_lines,
-    memory_of,
-    quarantine_file,
-)
+from uphours.cli.attributed import Reading, fleet_of_files
+from uphours.cli.files import FILE_OPTIONS, Memory, QuarantineFile, Strict, check_no_files
 from uphours.cli.options import (
     Adjustments,
     AsJson,
@@ -38,7 +29,7 @@ from uphours.cli.options import (
     valid_from_of,
     with_policy,
 )
-from uphours.cli.terminal import counted, print_json, print_table, progress_bars, say, say_wrapped
+from uphours.cli.terminal import counted, print_json, print_table, say, say_wrapped
 from uphours.errors import InputError
 from uphours.kernel.policy import Policy
 
@@ -135,47 +126,9 @@ def _database(db: str | None) -> Iterator[tuple[TargetedFleet, int | None]]:
 
 @contextmanager
 def _files(
-    names: Mapping[Kind, Sequence[str]],
-    *,
-    quarantine: str | None,
-    strict: str | None,
-    memory: str | None,
-    statuses: Mapping[str, str],
-    valid_from: int,
+    names: Mapping[Kind, Sequence[str]], **reading: Unpack[Reading]
 ) -> Iterator[tuple[TargetedFleet, int | None]]:
-    """Read files into memory, and say what was read."""
-    from uphours.ingest.load import counts_of, read_files
-    from uphours.ingest.memory_fleet import memory_fleet
-    from uphours.ingest.quarantine import share
-    from uphours.large_files.incremental import BYTES_PER_ROW
-    from uphours.load_record import Brought, Summary
-
-    most_bytes = memory_of(memory)
-    most = None if strict is None else share(strict)
-    _check_fits(sum(path.stat().st_size for path in map(Path, names["polls"]) if path.is_file()), most_bytes)
-    with quarantine_file(quarantine) as rejected, progress_bars() as progress:
-        loaded = read_files(
-            names, now=edge.now(), progress=progress, statuses=statuses, quarantine=rejected, strict=most,
-            valid_from=valid_from,
-        )  # fmt: skip
-    _check_fits(len(loaded.times) * BYTES_PER_ROW, most_bytes)
-    summary = Summary(
-        loaded.rejected, len(loaded.quarantine), loaded.notices, counts_of(loaded),
-        pruned_before=loaded.pruned_before, brought=Brought.of(loaded),
-    )  # fmt: skip
-    for line in [*file_lines(loaded.files, summary), *summary.sentences()]:
-        say(line)
-    if summary.rejected and quarantine is None:
-        say("--quarantine FILE keeps the rejected rows")
-    yield memory_fleet(loaded), None
-
-
-def _check_fits(size: int, most: int) -> None:
-    if size > most:
-        raise InputError(
-            f"polls do not fit into {most / 10**9:g} GB of memory, and targets need all of them at once; "
-            "`uphours load` puts them into a database, which has no such limit, --memory SIZE allows more"
-        )
+    yield fleet_of_files(names, **reading), None
 
 
 def _show(found: Targets) -> None:

@@ -17,6 +17,7 @@ import numpy.typing as npt
 from uphours.database import attribute_values
 from uphours.database.dialects.dialect import ALL_STORES, Engine, Grouped, Numbers, Reader, among, engine_of, together
 from uphours.database.entry_words import Words
+from uphours.database.store_numbers import no_store
 from uphours.errors import NotFoundError
 from uphours.kernel import schedule_rows
 from uphours.kernel.adjustments import nothing_adjusted, resolved
@@ -227,7 +228,7 @@ class Snapshot:
         if store_ids is None:
             return self
         if self._is_alone and (foreign := set(store_ids) - set(self.store_ids)):
-            raise _no_store(min(foreign))
+            raise no_store(min(foreign))
         return Snapshot(self._reader, store_ids, is_alone=self._is_alone)
 
     def alone(self, store_ids: Sequence[str]) -> Snapshot:
@@ -393,7 +394,7 @@ class Snapshot:
         for store_id in wanted:
             # Nor is every text that a database takes for the same one the same: MySQL sees no blanks at an end.
             if store_id not in number_of:
-                raise _no_store(store_id)
+                raise no_store(store_id)
         return sorted((number_of[store_id], store_id) for store_id in wanted)
 
     @cached_property
@@ -435,10 +436,6 @@ class Snapshot:
     def _positions(self, numbers: npt.ArrayLike) -> Codes:
         """Turn the numbers that the database gives its stores into positions in ``store_ids``."""
         return np.searchsorted(self._numbers, np.asarray(numbers, dtype=np.int32)).astype(np.int32)
-
-
-def _no_store(store_id: str) -> NotFoundError:
-    return NotFoundError("store", store_id, "`uphours stores` lists the ones that are known")
 
 
 def _observations(counts: npt.NDArray[np.int64], found: Grouped) -> Observations:

@@ -11,9 +11,8 @@ from sqlalchemy import Connection, func, select
 from uphours.database.dated_values import EVERY
 from uphours.database.dialects.dialect import parts_of
 from uphours.database.ledger import links_of
-from uphours.database.store_numbers import known_numbers
+from uphours.database.store_numbers import known_numbers, no_store
 from uphours.database.tables import adjusted, adjustments, loads, special_hours
-from uphours.errors import NotFoundError
 from uphours.kernel.live_entries import withdrawn_by
 from uphours.schema import CLOSED, DAY_US, EXCLUDED, SPAN_STATUSES
 
@@ -63,11 +62,6 @@ def numbers_of(connection: Connection, store_ids: Sequence[str]) -> dict[str, in
     if missing := set(store_ids) - numbers.keys():
         raise no_store(min(missing))
     return {store_id: numbers[store_id] for store_id in store_ids}
-
-
-def no_store(store_id: str) -> NotFoundError:
-    """Return the error that there is no such store."""
-    return NotFoundError("store", store_id, "`uphours stores` lists the ones that are known")
 
 
 def special_dates(connection: Connection, numbers: Mapping[str, int], first: int, last: int) -> list[SpecialDate]:

@@ -16,7 +16,7 @@ from sqlalchemy import Connection, func, insert, select
 
 from uphours.database import audit, locks
 from uphours.database.dialects.dialect import dialect_of, parts_of
-from uphours.database.store_numbers import known_numbers
+from uphours.database.store_numbers import known_numbers, no_store
 from uphours.database.tables import adjusted, adjustments
 from uphours.errors import ConflictError, InputError, NotFoundError, shown
 from uphours.kernel.live_entries import withdrawn_by
@@ -115,7 +115,7 @@ def enter(
     _check_intervals(starts, ends)
     numbers = known_numbers(connection, sorted(set(store_ids)))
     if missing := set(store_ids) - numbers.keys():
-        raise NotFoundError("store", min(missing), "`uphours stores` lists the ones that are known")
+        raise no_store(min(missing))
     rows = np.column_stack([[numbers[store_id] for store_id in store_ids], starts, ends]).astype(np.int64)
     locks.take(connection, "ledger")
     if (before := entered_before(connection, actor, once)) is not None:
@@ -263,7 +263,7 @@ def list_entries(
     among = None if seen is None else _numbers(connection, seen)
     if store_id is not None:
         if seen is not None and store_id not in seen:
-            raise _no_store(store_id)
+            raise no_store(store_id)
         intervals = _intervals(connection, _number(connection, store_id))
         chosen = _with_withdrawals(links, intervals.keys())
     elif among is not None:
@@ -369,12 +369,8 @@ def _numbers(connection: Connection, store_ids: Sequence[str]) -> list[int]:
 def _number(connection: Connection, store_id: str) -> int:
     number = known_numbers(connection, [store_id]).get(store_id)
     if number is None:
-        raise _no_store(store_id)
+        raise no_store(store_id)
     return number
-
-
-def _no_store(store_id: str) -> NotFoundError:
-    return NotFoundError("store", store_id, "`uphours stores` lists the ones that are known")
 
 
 def _intervals(connection: Connection, store: int) -> dict[int, list[tuple[int, int]]]:

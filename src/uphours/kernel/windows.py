@@ -9,6 +9,7 @@ from datetime import date, datetime, timedelta
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from uphours.errors import InputError, shown, wrong
 from uphours.kernel.local_time import EPOCH, local_date, midnight
@@ -237,3 +238,21 @@ def _local_bounds(window: str | Window, as_of: int, schedule: Schedule) -> Insta
         for side in (0, 1):
             bounds[dated, side] = local_to_utc_of(schedule, dated, local_us[:, side])
     return bounds
+
+
+def laid_in_pieces(
+    stores: npt.NDArray[np.int64], starts: Instants, ends: Instants
+) -> tuple[npt.NDArray[np.int64], Windows, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
+    """Lay pieces ``[starts[i], ends[i])`` of stores, in order of store, as windows.
+
+    Returns the stores, each once; their windows, of each store as many as the one with the most has; and the row and
+    the column of each piece in these.
+    """
+    found, first, row = np.unique(stores, return_index=True, return_inverse=True)
+    column = np.arange(len(stores)) - first[row]
+    most = int(column.max(initial=0)) + 1
+    laid_starts = np.repeat(starts[first][:, np.newaxis], most, axis=1)
+    laid_ends = laid_starts.copy()  # no time at all, where a store has fewer pieces than another one
+    laid_starts[row, column], laid_ends[row, column] = starts, ends
+    names = tuple(f"piece {number}" for number in range(most))
+    return found, Windows(names, laid_starts, laid_ends, {}), (row, column)

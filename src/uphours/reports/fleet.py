@@ -92,11 +92,6 @@ class Overview:
         value = self.labels[name][row] if name in self.labels else NO_VALUE
         return None if value == NO_VALUE else value
 
-    def names_of(self, store_ids: Sequence[str]) -> dict[str, str | None]:
-        """Return the attribute ``name`` of some stores, by id."""
-        wanted = set(store_ids)
-        return {one: self.label(row, "name") for row, one in enumerate(self.store_ids) if one in wanted}
-
     @cached_property
     def searched(self) -> list[str]:
         """What a search looks through of each store: its id and the values of its attributes, in small letters."""

@@ -15,7 +15,7 @@ import numpy.typing as npt
 import polars as pl
 
 from uphours.errors import InputError
-from uphours.kernel.windows import Windows
+from uphours.kernel.windows import laid_in_pieces
 from uphours.reports.ahead import ahead
 from uphours.reports.measure import Progress, latest_instant, run_request, totals
 from uphours.reports.memberships import AttributedFleet, Memberships, Values, memberships
@@ -217,15 +217,10 @@ class _Pieces:
         self, known: Known, cut: npt.NDArray[np.int64], report: Report
     ) -> tuple[Totals, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
         """Measure pieces as windows of their stores; return totals and the place in them of each piece."""
-        stores, first, store = np.unique(self.stores[cut], return_index=True, return_inverse=True)
-        column = np.arange(len(cut)) - first[store]
-        starts = np.repeat(self.starts[cut][first][:, np.newaxis], int(column.max()) + 1, axis=1)
-        ends = starts.copy()  # no time at all, where a store has fewer pieces than another one
-        starts[store, column], ends[store, column] = self.starts[cut], self.ends[cut]
-        laid = Windows(tuple(f"piece {number}" for number in range(starts.shape[1])), starts, ends, {})
+        stores, laid, place = laid_in_pieces(self.stores[cut], self.starts[cut], self.ends[cut])
         narrow = known.of(stores)
         measured = totals(narrow.known, narrow.schedule, narrow.adjustments, laid, report.as_of, report.policy)
-        return measured, (store, column)
+        return measured, place
 
 
 def _added(

@@ -19,9 +19,9 @@ from uphours.kernel.local_time import local_date, tzdata_version
 from uphours.kernel.periods import Period, period_around
 from uphours.kernel.policy import Policy
 from uphours.kernel.schedule import zone_changes
-from uphours.kernel.windows import Windows, windows
+from uphours.kernel.windows import laid_in_pieces, windows
 from uphours.reports.ahead import Ahead, ahead
-from uphours.reports.downtime_budgets import Budget, Integers, Measured, measure_pieces, nothing_observed
+from uphours.reports.downtime_budgets import Budget, Measured, measure_pieces, nothing_observed
 from uphours.reports.measure import extent, latest_instant, schedule_over
 from uphours.reports.memberships import AttributedFleet, Memberships, memberships
 from uphours.reports.reading import read_windows
@@ -30,7 +30,6 @@ from uphours.schema import (
     PERIODS,
     SINCE_EVER,
     WHOLE_SHARE,
-    Instants,
     Schedule,
     Target,
     instant_iso,
@@ -273,18 +272,7 @@ def _outcomes(
         counts = observed[belongs.stores[rows]] | all_stores
         others = len(np.unique(belongs.stores[rows[~counts]]))
         rows = rows[counts]
-        stores, pieces = _pieces(belongs.stores[rows].astype(np.int64), starts[rows], ends[rows])
+        stores, pieces, _ = laid_in_pieces(belongs.stores[rows].astype(np.int64), starts[rows], ends[rows])
         measured = measure_pieces(known.of(stores), whole.pick(stores), pieces, as_of, policy)
         made.append(Outcome(target, period, [fleet.store_ids[store] for store in stores.tolist()], others, measured))
     return made
-
-
-def _pieces(stores: Integers, starts: Instants, ends: Instants) -> tuple[Integers, Windows]:
-    """Lay pieces of stores, in order of store, as windows: of each store as many as the one with the most has."""
-    found, first, store = np.unique(stores, return_index=True, return_inverse=True)
-    column = np.arange(len(stores)) - first[store]
-    most = int(column.max(initial=0)) + 1
-    laid_starts = np.repeat(starts[first][:, np.newaxis], most, axis=1)
-    laid_ends = laid_starts.copy()  # no time at all, where a store has fewer pieces than another one
-    laid_starts[store, column], laid_ends[store, column] = starts, ends
-    return found, Windows(tuple(f"piece {number}" for number in range(most)), laid_starts, laid_ends, {})

@@ -7,7 +7,7 @@ import time
 from collections import OrderedDict
 from collections.abc import Sequence
 from concurrent.futures import CancelledError, Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
@@ -21,7 +21,7 @@ from uphours.reports.fleet import Overview, overview
 from uphours.reports.groups import Groups
 from uphours.reports.history import HeatMap, History, heat_map, history
 from uphours.reports.measure import latest_instant
-from uphours.reports.memberships import Labels, labels, rows_where
+from uphours.reports.memberships import Labels, labels, rows_where, with_columns
 from uphours.reports.reading import Known, Unadjusted, end_of, read_fleet, read_window
 from uphours.reports.request import ReportRequest
 from uphours.schema import Fleet
@@ -251,7 +251,12 @@ class Fleets:
                 as_of=asked.as_of, windows=(asked.window,), policy=asked.policy, where=asked.where, by=tuple(by),
                 all_stores=True, raw=asked.raw, only=asked.only,
             )  # fmt: skip
-            made = answer(fleet, request, now=asked.at, loads_seen=content.load, entries_seen=content.entry)
+            made = cast(
+                Groups, answer(fleet, request, now=asked.at, loads_seen=content.load, entries_seen=content.entry)
+            )
+            if "name" in fleet.attribute_names():
+                named = with_columns(made.report, fleet, ["name"])
+                made = replace(made, report=named)
         return _Answer(made, content, began_at, began_at)
 
     def _reading(self, asked: Asked, *, up_to_as_of: bool) -> _Reading:

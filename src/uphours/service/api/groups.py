@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Query
@@ -56,13 +57,13 @@ def list_groups(
         raise InputError("by has an empty name; valid are names of attributes, such as region,brand")
     asked = asking.asked_by(serving, caller)
     made = serving.fleets.groups(asked, names, stale_ok=asking.stale_ok)
-    labels = serving.fleets.overview(asked, stale_ok=asking.stale_ok).names_of(made.report.store_ids)
+    names_of_stores = made.report.attributes.get("name")
     order = sorted(range(len(made.groups)), key=lambda place: _rank(made.groups[place], sort))
     return GroupList(
         **_made_with(serving, asking, made),
         by=names,
         below=below,
-        groups=[_group(made, place, below, labels, worst) for place in order[:limit]],
+        groups=[_group(made, place, below, names_of_stores, worst) for place in order[:limit]],
         total=len(order),
         fleet=GroupFigures(**_figures(made.fleet), stores_below=_below(made, None, below)),
     )
@@ -92,14 +93,14 @@ def _figures(group: Group) -> Figures:
     return group.windows[0]
 
 
-def _group(made: Groups, place: int, below: float | None, names: dict[str, str | None], worst: int) -> GroupModel:
+def _group(made: Groups, place: int, below: float | None, names: Sequence[str | None] | None, worst: int) -> GroupModel:
     group = made.groups[place]
     assert made.members is not None  # only kept groups have none
     members = made.members.worst(place, 0)
     stores = [
         WorstStore(
-            store_id=(store_id := made.report.store_ids[store]),
-            name=names.get(store_id),
+            store_id=made.report.store_ids[store],
+            name=None if names is None else names[store],
             uptime_us=up,
             downtime_us=down,
             availability=up / (up + down) if up + down else None,
