@@ -47,7 +47,7 @@ from uphours.reports.measure import latest_instant, run_report
 from uphours.reports.report import Totals
 from uphours.reports.writers import written
 from uphours.schema import DAY_US, HOUR_US, Observations, Schedule
-from uphours.service.views import Fleets
+from uphours.service.views import Asked, Fleets
 
 BASELINE = Path(__file__).with_name("baseline.json")
 NOW = demo.AS_OF + HOUR_US
@@ -219,36 +219,36 @@ def bench_report(url: str, path: Path, name: str, rows_of_week: int) -> list[Com
 
 
 def bench_fleet(url: str) -> list[Comparison]:
-    """The views of the whole fleet, made anew and kept, against one report of the last week."""
+    """The views of the whole fleet, made again and kept, against one report of the last week."""
     database = connect(url, keep_open=True)
-    question: dict[str, Any] = {"as_of": None, "window": "last_week", "policy": Policy()}
-    kept = Fleets(database, "bench")
+    question = Asked(None, "last_week", Policy())
+    kept = Fleets(database)
 
     def report() -> None:
         with database.snapshot() as fleet:
             run_report(fleet, chosen=["last_week"])
 
     def listed(fleets: Fleets) -> None:
-        made = fleets.overview(**question, stale_ok=0)
+        made = fleets.overview(question, stale_ok=0)
         overview.fleet_facts(made)
         page = overview.selected(made, sort="availability", limit=100)
         assert len([overview.facts(made, row) for row in page.rows]) == 100
 
     def all_three(fleets: Fleets) -> None:
         listed(fleets)
-        fleets.history(**question, stale_ok=0)
-        fleets.heat_map(**question, stale_ok=0)
+        fleets.history(question, stale_ok=0)
+        fleets.heat_map(question, stale_ok=0)
 
     views: list[tuple[str, Callable[[Fleets], object], float]] = [
         ("overview and ranked list", listed, 2),
-        ("history", lambda fleets: fleets.history(**question, stale_ok=0), 1.2),
-        ("heat map", lambda fleets: fleets.heat_map(**question, stale_ok=0), 1.2),
+        ("history", lambda fleets: fleets.history(question, stale_ok=0), 1.2),
+        ("heat map", lambda fleets: fleets.heat_map(question, stale_ok=0), 1.2),
         ("all three", all_three, 2),
     ]
     made = []
     for name, view, target in views:
-        anew = partial(lambda view: view(Fleets(database, "bench")), view)
-        made.append(compare(f"{name}, made anew, against a report", anew, report, target=target))
+        fresh = partial(lambda view: view(Fleets(database)), view)
+        made.append(compare(f"{name}, made again, against a report", fresh, report, target=target))
         made.append(compare(f"{name}, kept, against a report", partial(view, kept), report, target=0.1))
     database.close()
     return made
