@@ -66,6 +66,7 @@ class ReportOptions(PolicyOptions, total=False):
     all_stores: bool
     detail: bool
     raw: bool
+    compare: bool
     only: dict[str, list[str]]
 
 

@@ -14,7 +14,7 @@ import numpy.typing as npt
 from uphours.errors import InputError, shown, wrong
 from uphours.kernel.local_time import EPOCH, local_date, midnight
 from uphours.kernel.schedule import local_to_utc_of, zone_changes
-from uphours.schema import DAY_US, HOUR_US, Instant, Instants, Schedule, instant_text, instant_us
+from uphours.schema import DAY_US, HOUR_US, Codes, Instant, Instants, Schedule, instant_text, instant_us
 
 _ANY_DATE: Final = date(2000, 1, 1)
 _DATE: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
@@ -37,7 +37,7 @@ def _week(day: date) -> date:
 
 _A_DAY: Final = timedelta(days=1)
 #: From the local date of as_of to the first date inside and the first date after; weeks begin on Monday.
-_CALENDAR: Final[dict[str, Callable[[date], tuple[date, date]]]] = {
+CALENDAR: Final[dict[str, Callable[[date], tuple[date, date]]]] = {
     "today": lambda day: (day, day + _A_DAY),
     "yesterday": lambda day: (day - _A_DAY, day),
     "this_week": lambda day: (_week(day), _week(day) + 7 * _A_DAY),
@@ -47,7 +47,7 @@ _CALENDAR: Final[dict[str, Callable[[date], tuple[date, date]]]] = {
     "this_quarter": lambda day: (_quarter(day), _quarter(_quarter(day) + 93 * _A_DAY)),
     "previous_quarter": lambda day: (_quarter(_quarter(day) - _A_DAY), _quarter(day)),
 }
-WINDOW_NAMES: Final = (*ELAPSED_US, *_CALENDAR)
+WINDOW_NAMES: Final = (*ELAPSED_US, *CALENDAR)
 
 
 @dataclass(frozen=True)
@@ -221,23 +221,29 @@ def _local_bounds(window: str | Window, as_of: int, schedule: Schedule) -> Insta
 
     def dates(zone_name: str) -> tuple[date, date]:
         if isinstance(window, str):
-            return _CALENDAR[window](local_date(zone_name, as_of))
+            return CALENDAR[window](local_date(zone_name, as_of))
         return window.start_date or _ANY_DATE, window.end_date or _ANY_DATE
 
     by_zone = [[midnight(name, day) for day in dates(name)] for name in schedule.zone_names]
     bounds: Instants = np.array(by_zone, dtype=np.int64).reshape(-1, 2)[schedule.zones]
-    stores, since, zones = zone_changes(schedule)
-    if len(stores):
+    if schedule.dated_zones is not None:
         # The zone in force at as_of says which date it is, that of a date where its midnight is.
-        in_force = schedule.zones.copy()
-        begun = since <= as_of
-        in_force[stores[begun]] = zones[begun]  # of several of a store, the last one stays
-        dated = np.unique(stores)
+        in_force = zones_at(schedule, as_of)
+        dated = np.unique(schedule.dated_zones.stores)
         days = [dates(schedule.zone_names[zone]) for zone in in_force[dated].tolist()]
         local_us = np.array([[instant_us(day) for day in pair] for pair in days], dtype=np.int64)
         for side in (0, 1):
             bounds[dated, side] = local_to_utc_of(schedule, dated, local_us[:, side])
     return bounds
+
+
+def zones_at(schedule: Schedule, instant: int) -> Codes:
+    """Return the zone that is in force at each store at an instant; int32, indices into the names of zones."""
+    stores, since, zones = zone_changes(schedule)
+    in_force = schedule.zones.copy()
+    begun = since <= instant
+    in_force[stores[begun]] = zones[begun]  # of several of a store, the last one stays
+    return in_force
 
 
 def laid_in_pieces(

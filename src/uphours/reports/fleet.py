@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Final, Literal, TypeAlias, get_args
@@ -16,6 +16,7 @@ from uphours.errors import InputError
 from uphours.kernel.local_time import timezone_names
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
+from uphours.reports.comparison import Changes, change_facts
 from uphours.reports.measure import latest_instant, run_report
 from uphours.reports.memberships import Labels, rows_where
 from uphours.reports.reading import NEVER, read_fleet
@@ -103,10 +104,30 @@ class Overview:
         """The ids, in order of text."""
         return self.report.store_ids
 
+    @property
+    def before(self) -> Report | None:
+        """The figures of the window before, where the overview was asked for a comparison; else None."""
+        return self.report.before
+
+    @cached_property
+    def changes(self) -> Changes:
+        """The changes from the window before, as arrays with an element a store; where there is a comparison."""
+        made = self.report.changes()
+        return Changes(*(values[:, 0] for values in vars(made).values()))
+
     @cached_property
     def figures(self) -> Figures:
         """Every figure of the report, by name, as an array with an element a store."""
-        return {name: values[:, 0] for name, values in self.report.figures().items()}
+        return _of_the_one_window(self.report)
+
+    @cached_property
+    def figures_before(self) -> Figures | None:
+        """The same of the window before; None where there is no comparison."""
+        return None if self.before is None else _of_the_one_window(self.before)
+
+
+def _of_the_one_window(report: Report) -> Figures:
+    return {name: values[:, 0] for name, values in report.figures().items()}
 
 
 def overview(
@@ -116,6 +137,7 @@ def overview(
     window: str | Window = "last_week",
     policy: Policy | None = None,
     whole_history: bool = False,
+    compare: bool = False,
     loads_seen: int | None = None,
     entries_seen: int | None = None,
     labels: Labels | None = None,
@@ -130,7 +152,9 @@ def overview(
         Of the figures, by name or whole.
     whole_history
         Follow every state back to the first observation of its store: exact, and for single stores. Without
-        it, back to the start of the window, or a week where that is further.
+        it, back to the start of the window (of the one before, where it is compared), or a week where that is further.
+    compare
+        Also measure the window before.
     loads_seen, entries_seen
         The numbers of the last load and of the last entry of the ledger that the database held, for the record.
     labels
@@ -143,9 +167,9 @@ def overview(
     """
     policy = policy or Policy()
     as_of = latest_instant(fleet) if as_of is None else as_of
-    known = read_fleet(fleet, as_of=as_of, window=window, whole_history=whole_history)
+    known = read_fleet(fleet, as_of=as_of, window=window, whole_history=whole_history, compare=compare)
     report = run_report(
-        known, as_of=as_of, chosen=[window], policy=policy, all_stores=True, loads_seen=loads_seen,
+        known, as_of=as_of, chosen=[window], policy=policy, all_stores=True, compare=compare, loads_seen=loads_seen,
         entries_seen=entries_seen,
     )  # fmt: skip
 
@@ -192,8 +216,17 @@ def facts(overview: Overview, row: int) -> dict[str, Any]:
         "timezone_is_default": bool(overview.timezone_is_default[row]),
         "hours_are_default": bool(overview.hours_are_default[row]),
         "hours_known": bool(overview.hours_known[row]),
-        **{name: _number_or_null(values[row].item()) for name, values in overview.figures.items()},
+        **_compared(overview, lambda figures: {name: _number_or_null(of[row].item()) for name, of in figures.items()}),
     }
+
+
+def _compared(overview: Overview, plain: Callable[[Figures], dict[str, Any]]) -> dict[str, Any]:
+    """Return figures as plain values; with a comparison also the changes, and those of the window before."""
+    now = plain(overview.figures)
+    if overview.figures_before is None:
+        return now
+    before = plain(overview.figures_before)
+    return now | change_facts(now, before) | {"before": before}
 
 
 def fleet_facts(overview: Overview) -> dict[str, Any]:
@@ -201,17 +234,22 @@ def fleet_facts(overview: Overview) -> dict[str, Any]:
 
     Availability and coverage are those of the sums, never a mean of percentages.
     """
-    # As integers of Python: thirty years of ten thousand stores do not fit into 64 bits.
-    sums = {
-        name: sum(values.tolist())
-        for name, values in overview.figures.items()
-        if name not in ("availability", "coverage", "longest_outage_us")
-    }
     counts = np.bincount(overview.states, minlength=len(STATES)).tolist()
     return {
         "stores": len(overview.store_ids),
         "states": dict(zip(STATES, counts, strict=True)),
-        **sums,
+        **_compared(overview, _sums),
+    }
+
+
+def _sums(figures: Figures) -> dict[str, Any]:
+    # As integers of Python: thirty years of ten thousand stores do not fit into 64 bits.
+    sums = {
+        name: sum(values.tolist())
+        for name, values in figures.items()
+        if name not in ("availability", "coverage", "longest_outage_us")
+    }
+    return sums | {
         "availability": _ratio(sums["uptime_us"], sums["uptime_us"] + sums["downtime_us"]),
         "coverage": _ratio(sums["watched_us"], sums["business_us"]),
     }

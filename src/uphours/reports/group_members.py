@@ -22,9 +22,15 @@ def member_reports(groups: Groups) -> list[Report]:
 
 def _member_report(report: Report, members: Members, group: int) -> Report:
     mine = members.rows_of(group)
-    stores, member = np.unique(members.stores[mine], return_inverse=True)
+    rows = mine.start + np.flatnonzero(members.windows[mine] < len(report.windows.names))
+    stores = np.unique(members.stores[rows])
+    together = report.of(stores).together()
+    # Of the windows before, only the stores that still belong to the group in one of the windows.
+    rows = mine.start + np.flatnonzero(np.isin(members.stores[mine], stores))
+    member = np.searchsorted(stores, members.stores[rows])
     figures = {}
     for name, values in members.figures.items():
-        figures[name] = np.zeros((len(stores), len(report.windows.names)), dtype=np.int64)
-        figures[name][member, members.windows[mine]] = values[mine]
-    return replace(report.of(stores), totals=Totals(**figures))
+        figures[name] = np.zeros((len(stores), len(together.windows.names)), dtype=np.int64)
+        figures[name][member, members.windows[rows]] = values[rows]
+    said = replace(together, totals=Totals(**figures))
+    return said if report.before is None else said.apart()

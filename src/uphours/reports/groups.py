@@ -17,6 +17,7 @@ import polars as pl
 from uphours.errors import InputError
 from uphours.kernel.windows import laid_in_pieces
 from uphours.reports.ahead import ahead
+from uphours.reports.comparison import change_facts
 from uphours.reports.measure import Progress, latest_instant, run_request, totals
 from uphours.reports.memberships import AttributedFleet, Memberships, Values, memberships
 from uphours.reports.reading import Known, Unadjusted, read_windows
@@ -31,6 +32,7 @@ _LONGEST: Final = "longest_outage_us"
 _COUNTS: Final = ("observations", "outages")
 _DURATIONS: Final = tuple(field.name for field in fields(Totals) if field.name not in (*_COUNTS, _LONGEST))
 _SUMMED: Final = (*_DURATIONS, *_COUNTS)
+_RATIOS: Final = ("availability", "coverage", "availability_change", "before_availability", "before_coverage")
 _HALF: Final = 32
 #: What shares are parts of.
 _WHOLE: Final = 100_000
@@ -41,7 +43,8 @@ class Group:
     """The figures of some stores: in each window, in order, and how many belong to it at some time of a window.
 
     ``values``: of the attributes, or None for the whole fleet. The figures of a window are those of a store's report,
-    after ``stores``, which counts those that belong to the group at some time of this window.
+    after ``stores``, which counts those that belong to the group at some time of this window. With a comparison, the
+    changes (`change_facts`) and, under ``before``, the figures of the window before follow.
     """
 
     values: Values | None
@@ -53,7 +56,8 @@ class Group:
 class Members:
     """The stores of groups: int64 arrays with an element for each group, window and store that belongs to it then.
 
-    In order of group, window and store. ``groups``, ``windows``, ``stores``: positions, the last one in the report.
+    In order of group, window and store. ``groups``, ``windows``, ``stores``: positions, the last one in the report;
+    with a comparison, the windows before come behind the others (`Report.together`).
     ``figures``: what is counted while the store belongs to the group, by the names of `Totals`. ``uptime_us``,
     ``downtime_us``: the same with unknown time booked as the policy says.
     """
@@ -118,15 +122,18 @@ class Groups:
         """
         names = self.report.windows.names
         rows = [
-            [*(group.values or (None,) * len(self.by)), window, *figures.values()]
+            [*(group.values or (None,) * len(self.by)), window, *_flat(figures).values()]
             for group in [*self.groups, self.fleet]
             for window, figures in zip(names, group.windows, strict=True)
         ]
-        titles = [*self.by, "window", *self.fleet.windows[0]]
+        titles = [*self.by, "window", *_flat(self.fleet.windows[0])]
         check_titles(titles)
-        kinds = {"availability": pl.Float64, "coverage": pl.Float64, **dict.fromkeys([*self.by, "window"], pl.String)}
+        kinds: dict[str, type[pl.DataType]] = dict.fromkeys(titles, pl.Int64) | dict.fromkeys(
+            [*self.by, "window"], pl.String
+        )
+        kinds |= {title: pl.Float64 for title in titles if title in _RATIOS}
         try:
-            return pl.DataFrame(rows, schema={title: kinds.get(title, pl.Int64) for title in titles}, orient="row")
+            return pl.DataFrame(rows, schema=kinds, orient="row")
         except OverflowError as error:
             raise InputError(
                 "the time of all stores together does not fit into 64 bits of microseconds; valid are shorter windows, "
@@ -157,15 +164,27 @@ def groups(
         raise InputError("no attribute is named to group by; valid are names of attributes, such as region")
     is_latest = request.as_of is None
     as_of = latest_instant(fleet) if request.as_of is None else request.as_of
-    known = read_windows(Unadjusted(fleet) if request.raw else fleet, as_of=as_of, chosen=request.windows)
+    known = read_windows(
+        Unadjusted(fleet) if request.raw else fleet, as_of=as_of, chosen=request.windows, compare=request.compare
+    )
     report = run_request(known, request, loads_seen=loads_seen, entries_seen=entries_seen, progress=progress)
     if is_latest and now is not None:
         report = replace(report, ahead=ahead(fleet, as_of, now))
     belongs = memberships(fleet.clocks, fleet.attributes(by), by)
-    pieces = _Pieces.of(known, report, belongs)
-    counted = pieces.counted(known, report)
-    added = _added(report, belongs, pieces, counted)
-    return Groups(report, tuple(by), added, _whole(report), _members(report, pieces, counted))
+    together = report.together()
+    pieces = _Pieces.of(known, together, belongs)
+    counted = pieces.counted(known, together)
+    added, whole = _added(together, belongs, pieces, counted, len(request.windows)), _whole(together)
+    if request.compare:
+        added, whole = list(map(_compared, added)), _compared(whole)
+    return Groups(report, tuple(by), added, whole, _members(together, pieces, counted))
+
+
+def _compared(group: Group) -> Group:
+    """Return a group with half as many windows, with the changes from the windows before, which are the other half."""
+    w = len(group.windows) // 2
+    pairs = zip(group.windows[:w], group.windows[w:], strict=True)
+    return replace(group, windows=[now | change_facts(now, before) | {"before": before} for now, before in pairs])
 
 
 @dataclass(frozen=True)
@@ -224,9 +243,9 @@ class _Pieces:
 
 
 def _added(
-    report: Report, belongs: Memberships, pieces: _Pieces, counted: dict[str, npt.NDArray[np.int64]]
+    report: Report, belongs: Memberships, pieces: _Pieces, counted: dict[str, npt.NDArray[np.int64]], own_windows: int
 ) -> list[Group]:
-    """Add the pieces up by group and window."""
+    """Add the pieces up by group and window; ``own_windows``: those before the windows that precede them."""
     w = len(report.windows.names)
     found, groups = np.unique(pieces.groups, return_inverse=True)
     cells = groups * w + pieces.windows
@@ -236,7 +255,10 @@ def _added(
     sums[_LONGEST] = longest.tolist()
     n = len(report.store_ids)
     stores = np.bincount(np.unique(cells * n + pieces.places) // max(n, 1), minlength=len(found) * w).tolist()
-    of_group = np.bincount(np.unique(groups * n + pieces.places) // max(n, 1), minlength=len(found)).tolist()
+    is_now = pieces.windows < own_windows
+    of_group = np.bincount(
+        np.unique(groups[is_now] * n + pieces.places[is_now]) // max(n, 1), minlength=len(found)
+    ).tolist()
     return [
         Group(
             belongs.keys[group],
@@ -274,6 +296,13 @@ def _whole(report: Report) -> Group:
     return Group(
         None, n, [_figures(report, n, {name: values[place] for name, values in sums.items()}) for place in range(w)]
     )
+
+
+def _flat(figures: Figures) -> Figures:
+    """Return figures with those of the window before in one row with the others."""
+    before = figures.get("before", {})
+    flat = {name: value for name, value in figures.items() if name != "before"}
+    return flat | {f"before_{name}": value for name, value in before.items()}
 
 
 def _sums(values: npt.NDArray[np.int64], cells: npt.NDArray[np.int64], n: int) -> list[int]:

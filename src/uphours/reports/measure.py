@@ -30,6 +30,7 @@ from uphours.kernel.time_buckets import Grid, Sums, sums
 from uphours.kernel.timeline import timeline
 from uphours.kernel.watched import watched
 from uphours.kernel.windows import DEFAULT_WINDOWS, ELAPSED_US, Window, Windows, windows
+from uphours.kernel.windows_before import with_before
 from uphours.reports.ahead import ahead
 from uphours.reports.report import Report, Totals
 from uphours.reports.request import ReportRequest
@@ -295,6 +296,7 @@ def run_report(
     policy: Policy | None = None,
     all_stores: bool = False,
     raw: bool = False,
+    compare: bool = False,
     loads_seen: int | None = None,
     entries_seen: int | None = None,
     progress: Progress | None = None,
@@ -312,6 +314,8 @@ def run_report(
         Also report stores without any observation at or before ``as_of``.
     raw
         Ignore the ledger in all figures.
+    compare
+        Also measure the windows before (`uphours.kernel.windows_before`), on the same timelines.
     loads_seen, entries_seen
         The numbers of the last load and of the last entry of the ledger that the database held, for the record; None
         for a fleet that is from no database.
@@ -330,7 +334,7 @@ def run_report(
     policy = policy or Policy()
     is_latest = as_of is None
     as_of = latest_instant(fleet) if as_of is None else as_of
-    laid = windows(chosen, as_of, fleet.clocks)
+    laid = (with_before if compare else windows)(chosen, as_of, fleet.clocks)
     start, end = extent(laid, as_of)
     observations = fleet.observations(start, end, as_of)
     schedule = schedule_over(fleet, observations, start, end)
@@ -340,7 +344,7 @@ def run_report(
     # A store that was ever observed up to as_of has an observation here, however old.
     observed = np.flatnonzero(np.diff(observations.offsets))
     far = ahead(fleet, as_of, now) if is_latest and now is not None else None
-    return in_order(
+    report = in_order(
         Report(
             as_of,
             policy,
@@ -357,6 +361,7 @@ def run_report(
         ),
         np.arange(len(fleet.store_ids)) if all_stores else observed,
     )
+    return report.apart() if compare else report
 
 
 def run_request(
@@ -376,6 +381,7 @@ def run_request(
         policy=request.policy,
         all_stores=request.all_stores,
         raw=request.raw,
+        compare=request.compare,
         loads_seen=loads_seen,
         entries_seen=entries_seen,
         progress=progress,

@@ -12,6 +12,7 @@ import numpy.typing as npt
 from uphours.kernel.adjustments import nothing_adjusted
 from uphours.kernel.observations import needed
 from uphours.kernel.windows import ELAPSED_US, Window, Windows, windows
+from uphours.kernel.windows_before import with_before
 from uphours.reports.measure import extent, schedule_around
 from uphours.schema import FIRST_INSTANT, Adjustments, Fleet, Instants, Observations, Schedule
 
@@ -125,17 +126,20 @@ class Unadjusted:
         return self.fleet.observations(start, end, as_of)
 
 
-def read_fleet(fleet: Fleet, *, as_of: int, window: str | Window, whole_history: bool = False) -> Known:
+def read_fleet(
+    fleet: Fleet, *, as_of: int, window: str | Window, whole_history: bool = False, compare: bool = False
+) -> Known:
     """Read what a look at a fleet needs at ``as_of``: all from the start of the window on, and a week at the least.
 
-    ``whole_history``: back to the first observation of each store.
+    ``whole_history``: back to the first observation of each store. ``compare``: also what the window before needs.
 
     Raises
     ------
     InputError
         The window is unknown, or observations of that time were pruned.
     """
-    start = int(windows([window], as_of, fleet.clocks).starts.min(initial=as_of - _AT_LEAST_US))
+    laid = (with_before if compare else windows)([window], as_of, fleet.clocks)
+    start = int(laid.starts.min(initial=as_of - _AT_LEAST_US))
     return _read(fleet, min(start, FIRST_INSTANT) if whole_history else start, as_of, as_of)
 
 
@@ -152,15 +156,16 @@ def read_window(fleet: Fleet, *, as_of: int, window: str | Window) -> Known:
     return _read(fleet, int(laid.starts.min(initial=end - _AT_LEAST_US)), end, as_of)
 
 
-def read_windows(fleet: Fleet, *, as_of: int, chosen: Sequence[str | Window]) -> Known:
-    """Read what some windows need, and nothing else.
+def read_windows(fleet: Fleet, *, as_of: int, chosen: Sequence[str | Window], compare: bool = False) -> Known:
+    """Read what some windows need, with ``compare`` also the windows before, and nothing else.
 
     Raises
     ------
     InputError
         A window is unknown, or observations of that time were pruned.
     """
-    return _read(fleet, *extent(windows(chosen, as_of, fleet.clocks), as_of), as_of)
+    laid = (with_before if compare else windows)(chosen, as_of, fleet.clocks)
+    return _read(fleet, *extent(laid, as_of), as_of)
 
 
 def end_of(laid: Windows, as_of: int) -> int:

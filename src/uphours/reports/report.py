@@ -14,7 +14,9 @@ from uphours.errors import InputError
 from uphours.kernel.availability import Availability
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Windows
+from uphours.kernel.windows_before import apart, together
 from uphours.reports.ahead import Ahead
+from uphours.reports.comparison import Changes, changes
 from uphours.schema import instant_iso
 
 #: The stores whose figures are written at a time.
@@ -48,7 +50,7 @@ class Report:
     clock, where it is the latest observation and that is ahead; the only thing that depends on the clock.
     ``hours_known``: bool per store, false where rows of hours or zones were given and none could be used: such a store
     has no sessions, so nothing of it counts. ``attributes``: values that stand beside the ids, by name, of each store;
-    None where it has none.
+    None where it has none. ``before``: the same stores in the windows before, where a comparison is asked for.
     """
 
     as_of: int
@@ -64,6 +66,7 @@ class Report:
     entries_seen: int | None = None
     ahead: Ahead | None = None
     attributes: Mapping[str, Sequence[str | None]] = field(default_factory=dict)
+    before: Report | None = None
 
     def facts(self) -> dict[str, Any]:
         """Return what the report was made with, as plain values."""
@@ -103,18 +106,55 @@ class Report:
             "longest_outage_us": totals.longest_outage_us,
         }
 
+    def changes(self) -> Changes:
+        """Return the changes from the windows before, of figures with unknown time booked as the policy says."""
+        assert self.before is not None  # a comparison was asked for
+        return changes(*self._known_times(), *self.before._known_times())
+
+    def _known_times(self) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+        totals = self.totals
+        up, down, _ = booked(self.policy, totals.uptime_us, totals.downtime_us, totals.unknown_us)
+        return up, down
+
+    def together(self) -> Report:
+        """Return one report of the windows, and behind them of the windows before; itself where there are none."""
+        if self.before is None:
+            return self
+        pairs = zip(vars(self.totals).values(), vars(self.before.totals).values(), strict=True)
+        return replace(
+            self,
+            windows=together(self.windows, self.before.windows),
+            totals=Totals(*(np.concatenate(pair, axis=1) for pair in pairs)),
+            before=None,
+        )
+
+    def apart(self) -> Report:
+        """Return the report of the windows, with one of the windows before, out of what `together` returned."""
+        now, before = apart(self.windows)
+        w = len(now.names)
+        values = vars(self.totals).values()
+        return replace(
+            self,
+            windows=now,
+            totals=Totals(*(columns[:, :w] for columns in values)),
+            before=replace(self, windows=before, totals=Totals(*(columns[:, w:] for columns in values))),
+        )
+
     def in_parts(self) -> Iterator[Report]:
         """Yield reports of some thousand stores each, in order; one without stores where there are none."""
         for first in range(0, max(len(self.store_ids), 1), STORES_IN_PART):
-            part = slice(first, first + STORES_IN_PART)
-            yield replace(
-                self,
-                store_ids=self.store_ids[part],
-                windows=self.windows.of(part),
-                totals=self.totals.of(part),
-                hours_known=self.hours_known[part],
-                attributes={name: values[part] for name, values in self.attributes.items()},
-            )
+            yield self._part(slice(first, first + STORES_IN_PART))
+
+    def _part(self, part: slice) -> Report:
+        return replace(
+            self,
+            store_ids=self.store_ids[part],
+            windows=self.windows.of(part),
+            totals=self.totals.of(part),
+            hours_known=self.hours_known[part],
+            attributes={name: values[part] for name, values in self.attributes.items()},
+            before=None if self.before is None else self.before._part(part),
+        )
 
     def of(self, rows: npt.NDArray[np.int64]) -> Report:
         """Return some of the stores, given by position, in that order."""
@@ -126,10 +166,14 @@ class Report:
             totals=self.totals.of(rows),
             hours_known=self.hours_known[rows],
             attributes={name: [values[row] for row in places] for name, values in self.attributes.items()},
+            before=None if self.before is None else self.before.of(rows),
         )
 
     def table(self) -> pl.DataFrame:
         """Return one row per store and window, exact: microseconds, counts, and ratios as float64 or null.
+
+        With a comparison, ``availability_change`` and ``downtime_change_us`` follow, and everything of the window
+        before with ``before_`` in front.
 
         Raises
         ------
@@ -137,11 +181,14 @@ class Report:
             An attribute is called as another column.
         """
         n, w = self.windows.starts.shape
-        figures = {"start_us": self.windows.starts, "end_us": self.windows.ends} | self.figures()
-        check_titles(["store_id", *self.attributes, "window", "hours_known", *figures])
+        columns = self._columns()
+        if self.before is not None:
+            columns += self._change_columns()
+            columns += [column.alias(f"before_{column.name}") for column in self.before._columns()]
+        check_titles(["store_id", *self.attributes, "window", "hours_known", *(column.name for column in columns)])
         ids = pl.Series("store_id", self.store_ids, dtype=pl.String)
         names = pl.Series("window", self.windows.names, dtype=pl.String)
-        table = pl.DataFrame(
+        return pl.DataFrame(
             [
                 ids.gather(np.repeat(np.arange(n), w)),
                 *(
@@ -150,10 +197,20 @@ class Report:
                 ),
                 names.gather(np.tile(np.arange(w), n)),
                 pl.Series("hours_known", np.repeat(self.hours_known, w)),
-                *(pl.Series(name, values.ravel()) for name, values in figures.items()),
+                *columns,
             ]
         )
-        return table.with_columns(pl.col("availability", "coverage").fill_nan(None))
+
+    def _columns(self) -> list[pl.Series]:
+        """Return bounds and figures, an element for each store and window."""
+        figures = {"start_us": self.windows.starts, "end_us": self.windows.ends} | self.figures()
+        return [pl.Series(name, values.ravel(), nan_to_null=True) for name, values in figures.items()]
+
+    def _change_columns(self) -> list[pl.Series]:
+        change = self.changes()
+        columns = {"availability_change": change.availability, "downtime_change_us": change.downtime_us}
+        unknown = pl.Series(~change.known.ravel())
+        return [pl.Series(name, values.ravel()).set(unknown, None) for name, values in columns.items()]
 
 
 def check_titles(titles: Sequence[str]) -> None:

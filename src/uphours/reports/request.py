@@ -13,7 +13,8 @@ from uphours.schema import checked_instant, instant_iso
 from uphours.where import Where, plain, where_of
 
 _NAMES: Final = (
-    "as_of_us", "windows", "policy", "stores", "where", "by", "columns", "all_stores", "detail", "raw", "only",
+    "as_of_us", "windows", "policy", "stores", "where", "by", "columns", "all_stores", "detail", "raw", "compare",
+    "only",
 )  # fmt: skip
 #: What a bound of a window of one's own is as a plain value: an instant, or a local date.
 _BOUNDS: Final = {"us": int, "date": str}
@@ -43,6 +44,8 @@ class ReportRequest:
         More columns in the formats for people.
     raw
         Ignore the ledger in all figures.
+    compare
+        Also the figures of the windows before, and the changes from there.
     only
         As though there were no other stores than those with such values now: what a key is bound to.
 
@@ -62,6 +65,7 @@ class ReportRequest:
     all_stores: bool = False
     detail: bool = False
     raw: bool = False
+    compare: bool = False
     only: Where = ()
 
     def __post_init__(self) -> None:
@@ -91,6 +95,7 @@ class ReportRequest:
             "all_stores": self.all_stores,
             "detail": self.detail,
             "raw": self.raw,
+            "compare": self.compare,
             "only": plain(self.only),
         }
 
@@ -108,7 +113,7 @@ class ReportRequest:
         as_of, stores = values.get("as_of_us"), values.get("stores")
         if as_of is not None and type(as_of) is not int:
             raise InputError(f"as_of_us is {as_of!r}; valid are whole microseconds since 1970, and null")
-        flags = {name: values.get(name, False) for name in ("all_stores", "detail", "raw")}
+        flags = {name: values.get(name, False) for name in ("all_stores", "detail", "raw", "compare")}
         for name, value in flags.items():
             if type(value) is not bool:
                 raise InputError(f"{name} is {value!r}; valid are true and false")

@@ -100,6 +100,7 @@ class ReportBody(PolicyBody):
     all_stores: bool = False
     detail: bool = Field(default=False, description="More columns in CSV and XLSX.")
     raw: bool = Field(default=False, description="Without the ledger.")
+    compare: bool = Field(default=False, description="Also the windows before, and the changes from there.")
     only: Annotated[Values, Field(max_length=100)] = Field(
         default={}, description="As though there were only the stores with these values now; as of a bound key."
     )
@@ -128,6 +129,7 @@ class ReportBody(PolicyBody):
             all_stores=self.all_stores,
             detail=self.detail,
             raw=self.raw,
+            compare=self.compare,
             only=where_of(self.only),
         )
 

@@ -50,8 +50,9 @@ _Kind: TypeAlias = Literal["overview", "history", "heat map", "groups"]
 class Asked(NamedTuple):
     """What a view is asked for.
 
-    ``only``: the stores that the caller sees, as they are at the instant ``at``, a quarter of an hour that began: what
-    stores belong to changes at midnight, of whatever clock. ``at`` is 0 for those who see all.
+    ``compare``: also with the window before; of overviews and groups. ``only``: the stores that the caller sees, as
+    they are at the instant ``at``, a quarter of an hour that began: what stores belong to changes at midnight, of whatever
+    clock. ``at`` is 0 for those who see all.
     """
 
     as_of: int | None
@@ -61,6 +62,7 @@ class Asked(NamedTuple):
     where: Where = ()
     only: Where = ()
     at: int = 0
+    compare: bool = False
 
 
 class _Question(NamedTuple):
@@ -70,6 +72,8 @@ class _Question(NamedTuple):
 
 
 _Seen: TypeAlias = tuple[Where, int]
+_Read: TypeAlias = tuple[int | None, str | Window, bool, bool, _Seen]
+"""What was read: an instant, a window, whether up to the instant, whether also the window before, and which stores."""
 
 
 @dataclass
@@ -84,7 +88,7 @@ class _Answer:
     @property
     def size(self) -> int:
         if isinstance(self.made, Overview | Groups):
-            report = self.made.report
+            report = self.made.report.together()
             arrays = (*vars(report.totals).values(), report.windows.starts, report.windows.ends)
             # Once more for the figures that are made of the totals.
             return int(2 * sum(array.nbytes for array in arrays) + _STORE_BYTES * len(report.store_ids))
@@ -126,9 +130,7 @@ class Fleets:
         # One thread makes all of them. Were each made in the thread of its request, the memory that one has used would
         # be of no use to the next: the allocator keeps it for the thread.
         self._maker = ThreadPoolExecutor(1, "views")
-        self._readings: OrderedDict[tuple[int | None, str | Window, bool, _Seen], _Reading] = (
-            OrderedDict()
-        )  # of that thread
+        self._readings: OrderedDict[_Read, _Reading] = OrderedDict()  # of that thread
 
     def stop(self) -> None:
         """Begin no other answer; those who wait for one are asked to come back."""
@@ -237,7 +239,7 @@ class Fleets:
         made: Overview | History | HeatMap
         match kind:
             case "overview":
-                made = overview(known, **options, labels=reading.labels)
+                made = overview(known, **options, labels=reading.labels, compare=asked.compare)
             case "history":
                 made = history(known, **options)
             case "heat map":
@@ -249,7 +251,7 @@ class Fleets:
             content = fleet.content()
             request = ReportRequest(
                 as_of=asked.as_of, windows=(asked.window,), policy=asked.policy, where=asked.where, by=tuple(by),
-                all_stores=True, raw=asked.raw, only=asked.only,
+                all_stores=True, raw=asked.raw, compare=asked.compare, only=asked.only,
             )  # fmt: skip
             made = cast(
                 Groups, answer(fleet, request, now=asked.at, loads_seen=content.load, entries_seen=content.entry)
@@ -266,7 +268,10 @@ class Fleets:
         """
         as_of, window, seen = asked.as_of, asked.window, (asked.only, asked.at)
         content = self._database.content() if self._readings else None
-        for place in ((as_of, window, True, seen), (as_of, window, up_to_as_of, seen)):
+        # A reading that has the window before too has all that is needed without it.
+        places = [(as_of, window, up_to, True, seen) for up_to in (True, up_to_as_of)]
+        places += [] if asked.compare else [(as_of, window, up_to, False, seen) for up_to in (True, up_to_as_of)]
+        for place in places:
             kept = self._readings.get(place)
             if kept is not None and kept.content == content:
                 self._readings.move_to_end(place)
@@ -275,10 +280,14 @@ class Fleets:
             fleet = bounded(whole, asked.only, asked.at)
             at = latest_instant(fleet) if as_of is None else as_of
             up_to_as_of = up_to_as_of or end_of(windows([window], at, fleet.clocks), at) == at
-            known = (read_fleet if up_to_as_of else read_window)(fleet, as_of=at, window=window)
+            if up_to_as_of:
+                known = read_fleet(fleet, as_of=at, window=window, compare=asked.compare)
+            else:
+                known = read_window(fleet, as_of=at, window=window)
             made = _Reading(fleet.content(), at, known, labels(fleet, at))
-        self._readings[as_of, window, up_to_as_of, seen] = made
-        self._readings.move_to_end((as_of, window, up_to_as_of, seen))
+        place = as_of, window, up_to_as_of, asked.compare, seen
+        self._readings[place] = made
+        self._readings.move_to_end(place)
         while len(self._readings) > _MOST_READINGS or sum(one.size for one in self._readings.values()) > _MOST_BYTES:
             self._readings.popitem(last=False)
         return made

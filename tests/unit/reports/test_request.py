@@ -84,6 +84,7 @@ REQUESTS = st.builds(
     all_stores=st.booleans(),
     detail=st.booleans(),
     raw=st.booleans(),
+    compare=st.booleans(),
 )
 
 
@@ -137,6 +138,7 @@ def test_what_is_not_named_is_as_by_default() -> None:
         "all_stores": False,
         "detail": False,
         "raw": False,
+        "compare": False,
         "only": {},
     }
 

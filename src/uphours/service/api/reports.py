@@ -111,9 +111,11 @@ def request(
             seen = len(bounded(fleet, options.only, serving.now()).store_ids)
     with serving.database.writing() as connection:
         stores = report_table.size(connection, options.to_dict()) if seen is None else seen
-        if stores * len(options.windows) > _MOST_FIGURES:
+        windows = len(options.windows) * (2 if options.compare else 1)
+        if stores * windows > _MOST_FIGURES:
+            before = ", with those before," if options.compare else ""
             raise InputError(
-                f"{stores:,} stores in {len(options.windows)} windows are too many for one report; "
+                f"{stores:,} stores in {windows} windows{before} are too many for one report; "
                 f"valid are up to {_MOST_FIGURES // max(stores, 1)} windows of that many stores"
             )
         return report_table.request(
