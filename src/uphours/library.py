@@ -144,6 +144,7 @@ def report(
     stores: Sequence[str] | None = None,
     all_stores: bool = False,
     raw: bool = False,
+    compare: bool = False,
 ) -> pl.DataFrame:
     """Return uptime, downtime and what is unknown, one row per store and window, exact.
 
@@ -162,6 +163,8 @@ def report(
         Also the stores that were never observed.
     raw
         Ignore the ledger in all figures.
+    compare
+        Also the windows before, of which as much counts as has elapsed of the windows, and the changes from there.
 
     Returns
     -------
@@ -170,8 +173,10 @@ def report(
         counts), then int64 microseconds ``start_us, end_us, uptime_us, downtime_us, unknown_us, excluded_us,
         scheduled_us, business_us, raw_uptime_us, raw_downtime_us, raw_unknown_us`` (without the ledger), ``watched_us,
         uptime_min_us, uptime_max_us``, float64 ``availability, coverage`` (null where there is
-        nothing to divide by), int64 ``observations, outages, longest_outage_us``. In order of ``store_id`` as
-        text, then of ``windows``.
+        nothing to divide by), int64 ``observations, outages, longest_outage_us``. With ``compare``
+        ``availability_change`` and ``downtime_change_us`` (null unless both windows have an availability) and all from
+        ``start_us`` on once more, of the window before, called ``before_start_us`` and so on. In order of ``store_id``
+        as text, then of ``windows``.
 
     Raises
     ------
@@ -180,18 +185,8 @@ def report(
     NotFoundError
         One of ``stores`` is in none of the tables.
     """
-    request = ReportRequest(
-        as_of=arguments.instant("as_of", as_of),
-        windows=arguments.windows(windows),
-        policy=arguments.policy(policy),
-        stores=arguments.stores(stores),
-        all_stores=arguments.flag("all_stores", all_stores),
-        raw=arguments.flag("raw", raw),
-    )
-    fleet = _fleet(
-        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
-        adjustments=adjustments,
-    )  # fmt: skip
+    request = _request(as_of, windows, policy, stores, all_stores=all_stores, raw=raw, compare=compare)
+    fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments)
     return run_request(fleet.of(request.stores), request).table()
 
 
@@ -210,6 +205,7 @@ def groups(
     stores: Sequence[str] | None = None,
     all_stores: bool = False,
     raw: bool = False,
+    compare: bool = False,
 ) -> pl.DataFrame:
     """Return the figures of groups of stores that share values of attributes: exact sums over the stores of each.
 
@@ -219,7 +215,7 @@ def groups(
     ----------
     by
         Names of attributes, such as ``["region"]`` or ``["region", "brand"]``.
-    as_of, windows, policy, stores, all_stores, raw
+    as_of, windows, policy, stores, all_stores, raw, compare
         As with `report`; the tables as well.
 
     Returns
@@ -237,18 +233,8 @@ def groups(
         One of ``stores`` is in none of the tables.
     """
     names = arguments.names("by", by)
-    request = ReportRequest(
-        as_of=arguments.instant("as_of", as_of),
-        windows=arguments.windows(windows),
-        policy=arguments.policy(policy),
-        stores=arguments.stores(stores),
-        all_stores=arguments.flag("all_stores", all_stores),
-        raw=arguments.flag("raw", raw),
-    )
-    fleet = _fleet(
-        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
-        adjustments=adjustments,
-    )  # fmt: skip
+    request = _request(as_of, windows, policy, stores, all_stores=all_stores, raw=raw, compare=compare)
+    fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments)
     check_names(fleet, names)
     return group_figures(fleet.of(request.stores), request, names).table()
 
@@ -296,10 +282,7 @@ def targets(
     asked = None if name is None else period_of(name)
     as_of, policy = arguments.instant("as_of", as_of), arguments.policy(policy)
     all_stores = arguments.flag("all_stores", all_stores)
-    fleet = _fleet(
-        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
-        adjustments=adjustments, targets=targets,
-    )  # fmt: skip
+    fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments, targets)
     return target_table(target_figures(fleet, period=asked, as_of=as_of, policy=policy, all_stores=all_stores))
 
 
@@ -323,10 +306,7 @@ def timeline(
         ``store_id, start, end`` (datetimes, UTC, half-open), ``status`` (``up``, ``down``, ``unknown``) and
         ``confirmed``, ascending per store.
     """
-    fleet = _fleet(
-        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
-        adjustments=adjustments,
-    )  # fmt: skip
+    fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments)
     made = _timelines(fleet, start, as_of, policy)
     spans = made.spans
     stores = np.repeat(np.arange(len(fleet.store_ids)), np.diff(spans.offsets))
@@ -360,10 +340,7 @@ def outages(
         ``store_id, start, end`` (datetimes, UTC; closed time in between included) and ``downtime_us`` (int64,
         open time alone), ascending per store. One that was going on at ``start`` begins there.
     """
-    fleet = _fleet(
-        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
-        adjustments=adjustments,
-    )  # fmt: skip
+    fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments)
     made = _timelines(fleet, start, as_of, policy)
     found = made.outages()
     return _intervals(fleet.store_ids, found.stores, found.starts, found.ends, downtime_us=pl.Series(found.downtime_us))
@@ -386,18 +363,38 @@ def sessions(
         ``store_id, start, end`` (datetimes, UTC, half-open), ascending per store.
     """
     start_us, end_us = arguments.interval(start, end)
-    fleet = _fleet(None, business_hours, timezones, special_hours=special_hours, attributes=attributes)
+    fleet = _fleet(None, business_hours, timezones, special_hours, attributes)
     n = len(fleet.store_ids)
     found = local_hours.sessions(fleet.schedule, np.full(n, start_us), np.full(n, end_us))
     stores = np.repeat(np.arange(n), np.diff(found.offsets))
     return _intervals(fleet.store_ids, stores, np.maximum(found.starts, start_us), np.minimum(found.ends, end_us))
 
 
+def _request(
+    as_of: Instant | None,
+    windows: Sequence[str | Window] | None,
+    policy: Policy | None,
+    stores: Sequence[str] | None,
+    *,
+    all_stores: bool,
+    raw: bool,
+    compare: bool,
+) -> ReportRequest:
+    return ReportRequest(
+        as_of=arguments.instant("as_of", as_of),
+        windows=arguments.windows(windows),
+        policy=arguments.policy(policy),
+        stores=arguments.stores(stores),
+        all_stores=arguments.flag("all_stores", all_stores),
+        raw=arguments.flag("raw", raw),
+        compare=arguments.flag("compare", compare),
+    )
+
+
 def _fleet(
     observations: Table | Validated | None,
     business_hours: Table | None,
     timezones: Table | None,
-    *,
     special_hours: Table | None = None,
     attributes: Table | None = None,
     adjustments: Table | None = None,

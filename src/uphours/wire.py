@@ -7,7 +7,7 @@ microseconds.
 
 from __future__ import annotations
 
-from typing import Any, Literal, Required, TypedDict
+from typing import Any, Literal, NotRequired, Required, TypedDict
 
 from uphours.wire_calendar import CalendarDay
 
@@ -81,6 +81,12 @@ class View(PolicyOptions, total=False):
     raw: bool
 
 
+class StoreSelection(View, total=False):
+    """What a view of one store is asked for; ``compare``: also the window before."""
+
+    compare: bool
+
+
 class FleetSelection(View, total=False):
     """What a view of the fleet is asked for; ``where``: only stores with these attributes, as ``NAME=VALUE``."""
 
@@ -99,6 +105,7 @@ class Selection(FleetSelection, total=False):
     last_observed_before: str
     sort: Literal["store_id", "availability", "lost_time", "since", "last_observed"]
     descending: bool
+    compare: bool
 
 
 # --- what comes back ------------------------------------------------------------------------------------
@@ -189,7 +196,14 @@ class Figures(Durations):
     longest_outage_us: int
 
 
-class Store(Figures):
+class Change(TypedDict, total=False):
+    """Changes from the window before, there if they were asked for; None unless both windows have an availability."""
+
+    availability_change: float | None
+    downtime_change_us: int | None
+
+
+class Store(Figures, Change):
     """A store: its state at as_of, and its figures in the window."""
 
     store_id: str
@@ -202,6 +216,7 @@ class Store(Figures):
     timezone_is_default: bool
     hours_are_default: bool
     hours_known: bool
+    before: NotRequired[Figures]
 
 
 class Window(TypedDict):
@@ -226,6 +241,7 @@ class Answer(TypedDict):
 class StoreDetail(Store, Answer):
     """One store, followed back through its whole history; the week in force at as_of, and the window's exceptions."""
 
+    window_before: NotRequired[Window]
     business_hours: list[str]
     exceptions: list[CalendarDay]
 

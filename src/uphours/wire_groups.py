@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal, TypedDict
+from typing import Literal, NotRequired, TypedDict
 
-from uphours.wire import Durations, FleetSelection, FleetView
+from uphours.wire import Change, Durations, FleetSelection, FleetView, Window
 
 
 class GroupSelection(FleetSelection, total=False):
@@ -14,18 +14,25 @@ class GroupSelection(FleetSelection, total=False):
     sort: Literal["values", "availability", "lost_time"]
     worst: int
     limit: int
+    compare: bool
 
 
-class GroupFigures(Durations):
+class GroupSums(Durations):
     """Sums over stores, each in the window while it belongs to the group; ratios of the sums from 0 to 1, or None."""
 
     stores: int
-    stores_below: int | None
     availability: float | None
     coverage: float | None
     observations: int
     outages: int
     longest_outage_us: int
+
+
+class GroupFigures(GroupSums, Change):
+    """The same, with the stores below a line; ``before``: those of the window before, if it was asked for."""
+
+    stores_below: int | None
+    before: NotRequired[GroupSums]
 
 
 class WorstStore(TypedDict):
@@ -48,6 +55,7 @@ class Group(GroupFigures):
 class Groups(FleetView):
     """Groups of stores, of which there are ``total``, and the whole of them."""
 
+    window_before: NotRequired[Window]
     by: list[str]
     below: float | None
     groups: list[Group]

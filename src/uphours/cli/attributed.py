@@ -121,8 +121,8 @@ def fleet_of_files(
 def _check_fits(size: int, most: int) -> None:
     if size > most:
         raise InputError(
-            f"polls do not fit into {most / 10**9:g} GB of memory, and --by, --where, --columns, --outages and "
-            "targets need all at once; `uphours load` puts them into a database, which has no such limit; --memory "
+            f"polls do not fit into {most / 10**9:g} GB of memory, and --by, --where, --columns, --compare, --outages "
+            "and targets need all at once; `uphours load` puts them into a database, which has no such limit; --memory "
             "SIZE allows more"
         )
 

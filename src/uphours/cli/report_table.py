@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
@@ -29,10 +29,11 @@ def report_table(made: Report, *, detail: bool = False) -> str:
     attributes = list(made.attributes)
     count = f"{counted(stores * windows, 'row')}"
     more = "; write all with -o report.csv" if stores * windows > shown else ""
-    return "\n".join([*_lines(rows, size.columns, attributes, detail=detail), f"{count}{more}"])
+    columns = _columns(attributes, detail=detail, compare=made.before is not None)
+    return "\n".join([*_lines(rows, size.columns, columns), f"{count}{more}"])
 
 
-def _columns(attributes: Sequence[str], *, detail: bool) -> dict[str, Callable[[Row], str]]:
+def _columns(attributes: Sequence[str], *, detail: bool, compare: bool) -> dict[str, Callable[[Row], str]]:
     """Return how a cell is written, by column."""
     from uphours.reports.explanation_text import minutes_text
 
@@ -42,6 +43,7 @@ def _columns(attributes: Sequence[str], *, detail: bool) -> dict[str, Callable[[
         "up": lambda row: minutes_text(row["uptime_us"]),
         "down": lambda row: minutes_text(row["downtime_us"]),
         "share": lambda row: _percent(row["availability"]),
+        **(_CHANGES if compare else {}),
         **{f"{name} ": partial(_value, name) for name in attributes},  # none of the titles above
     }
     if detail:
@@ -56,6 +58,24 @@ def _columns(attributes: Sequence[str], *, detail: bool) -> dict[str, Callable[[
     return columns
 
 
+def _points(row: Row) -> str:
+    change = row["availability_change"]
+    return "–" if change is None else f"{100 * change + 0.0:+.2f}"
+
+
+def _downtime_change(row: Row) -> str:
+    from uphours.reports.explanation_text import minutes_text
+
+    change = row["downtime_change_us"]
+    if change is None:
+        return "–"
+    return f"{'-' if change < 0 else '+'}{minutes_text(abs(change))}"
+
+
+#: Titles and cells of a comparison: points of availability, and down time.
+_CHANGES: Final[dict[str, Callable[[Row], str]]] = {"points": _points, "down ±": _downtime_change}
+
+
 def _value(name: str, row: Row) -> str:
     return printable(row[name] or "–")
 
@@ -64,10 +84,10 @@ def _percent(ratio: float | None) -> str:
     return "–" if ratio is None else f"{100 * ratio:.2f} %"
 
 
-def _lines(rows: Sequence[Row], width: int, attributes: Sequence[str], *, detail: bool) -> list[str]:
+def _lines(rows: Sequence[Row], width: int, columns: Mapping[str, Callable[[Row], str]]) -> list[str]:
     from rich.cells import cell_len, set_cell_size
 
-    cells = [[title, *(write(row) for row in rows)] for title, write in _columns(attributes, detail=detail).items()]
+    cells = [[title, *(write(row) for row in rows)] for title, write in columns.items()]
     widths = [max(map(cell_len, column)) for column in cells]
     # The store gives way first, to as much as its title takes, then the columns on the right.
     while len(widths) > 2 and _total(widths) - widths[0] + len("store…") > width:

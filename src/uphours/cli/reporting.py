@@ -129,6 +129,9 @@ def report(
     columns: Columns = None,
     window: Windows = None,
     raw: Annotated[bool, typer.Option("--raw", help="Ignore the ledger.")] = False,
+    compare: Annotated[
+        bool, typer.Option("--compare", help="Also the changes from the window before, of which as much has elapsed.")
+    ] = False,
     detail: Annotated[bool, typer.Option("--detail", help="More columns in CSV and XLSX.")] = False,
     outages: Outages = False,
     form: Annotated[
@@ -180,11 +183,12 @@ def report(
         all_stores=all_stores,
         detail=detail,
         raw=raw,
+        compare=compare,
     )
     engines.check(engine, master, conf)
     needs_attributes = bool(request.where or request.by or request.columns)
-    if needs_attributes and engine == "spark":
-        raise InputError("--by, --where and --columns are not for --engine spark; valid is --engine local")
+    if (needs_attributes or compare) and engine == "spark":
+        raise InputError("--by, --where, --columns and --compare are not for --engine spark; valid is --engine local")
     _check_not_ids(stores or ())
     names = names_of(polls, hours, timezones, special, stores, adjustments)
     if any(names.values()) and db is not None:
@@ -201,14 +205,14 @@ def report(
         )  # fmt: skip
     else:
         with nullcontext() if _are_small(names["polls"]) else _in_the_meantime(warm_up):
-            if form == "xlsx" and (needs_attributes or outages or not any(names.values())):
+            if form == "xlsx" and (needs_attributes or compare or outages or not any(names.values())):
                 made = workbook(
                     request, db, names, outages=outages, quarantine=quarantine, strict=strict, memory=memory,
                     statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
                 )  # fmt: skip
             elif not any(names.values()):
                 made = _answer_of_database(db, request)
-            elif needs_attributes:
+            elif needs_attributes or compare:
                 made = answer_of_files(
                     request, names, quarantine=quarantine, strict=strict, memory=memory,
                     statuses=statuses_of(status), valid_from=valid_from_of(valid_from),

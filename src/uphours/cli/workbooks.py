@@ -56,7 +56,7 @@ class Workbook:
                 self.made, file, detail=detail, members=self.members, outages=self.outages, target=self.target
             )
         else:
-            columns = workbook_layout(self.made.windows.names, detail=detail)
+            columns = workbook_layout(self.made.windows.names, detail=detail, compare=self.made.before is not None)
             write_workbook(self.made, columns, file, hours_known=detail, outages=self.outages, target=self.target)
 
 

@@ -31,6 +31,7 @@ from uphours.wire import (
     Source,
     Store,
     StoreDetail,
+    StoreSelection,
     Timeline,
     View,
 )
@@ -304,7 +305,7 @@ class Client:
         """List stores with their state and their figures in one window."""
         return self._pages("/v1/stores", "stores", selection)
 
-    def store(self, store_id: str, **view: Unpack[View]) -> StoreDetail:
+    def store(self, store_id: str, **view: Unpack[StoreSelection]) -> StoreDetail:
         """Show one store."""
         found: StoreDetail = self._requests.json(Call("GET", path("stores", store_id), view))
         return found

@@ -53,7 +53,7 @@ def add_about(
                 widths[place] = max(widths.get(place, 0), width)
             row += 1
     sheet.write(row, 0, "how to read it", bold)
-    for note in (*_notes(target), *notes):
+    for note in (*_notes(report, target), *notes):
         for line in textwrap.wrap(note, _LINE):
             row += 1
             sheet.write(row, 0, line)
@@ -72,8 +72,13 @@ def _tables(report: Report, columns: Sequence[Column]) -> Iterator[list[Sequence
         ["tzdata", facts["tzdata"]],
         *_ledger(report),
     ]
+    before = () if report.before is None else ((f"before {name}", *cells) for name, *cells in _windows(report.before))
     yield [["policy"], *((name, "no limit" if fact is None else str(fact)) for name, fact in facts["policy"].items())]
-    yield [["window", "from (UTC)", "to, not included (UTC)", "exact start", "exact end", ""], *_windows(report)]
+    yield [
+        ["window", "from (UTC)", "to, not included (UTC)", "exact start", "exact end", ""],
+        *_windows(report),
+        *before,
+    ]
     yield [["column", "unit", "in the CSV"], *((heading(column), column.unit, column.title) for column in columns)]
 
 
@@ -98,7 +103,7 @@ def _windows(report: Report) -> Iterator[Sequence[_Cell]]:
         yield name, *(None if us is None else Moment(us) for us in (first, last)), *exact
 
 
-def _notes(target: int | None) -> Iterator[str]:
+def _notes(report: Report, target: int | None) -> Iterator[str]:
     yield "Dates are in UTC unless the title says local."
     yield (
         "An empty cell has nothing to divide by: nothing is known of the time in the window, or there is none. An "
@@ -112,6 +117,11 @@ def _notes(target: int | None) -> Iterator[str]:
         "The last row sums the rows above it. Its availability and coverage are made of the sums and are not a mean; "
         "its longest outage is the longest of any store."
     )
+    if report.before is not None:
+        yield (
+            "A change is that from the window before, of which as much counts as has elapsed of the window: of "
+            "availability in points, of downtime in hours or minutes. It is empty where nothing is known of either."
+        )
     if target is not None:
         yield (
             f"Red cells are below the target of {target_text(target)}: uptime < target × (uptime + downtime), "

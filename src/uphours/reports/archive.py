@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import numpy as np
@@ -26,6 +26,8 @@ _RECORD: Final = "uphours.report"
 _RECORD_OF_ANY_NAME: Final = ".report"
 _HOURS_KNOWN: Final = "hours_known"
 _ATTRIBUTE: Final = "attribute"
+#: Before the names of columns of the windows before.
+_BEFORE: Final = "before "
 _TOTALS: Final = tuple(field.name for field in fields(Totals))
 
 
@@ -36,7 +38,9 @@ def packed(made: Answer) -> bytes:
     is rounded or lost. The same report gives the same bytes. Of groups the sums are kept beside their stores.
     """
     report = stores_of(made)
-    arrays = {"starts": report.windows.starts, "ends": report.windows.ends} | vars(report.totals)
+    arrays = _arrays(report)
+    if report.before is not None:
+        arrays |= {f"{_BEFORE}{name}": values for name, values in _arrays(report.before).items()}
     table = pl.DataFrame(
         [
             pl.Series("store_id", report.store_ids, dtype=pl.String),
@@ -88,6 +92,10 @@ def unpacked(content: bytes) -> Answer:
         raise DatabaseError(f"the kept report is damaged ({error}); make it again") from error
 
 
+def _arrays(report: Report) -> dict[str, npt.NDArray[np.int64]]:
+    return {"starts": report.windows.starts, "ends": report.windows.ends} | vars(report.totals)
+
+
 def _record(report: Report) -> dict[str, Any]:
     return {
         "form": _FORM,
@@ -100,25 +108,25 @@ def _record(report: Report) -> dict[str, Any]:
         "entries_seen": report.entries_seen,
         **({} if report.ahead is None else {"ahead": report.ahead.facts()}),
         **({"attributes": list(report.attributes)} if report.attributes else {}),
-        "windows": [[name, *report.windows.common[name]] for name in report.windows.names],
+        "windows": _bounds(report),
+        **({} if report.before is None else {"before": _bounds(report.before)}),
     }
 
 
+def _bounds(report: Report) -> list[Any]:
+    return [[name, *report.windows.common[name]] for name in report.windows.names]
+
+
 def _report(record: dict[str, Any], table: pl.DataFrame) -> Report:
-    names = tuple(name for name, _, _ in record["windows"])
-
-    def values(name: str) -> npt.NDArray[np.int64]:
-        return np.stack([table[_column(name, place)].to_numpy() for place in range(len(names))], axis=1)
-
-    common = {name: (start, end) for name, start, end in record["windows"]}
-    return Report(
+    windows, totals = _windows(record["windows"], table)
+    report = Report(
         as_of=record["as_of_us"],
         policy=Policy.from_dict(record["policy"]),
         version=record["version"],
         tzdata=record["tzdata"],
         store_ids=table["store_id"].to_list(),
-        windows=Windows(names, values("starts"), values("ends"), common),
-        totals=Totals(*(values(name) for name in _TOTALS)),
+        windows=windows,
+        totals=totals,
         # Reports of earlier versions have no such column: hours that could not be used were taken for none.
         hours_known=table.to_dict().get(_HOURS_KNOWN, pl.repeat(True, table.height, eager=True)).to_numpy(),
         raw=record["raw"],
@@ -129,6 +137,20 @@ def _report(record: dict[str, Any], table: pl.DataFrame) -> Report:
             name: table[_column(_ATTRIBUTE, place)].to_list() for place, name in enumerate(record.get("attributes", []))
         },
     )
+    if "before" not in record:
+        return report
+    windows, totals = _windows(record["before"], table, _BEFORE)
+    return replace(report, before=replace(report, windows=windows, totals=totals))
+
+
+def _windows(bounds: list[Any], table: pl.DataFrame, prefix: str = "") -> tuple[Windows, Totals]:
+    names = tuple(name for name, _, _ in bounds)
+
+    def values(name: str) -> npt.NDArray[np.int64]:
+        return np.stack([table[_column(prefix + name, place)].to_numpy() for place in range(len(names))], axis=1)
+
+    common = {name: (start, end) for name, start, end in bounds}
+    return Windows(names, values("starts"), values("ends"), common), Totals(*(values(name) for name in _TOTALS))
 
 
 def _kept_groups(made: Groups) -> dict[str, Any]:

@@ -11,10 +11,11 @@ import numpy.typing as npt
 import polars as pl
 
 from uphours.errors import InputError
+from uphours.reports.comparison import downtime_text, points_text, times_of
 from uphours.reports.report import Figures, Report
 from uphours.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
-Unit: TypeAlias = Literal["seconds", "minutes", "hours", "days", "percent", "count"]
+Unit: TypeAlias = Literal["seconds", "minutes", "hours", "days", "percent", "points", "count"]
 
 #: The first column of every layout.
 STORE_ID: Final = "store_id"
@@ -41,11 +42,15 @@ _SHOWN: Final[dict[str, tuple[str, ...]]] = {
     "longest_outage": _DURATION,
     "watched": _DURATION,
     "scheduled_time": _DURATION,
+    "availability_change": ("points",),
+    "downtime_change": _DURATION,
 }
 #: The figures of our own layouts, in order; the others are left to columns that are chosen one by one.
 _WITHOUT_DETAIL: Final = ("uptime", "downtime")
 _WITH_AVAILABILITY: Final = (*_WITHOUT_DETAIL, "availability")
-_WITH_DETAIL: Final = tuple(figure for figure in _SHOWN if figure not in ("watched", "scheduled_time"))
+#: Those of a comparison with the window before.
+_CHANGES: Final = ("availability_change", "downtime_change")
+_WITH_DETAIL: Final = tuple(figure for figure in _SHOWN if figure not in ("watched", "scheduled_time", *_CHANGES))
 
 
 @dataclass(frozen=True)
@@ -55,7 +60,8 @@ class Column:
     ``figure`` is ``uptime``, ``downtime``, ``unknown``, ``excluded``, ``business_time``, ``scheduled_time``,
     ``watched``, ``uptime_min``, ``uptime_max``, ``raw_uptime``, ``raw_downtime``, ``raw_unknown`` or ``longest_outage``
     in ``seconds``, ``minutes``, ``hours`` or ``days``; ``availability`` or ``coverage`` in ``percent``;
-    ``observations`` or ``outages`` as ``count``.
+    ``observations`` or ``outages`` as ``count``. Of a report with a comparison also ``downtime_change``, a duration,
+    and ``availability_change`` in ``points``.
 
     >>> Column("uptime_last_hour(in mins)", "uptime", "last_hour", "minutes").unit
     'minutes'
@@ -82,25 +88,28 @@ class Column:
             )
 
 
-def layout(windows: Sequence[str], *, detail: bool = False) -> tuple[Column, ...]:
-    """Return the columns of our own reports: minutes for ``last_hour``, hours for every other window."""
-    return _columns(_WITH_DETAIL if detail else _WITHOUT_DETAIL, windows)
+def layout(windows: Sequence[str], *, detail: bool = False, compare: bool = False) -> tuple[Column, ...]:
+    """Return the columns of our own reports: minutes for ``last_hour``, hours for every other window.
+
+    ``compare``: with the changes from the windows before, at the end.
+    """
+    return _columns(_WITH_DETAIL if detail else _WITHOUT_DETAIL, windows, compare=compare)
 
 
-def group_layout(windows: Sequence[str], *, detail: bool = False) -> tuple[Column, ...]:
+def group_layout(windows: Sequence[str], *, detail: bool = False, compare: bool = False) -> tuple[Column, ...]:
     """Return the columns of our own reports of groups, which always say what share of the time they were up."""
-    return _columns(_WITH_DETAIL if detail else _WITH_AVAILABILITY, windows)
+    return _columns(_WITH_DETAIL if detail else _WITH_AVAILABILITY, windows, compare=compare)
 
 
-def workbook_layout(windows: Sequence[str], *, detail: bool = False) -> tuple[Column, ...]:
+def workbook_layout(windows: Sequence[str], *, detail: bool = False, compare: bool = False) -> tuple[Column, ...]:
     """Return the columns of our own workbooks: those of `layout`, and always the availability."""
-    return _columns(_WITH_DETAIL if detail else _WITH_AVAILABILITY, windows)
+    return _columns(_WITH_DETAIL if detail else _WITH_AVAILABILITY, windows, compare=compare)
 
 
-def _columns(figures: Sequence[str], windows: Sequence[str]) -> tuple[Column, ...]:
+def _columns(figures: Sequence[str], windows: Sequence[str], *, compare: bool) -> tuple[Column, ...]:
     return tuple(
         Column(f"{figure}_{window}", figure, window, _own_unit(figure, window))
-        for figure in figures
+        for figure in (*figures, *(_CHANGES if compare else ()))
         for window in windows
     )
 
@@ -109,6 +118,8 @@ def _own_unit(figure: str, window: str) -> Unit:
     match _SHOWN[figure]:
         case ("percent",):
             return "percent"
+        case ("points",):
+            return "points"
         case ("count",):
             return "count"
     return "minutes" if window == "last_hour" else "hours"
@@ -122,16 +133,17 @@ def cells(report: Report, columns: Sequence[Column]) -> dict[str, pl.Series]:
     Raises
     ------
     InputError
-        A title occurs twice, or the report lacks a window.
+        A title occurs twice, or the report lacks a window or a comparison.
     """
     titles = [STORE_ID, *(column.title for column in columns)]
     if repeated := {title for title in titles if titles.count(title) > 1}:
         raise InputError(f"column {', '.join(sorted(repeated))} occurs more than once; valid are titles that differ")
     figures = report.figures()
-    return {column.title: _cells(report, figures, column) for column in columns}
+    before = None if report.before is None else report.before.figures()
+    return {column.title: _cells(report, figures, before, column) for column in columns}
 
 
-def _cells(report: Report, figures: Figures, column: Column) -> pl.Series:
+def _cells(report: Report, figures: Figures, before: Figures | None, column: Column) -> pl.Series:
     if column.window not in report.windows.names:
         raise InputError(
             f"column {column.title!r} shows window {column.window!r}, which the report does not have; "
@@ -139,6 +151,12 @@ def _cells(report: Report, figures: Figures, column: Column) -> pl.Series:
         )
     place = report.windows.names.index(column.window)
     of = {name: values[:, place] for name, values in figures.items()}
+    if column.figure in _CHANGES:
+        if before is None:
+            raise InputError(f"column {column.title!r} shows a change, for which the report has no windows before")
+        then = {name: values[:, place] for name, values in before.items()}
+        times = zip(*(values.tolist() for values in times_of(of, then)), strict=True)
+        return pl.Series([_change(column, *some) for some in times], dtype=pl.String)
     match column.figure:
         case "availability":
             return _percentages(of["uptime_us"], of["uptime_us"] + of["downtime_us"])
@@ -151,12 +169,20 @@ def _cells(report: Report, figures: Figures, column: Column) -> pl.Series:
     return _two_decimals(_hundredths(of[f"{column.figure}_us"], UNITS_US[column.unit]))
 
 
+def _change(column: Column, up: int, down: int, up_before: int, down_before: int) -> str | None:
+    if column.figure == "availability_change":
+        return points_text(up, down, up_before, down_before)
+    return downtime_text(up, down, up_before, down_before, UNITS_US[column.unit])
+
+
 def cell(figures: Mapping[str, Any], column: Column) -> str | None:
     """Return one cell as text, rounded as `cells`, from figures of any size: those of one store, group or fleet.
 
-    ``figures``: of the window that the column shows, as named in `Report.figures`; integers of Python. None where
-    there is nothing to divide by.
+    ``figures``: of the window that the column shows, as named in `Report.figures`; integers of Python. With a
+    comparison, ``before`` are those of the window before. None where there is nothing to divide by.
     """
+    if column.figure in _CHANGES:
+        return _change(column, *times_of(figures, figures["before"]))
     match column.figure:
         case "availability":
             return percentage(figures["uptime_us"], figures["uptime_us"] + figures["downtime_us"])

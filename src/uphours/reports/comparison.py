@@ -14,7 +14,6 @@ import numpy.typing as npt
 
 #: The hundredths of points that a ratio of 1 has.
 _HUNDREDTHS: Final = 10_000
-_NAMES: Final = ("uptime_us", "downtime_us")
 
 
 @dataclass(frozen=True)
@@ -49,42 +48,53 @@ def change_facts(now: Mapping[str, Any], before: Mapping[str, Any]) -> dict[str,
 
     ``availability_change``: the difference of two ratios. ``downtime_change_us``: microseconds.
     """
-    times = _times(now, before)
-    if times is None:
+    up, down, up_before, down_before = times_of(now, before)
+    if not _are_known(up, down, up_before, down_before):
         return {"availability_change": None, "downtime_change_us": None}
-    part, whole = _difference(*times)
-    return {"availability_change": part / whole, "downtime_change_us": times[1] - times[3]}
+    part, whole = _difference(up, down, up_before, down_before)
+    return {"availability_change": part / whole, "downtime_change_us": down - down_before}
 
 
-def points(now: Mapping[str, Any], before: Mapping[str, Any]) -> str | None:
+def times_of(now: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[Any, Any, Any, Any]:
+    """Return uptime and downtime of a window, and those of the window before, from figures by name."""
+    return now["uptime_us"], now["downtime_us"], before["uptime_us"], before["downtime_us"]
+
+
+def points_text(up: int, down: int, up_before: int, down_before: int) -> str | None:
     """Return the change of availability in points, with two decimals, rounded half to even from the exact integers.
 
-    >>> points({"uptime_us": 3, "downtime_us": 1}, {"uptime_us": 7, "downtime_us": 1})
+    None where it is not known.
+
+    >>> points_text(3, 1, 7, 1)
     '-12.50'
     """
-    times = _times(now, before)
-    if times is None:
+    if not _are_known(up, down, up_before, down_before):
         return None
-    part, whole = _difference(*times)
-    return signed_hundredths(part * _HUNDREDTHS, whole)
+    part, whole = _difference(up, down, up_before, down_before)
+    return _hundredths_text(part * _HUNDREDTHS, whole)
 
 
-def signed_hundredths(part: int, whole: int) -> str:
-    """Return hundredths, part / whole of them, as a number with two decimals; less than half a one is 0.00.
+def downtime_text(up: int, down: int, up_before: int, down_before: int, unit_us: int) -> str | None:
+    """Return the change of downtime in a unit, with two decimals, rounded half to even; None where it is not known.
 
-    >>> signed_hundredths(-7, 2), signed_hundredths(-1, 2)
-    ('-0.04', '0.00')
+    >>> downtime_text(9, 1, 4, 6, 2)
+    '-2.50'
     """
+    if not _are_known(up, down, up_before, down_before):
+        return None
+    return _hundredths_text((down - down_before) * 100, unit_us)
+
+
+def _hundredths_text(part: int, whole: int) -> str:
+    """Return part / whole hundredths as a number with two decimals; zero has no sign."""
     quotient, rest = divmod(abs(part), whole)
     rounded = quotient + (2 * rest > whole or (2 * rest == whole and quotient % 2 == 1))
     sign = "-" if part < 0 and rounded else ""
     return f"{sign}{rounded // 100}.{rounded % 100:02}"
 
 
-def _times(now: Mapping[str, Any], before: Mapping[str, Any]) -> tuple[int, int, int, int] | None:
-    """Return uptime and downtime now and before, None if either window has no availability."""
-    up, down, up_before, down_before = (figures[name] for figures in (now, before) for name in _NAMES)
-    return (up, down, up_before, down_before) if up + down and up_before + down_before else None
+def _are_known(up: int, down: int, up_before: int, down_before: int) -> bool:
+    return bool(up + down and up_before + down_before)
 
 
 def _difference(up: int, down: int, up_before: int, down_before: int) -> tuple[int, int]:

@@ -22,12 +22,7 @@ from uphours.reports.memberships import Labels, rows_where
 from uphours.reports.reading import NEVER, read_fleet
 from uphours.reports.report import Figures, Report
 from uphours.reports.store_states import STATES, states_at
-from uphours.schema import (
-    DEFAULT_TIMEZONE,
-    Fleet,
-    Instants,
-    Statuses,
-)
+from uphours.schema import DEFAULT_TIMEZONE, Fleet, Instants, Statuses
 from uphours.where import NO_VALUE, Where
 
 Sort: TypeAlias = Literal["store_id", "availability", "lost_time", "since", "last_observed"]

@@ -14,7 +14,7 @@ from uphours.reports.answers import Answer
 from uphours.reports.columns import cell, group_layout
 from uphours.reports.groups import Group, Groups
 from uphours.reports.report import check_titles
-from uphours.reports.writers import spreadsheet_safe, write_report
+from uphours.reports.writers import spreadsheet_safe, window_facts, write_report
 
 #: What a report of groups can be written in.
 FORMATS: Final = ("csv", "json", "parquet", "xlsx")
@@ -60,7 +60,7 @@ def group_cells(groups: Groups, *, detail: bool = False) -> list[list[str | None
         An attribute is called as another column.
     """
     names = groups.report.windows.names
-    columns = group_layout(names, detail=detail)
+    columns = group_layout(names, detail=detail, compare=groups.report.before is not None)
     titles = [*groups.by, "stores", *(column.title for column in columns)]
     check_titles(titles)
 
@@ -83,10 +83,7 @@ def _csv(groups: Groups, *, detail: bool) -> bytes:
 
 def _json(groups: Groups) -> bytes:
     report = groups.report
-    windows = {
-        name: dict(zip(("start_us", "end_us"), report.windows.common[name], strict=True))
-        for name in report.windows.names
-    }
+    windows = window_facts(report)
 
     def of(group: Group) -> dict[str, Any]:
         return {"stores": group.stores, "windows": dict(zip(windows, group.windows, strict=True))}

@@ -20,7 +20,7 @@ _BELOW_TARGET: Final = {"bg_color": "#FFC7CE", "font_color": "#9C0006"}
 _WIDEST: Final = 600  # pixels
 _FILTER_WIDTH: Final = 16  # pixels of the button in a title
 _DATE_SHOWN: Final = "2026-12-24 13:00:00"
-_SHORT: Final = {"seconds": "s", "minutes": "min", "hours": "h", "days": "d"}
+_SHORT: Final = {"seconds": "s", "minutes": "min", "hours": "h", "days": "d", "points": "points"}
 
 #: What Excel allows of the name of a sheet: UTF-16 units, signs, and names that it needs itself or takes for values.
 _LONGEST_NAME: Final = 31

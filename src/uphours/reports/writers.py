@@ -11,6 +11,7 @@ import polars as pl
 
 from uphours.errors import InputError
 from uphours.reports.columns import STORE_ID, Column, cells, layout, workbook_layout
+from uphours.reports.comparison import change_facts
 from uphours.reports.report import Report, check_titles
 
 #: By format, also the ending of the file's name.
@@ -45,9 +46,10 @@ def write_report(report: Report, form: str, file: BinaryIO, *, detail: bool = Fa
     OSError
         The file or a temporary one cannot be written, such as for lack of room.
     """
+    names, compare = report.windows.names, report.before is not None
     match form:
         case "csv":
-            file.writelines(_csv(report, layout(report.windows.names, detail=detail), hours_known=detail))
+            file.writelines(_csv(report, layout(names, detail=detail, compare=compare), hours_known=detail))
         case "json":
             file.writelines(_json(report))
         case "parquet":
@@ -58,7 +60,8 @@ def write_report(report: Report, form: str, file: BinaryIO, *, detail: bool = Fa
         case "xlsx":
             from uphours.reports.xlsx import write_workbook
 
-            write_workbook(report, workbook_layout(report.windows.names, detail=detail), file, hours_known=detail)
+            columns = workbook_layout(names, detail=detail, compare=compare)
+            write_workbook(report, columns, file, hours_known=detail)
         case _:
             raise InputError(f"there is no format {form!r}; valid are {', '.join(FORMATS)}")
 
@@ -96,11 +99,7 @@ def spreadsheet_safe(texts: pl.Series) -> pl.Series:
 
 
 def _json(report: Report) -> Iterator[bytes]:
-    windows = {
-        name: dict(zip(("start_us", "end_us"), report.windows.common[name], strict=True))
-        for name in report.windows.names
-    }
-    yield _dumped(report.facts() | {"windows": windows, "stores": []}).removesuffix(b"]}")
+    yield _dumped(report.facts() | {"windows": window_facts(report), "stores": []}).removesuffix(b"]}")
     for number, part in enumerate(report.in_parts()):
         stores = _dumped(_json_stores(part)).removeprefix(b"[").removesuffix(b"]")
         yield b"," + stores if number and stores else stores
@@ -111,28 +110,54 @@ def _dumped(value: object) -> bytes:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode()
 
 
+def window_facts(report: Report) -> dict[str, Any]:
+    """Return the bounds that all stores share, by window, as plain values; with a comparison those before too."""
+
+    def bounds(of: Report, name: str) -> dict[str, Any]:
+        return dict(zip(("start_us", "end_us"), of.windows.common[name], strict=True))
+
+    before = report.before
+    return {
+        name: bounds(report, name) | ({} if before is None else {"before": bounds(before, name)})
+        for name in report.windows.names
+    }
+
+
 def _json_stores(report: Report) -> list[dict[str, Any]]:
-    figures = {name: values.tolist() for name, values in report.figures().items()}
-    names, common = report.windows.names, report.windows.common
-    starts, ends = report.windows.starts.tolist(), report.windows.ends.tolist()
+    names, before = report.windows.names, report.before
+    of_windows = _in_windows(report)
+    if before is not None:
+        of_windows = [
+            [now | change_facts(now, then) | {"before": then} for now, then in zip(*both, strict=True)]
+            for both in zip(of_windows, _in_windows(before), strict=True)
+        ]
     rows = zip(*report.attributes.values(), strict=True)
     attributes = [{"attributes": dict(zip(report.attributes, row, strict=True))} for row in rows]
     attributes = attributes or [{}] * len(report.store_ids)
-
-    def in_window(store: int, place: int) -> dict[str, Any]:
-        # A calendar window is another interval for each zone, so it stands with the store.
-        own = {"start_us": starts[store][place], "end_us": ends[store][place]} if None in common[names[place]] else {}
-        return own | {name: _or_null(values[store][place]) for name, values in figures.items()}
 
     return [
         {
             "store_id": store_id,
             **attributes[store],
             "hours_known": bool(report.hours_known[store]),
-            "windows": {name: in_window(store, place) for place, name in enumerate(names)},
+            "windows": dict(zip(names, of_windows[store], strict=True)),
         }
         for store, store_id in enumerate(report.store_ids)
     ]
+
+
+def _in_windows(report: Report) -> list[list[dict[str, Any]]]:
+    """Return the figures of each store, in each window, as plain values."""
+    figures = {name: values.tolist() for name, values in report.figures().items()}
+    names, common = report.windows.names, report.windows.common
+    starts, ends = report.windows.starts.tolist(), report.windows.ends.tolist()
+
+    def in_window(store: int, place: int) -> dict[str, Any]:
+        # A calendar window is another interval for each zone, so it stands with the store.
+        own = {"start_us": starts[store][place], "end_us": ends[store][place]} if None in common[names[place]] else {}
+        return own | {name: _or_null(values[store][place]) for name, values in figures.items()}
+
+    return [[in_window(store, place) for place in range(len(names))] for store in range(len(report.store_ids))]
 
 
 def _or_null(value: float) -> float | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from tempfile import SpooledTemporaryFile
 from typing import Any, BinaryIO, Final
@@ -115,7 +116,7 @@ def write_group_workbook(
         The file or a temporary one cannot be written.
     """
     report = groups.report
-    columns = group_layout(report.windows.names, detail=detail)
+    columns = group_layout(report.windows.names, detail=detail, compare=report.before is not None)
     width = len(groups.by) + 2 + len(columns)
     _check_size(max(len(groups.groups), len(report.store_ids)), width + len(report.attributes))
     if members:
@@ -271,7 +272,13 @@ def _below(report: Report, columns: Sequence[Column], target: int | None) -> dic
 
 
 def _sums(report: Report) -> list[Figures]:
-    """Return the figures of all stores together in each window, as integers of Python: 64 bits may be too few."""
+    """Return the figures of all stores together in each window, as integers of Python: 64 bits may be too few.
+
+    With a comparison, ``before`` are those of the window before.
+    """
+    if report.before is not None:
+        pairs = zip(_sums(replace(report, before=None)), _sums(report.before), strict=True)
+        return [now | {"before": before} for now, before in pairs]
     figures = report.figures()
 
     def of(place: int) -> Figures:

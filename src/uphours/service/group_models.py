@@ -4,19 +4,25 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
-from uphours.service.models import Durations, FleetView
+from uphours.service.models import Change, Compared, Durations, FleetView
 
 
-class GroupFigures(Durations):
+class GroupSums(Durations):
     """Sums over stores, each in the window while it belongs to the group; ratios of the sums from 0 to 1, or null."""
 
     stores: int = Field(description="Those that belong to the group at some time of the window.")
-    stores_below: int | None = Field(description="Those of them with a known availability below `below`.")
     availability: float | None
     coverage: float | None
     observations: int
     outages: int
     longest_outage_us: int
+
+
+class GroupFigures(GroupSums, Change):
+    """The same, with the stores below a line, and with a comparison if it was asked for."""
+
+    stores_below: int | None = Field(description="Those of them with a known availability below `below`.")
+    before: GroupSums | None = Field(default=None, description="Those of the window before, if it was asked for.")
 
 
 class WorstStore(BaseModel):
@@ -36,7 +42,7 @@ class GroupModel(GroupFigures):
     worst: list[WorstStore] = Field(description="Those that lost most, the worst first.")
 
 
-class GroupList(FleetView):
+class GroupList(FleetView, Compared):
     """Groups of stores, and the whole of them."""
 
     by: list[str]

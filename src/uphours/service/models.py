@@ -87,7 +87,14 @@ class Ratios(Durations):
     coverage: float | None
 
 
-class StoreRow(Figures):
+class Change(BaseModel):
+    """Changes from the window before, where it was asked for; null unless both windows have an availability."""
+
+    availability_change: float | None = Field(default=None, description="The difference of the two ratios.")
+    downtime_change_us: int | None = None
+
+
+class StoreRow(Figures, Change):
     """A store: its state at as_of, and its figures in the window."""
 
     store_id: str
@@ -100,6 +107,7 @@ class StoreRow(Figures):
     timezone_is_default: bool
     hours_are_default: bool
     hours_known: bool = Field(description="False: hours or zones were given and none could be used; no sessions.")
+    before: Figures | None = Field(default=None, description="Those of the window before, if it was asked for.")
 
 
 class WindowModel(BaseModel):
@@ -131,6 +139,14 @@ class View(BaseModel):
     window: WindowModel
 
 
+class Compared(View):
+    """A view that may have been asked to compare its window with the one before."""
+
+    window_before: WindowModel | None = Field(
+        default=None, description="The part of it that counts; only if it was asked for."
+    )
+
+
 class FleetView(View):
     """A view of the fleet, and what of the database it took into account."""
 
@@ -138,7 +154,7 @@ class FleetView(View):
     entries_seen: int | None
 
 
-class StoreList(FleetView):
+class StoreList(FleetView, Compared):
     """Some stores of the fleet, and sums over the whole of it."""
 
     fleet: dict[str, Any]
@@ -147,7 +163,7 @@ class StoreList(FleetView):
     next_cursor: str | None
 
 
-class StoreModel(StoreRow, View):
+class StoreModel(StoreRow, Compared):
     """One store, followed back through its whole history."""
 
     business_hours: list[str] = Field(description="The week in force at as_of.")

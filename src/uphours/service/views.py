@@ -51,8 +51,8 @@ class Asked(NamedTuple):
     """What a view is asked for.
 
     ``compare``: also with the window before; of overviews and groups. ``only``: the stores that the caller sees, as
-    they are at the instant ``at``, a quarter of an hour that began: what stores belong to changes at midnight, of whatever
-    clock. ``at`` is 0 for those who see all.
+    they are at the instant ``at``, a quarter of an hour that began: what stores belong to changes at midnight, of
+    whatever clock. ``at`` is 0 for those who see all.
     """
 
     as_of: int | None
@@ -145,11 +145,11 @@ class Fleets:
 
     def history(self, asked: Asked, *, stale_ok: float = FRESH_S) -> History:
         """Return a history that is right, or was ``stale_ok`` seconds ago."""
-        return cast(History, self._answer(_Question("history", asked), stale_ok))
+        return cast(History, self._answer(_Question("history", asked._replace(compare=False)), stale_ok))
 
     def heat_map(self, asked: Asked, *, stale_ok: float = FRESH_S) -> HeatMap:
         """Return a heat map that is right, or was ``stale_ok`` seconds ago."""
-        return cast(HeatMap, self._answer(_Question("heat map", asked), stale_ok))
+        return cast(HeatMap, self._answer(_Question("heat map", asked._replace(compare=False)), stale_ok))
 
     def groups(self, asked: Asked, by: Sequence[str], *, stale_ok: float = FRESH_S) -> Groups:
         """Return groups of stores that are right, or were ``stale_ok`` seconds ago; see `uphours.reports.groups`."""

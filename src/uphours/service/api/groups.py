@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query
 from uphours.errors import InputError
 from uphours.reports.groups import Figures, Group, Groups
 from uphours.reports.memberships import Labels
-from uphours.service.api.stores import AskingFleet, Question, ahead_of, made_with
+from uphours.service.api.stores import AskingFleet, Compare, Question, ahead_of, made_with, window_before
 from uphours.service.auth import Calling, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.group_models import (
@@ -37,7 +37,7 @@ By = Annotated[
 ]
 
 
-@router.get("/groups", response_model=GroupList)
+@router.get("/groups", response_model=GroupList, response_model_exclude_unset=True)
 @needs("read", sees="stores")
 def list_groups(
     serving: Serving,
@@ -50,11 +50,13 @@ def list_groups(
     sort: Annotated[Literal["values", "availability", "lost_time"], Query()] = "values",
     worst: Annotated[int, Query(ge=0, le=100, description="Worst stores listed per group.")] = 3,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
+    compare: Compare = False,
 ) -> GroupList:
     """Add stores up that share values of attributes, each in the window while it belongs to the group."""
     names = [name.strip() for text in by for name in text.split(",")]
     if not all(names):
         raise InputError("by has an empty name; valid are names of attributes, such as region,brand")
+    asking.compare = compare
     asked = asking.asked_by(serving, caller)
     made = serving.fleets.groups(asked, names, stale_ok=asking.stale_ok)
     names_of_stores = made.report.attributes.get("name")
@@ -82,11 +84,15 @@ def _rank(group: Group, sort: str) -> tuple[Any, ...]:
 
 def _made_with(serving: Service, asking: Question, made: Groups) -> dict[str, Any]:
     report = made.report
-    return made_with(report, asking) | {
-        "ahead": ahead_of(serving, asking, report),
-        "loads_seen": report.loads_seen,
-        "entries_seen": report.entries_seen,
-    }
+    return (
+        made_with(report, asking)
+        | window_before(report)
+        | {
+            "ahead": ahead_of(serving, asking, report),
+            "loads_seen": report.loads_seen,
+            "entries_seen": report.entries_seen,
+        }
+    )
 
 
 def _figures(group: Group) -> Figures:

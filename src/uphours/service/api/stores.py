@@ -14,7 +14,7 @@ from uphours.database import ledger
 from uphours.errors import InputError
 from uphours.kernel.local_time import local_date
 from uphours.kernel.policy import Policy
-from uphours.kernel.windows import window_of, windows
+from uphours.kernel.windows import Windows, window_of, windows
 from uphours.reports import fleet as fleet_view
 from uphours.reports.ahead import Ahead, ahead
 from uphours.reports.explain import business_hours_of, exceptions, explain, zone_at
@@ -98,11 +98,13 @@ class Question:
         self.raw = raw
         #: The stores that a question about the fleet is about.
         self.where: Where = ()
+        #: Whether it is also about the window before.
+        self.compare = False
 
     def asked_by(self, serving: Service, caller: Caller) -> Asked:
         """Return what a view of the fleet is asked for, by someone who may see some of it alone."""
         at = serving.now() // _QUARTER_US * _QUARTER_US if caller.only else 0
-        return Asked(self.as_of, self.window, self.policy, self.raw, self.where, caller.only, at)
+        return Asked(self.as_of, self.window, self.policy, self.raw, self.where, caller.only, at, self.compare)
 
     def of(self, fleet: Fleet) -> Fleet:
         """Return a fleet with what is asked about: perhaps without what the ledger says."""
@@ -132,7 +134,12 @@ AskingFleet = Annotated[Question, Depends(_about_fleet)]
 """What a view of the fleet is asked for: also of which stores."""
 
 
-@fleet_router.get("", response_model=StoreList)
+Compare = Annotated[
+    bool, Query(description="Also the window before, of which as much counts as has elapsed, and the changes.")
+]
+
+
+@fleet_router.get("", response_model=StoreList, response_model_exclude_unset=True)
 @needs("read", sees="stores")
 def list_stores(
     serving: Serving,
@@ -149,10 +156,12 @@ def list_stores(
     last_observed_before: Annotated[Instant | None, Query()] = None,
     sort: Annotated[Literal["store_id", "availability", "lost_time", "since", "last_observed"], Query()] = "store_id",
     descending: Annotated[bool, Query()] = False,
+    compare: Compare = False,
     cursor_: After = None,
     limit: Limit = 100,
 ) -> StoreList:
     """List stores with their state and their figures in one window, as it is or was five seconds ago."""
+    asking.compare = compare
     made = serving.fleets.overview(asking.asked_by(serving, caller), stale_ok=asking.stale_ok)
     return store_list(
         serving,
@@ -180,6 +189,7 @@ def store_list(
     page = fleet_view.selected(made, after=None if place is None else fleet_view.Place(*place), **chosen)
     return StoreList(
         **made_with(made.report, asking),
+        **window_before(made.report),
         ahead=ahead_of(serving, asking, made),
         loads_seen=made.report.loads_seen,
         entries_seen=made.report.entries_seen,
@@ -212,17 +222,27 @@ def _ahead_model(report: Report) -> AheadModel | None:
 
 def made_with(made: Report | History | HeatMap, asking: Question) -> dict[str, Any]:
     """Return what a view was made with: an instant, one window, a policy, and with or without the ledger."""
-    name = made.windows.names[0]
-    start, end = made.windows.common[name]
-    if len(made.windows.starts) == 1:
-        start, end = int(made.windows.starts[0, 0]), int(made.windows.ends[0, 0])
     return {
         "as_of": instant_iso(made.as_of),
         "as_of_us": made.as_of,
         "policy": made.policy.to_dict(),
         "raw": asking.raw,
-        "window": WindowModel(name=name, start_us=start, end_us=end),
+        "window": _window_model(made.windows),
     }
+
+
+def window_before(report: Report) -> dict[str, Any]:
+    """Return what a view says of the window before: nothing where there is no comparison."""
+    return {} if report.before is None else {"window_before": _window_model(report.before.windows)}
+
+
+def _window_model(laid: Windows) -> WindowModel:
+    """Describe the only window; of one store with its own bounds."""
+    name = laid.names[0]
+    start, end = laid.common[name]
+    if len(laid.starts) == 1:
+        start, end = int(laid.starts[0, 0]), int(laid.ends[0, 0])
+    return WindowModel(name=name, start_us=start, end_us=end)
 
 
 @router.get("/{store_id:path}/timeline", response_model=TimelineModel, responses=_NO_STORE)
@@ -351,10 +371,13 @@ def _statements(serving: Service, entries: Sequence[int]) -> list[dict[str, Any]
 
 
 # Behind the others: an id may have slashes, so this path fits theirs too.
-@router.get("/{store_id:path}", response_model=StoreModel, responses=_NO_STORE)
+@router.get("/{store_id:path}", response_model=StoreModel, response_model_exclude_unset=True, responses=_NO_STORE)
 @needs("read", sees="stores")
-def show_store(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> StoreModel:
+def show_store(
+    serving: Serving, caller: Calling, asking: Asking, store_id: StoreName, compare: Compare = False
+) -> StoreModel:
     """Show one store: its state at as_of, since when, its hours, and its figures in one window."""
+    asking.compare = compare
     with serving.snapshot(caller, [store_id]) as fleet:
         return store_of(serving, fleet, asking)
 
@@ -367,6 +390,7 @@ def store_of(serving: Service, fleet: Fleet, asking: Question) -> StoreModel:
         window=asking.window,
         policy=asking.policy,
         whole_history=True,
+        compare=asking.compare,
     )
     as_of = made.report.as_of
     start, end = (int(bounds[0, 0]) for bounds in (made.report.windows.starts, made.report.windows.ends))
@@ -374,6 +398,7 @@ def store_of(serving: Service, fleet: Fleet, asking: Question) -> StoreModel:
     return StoreModel(
         **fleet_view.facts(made, 0),
         **made_with(made.report, asking),
+        **window_before(made.report),
         ahead=ahead_of(serving, asking, made),
         business_hours=business_hours_of(fleet.schedule, local_date_at(fleet.schedule, as_of)),
         exceptions=[
