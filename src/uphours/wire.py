@@ -216,7 +216,7 @@ class Store(Figures, Change):
     timezone_is_default: bool
     hours_are_default: bool
     hours_known: bool
-    before: NotRequired[Figures]
+    before: NotRequired[Figures | None]
 
 
 class Window(TypedDict):
@@ -241,7 +241,7 @@ class Answer(TypedDict):
 class StoreDetail(Store, Answer):
     """One store, followed back through its whole history; the week in force at as_of, and the window's exceptions."""
 
-    window_before: NotRequired[Window]
+    window_before: NotRequired[Window | None]
     business_hours: list[str]
     exceptions: list[CalendarDay]
 

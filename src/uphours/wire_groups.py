@@ -32,7 +32,7 @@ class GroupFigures(GroupSums, Change):
     """The same, with the stores below a line; ``before``: those of the window before, if it was asked for."""
 
     stores_below: int | None
-    before: NotRequired[GroupSums]
+    before: NotRequired[GroupSums | None]
 
 
 class WorstStore(TypedDict):
@@ -55,7 +55,7 @@ class Group(GroupFigures):
 class Groups(FleetView):
     """Groups of stores, of which there are ``total``, and the whole of them."""
 
-    window_before: NotRequired[Window]
+    window_before: NotRequired[Window | None]
     by: list[str]
     below: float | None
     groups: list[Group]

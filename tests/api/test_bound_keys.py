@@ -180,14 +180,14 @@ FLEET = VIEW | {
 ASKED = st.one_of(
     st.tuples(st.just("/v1/stores"), st.fixed_dictionaries(FLEET | {
         "search": st.sampled_from([None, "h", FOREIGN, "shop"]), "limit": st.sampled_from([1, 100]),
-        "sort": st.sampled_from(["store_id", "lost_time", "since"]),
+        "sort": st.sampled_from(["store_id", "lost_time", "since"]), "compare": st.booleans(),
     })),
     st.tuples(
         st.sampled_from(["/v1/fleet/history", "/v1/fleet/heatmap", "/v1/attributes"]), st.fixed_dictionaries(FLEET)
     ),
     st.tuples(st.just("/v1/groups"), st.fixed_dictionaries(FLEET | {
         "by": st.sampled_from(["franchisee", "name", "franchisee,name", "color"]),
-        "below": st.sampled_from([None, 0.99]),
+        "below": st.sampled_from([None, 0.99]), "compare": st.booleans(),
     })),
     st.tuples(
         st.builds("/v1/stores/{}{}".format, STORES, st.sampled_from(["", "/timeline", "/outages", "/explanation"])),

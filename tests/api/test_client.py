@@ -162,10 +162,12 @@ SCHEMAS: dict[str, Any] = {
     "DayModel": wire.Day,
     "EntryModel": wire_ledger.Entry,
     "FailingFileModel": wire.FailingFile,
+    "Figures": wire.Figures,
     "FleetHistory": wire.FleetHistory,
     "GroupFigures": wire_groups.GroupFigures,
     "GroupList": wire_groups.Groups,
     "GroupModel": wire_groups.Group,
+    "GroupSums": wire_groups.GroupSums,
     "HeatCell": wire.HeatCell,
     "HeatMapModel": wire.HeatMap,
     "IntervalModel": wire.Interval,
@@ -275,7 +277,7 @@ def native(document: Any) -> dict[str, Any]:
         ("/v1/fleet/heatmap", wire.FleetSelection, set()),
         ("/v1/attributes", wire.FleetSelection, {"limit"}),
         ("/v1/groups", wire_groups.GroupSelection, {"by"}),
-        ("/v1/stores/{store_id}", wire.View, set()),
+        ("/v1/stores/{store_id}", wire.StoreSelection, set()),
         ("/v1/stores/{store_id}/timeline", wire.View, set()),
         ("/v1/stores/{store_id}/outages", wire.View, set()),
         ("/v1/stores/{store_id}/explanation", wire.View, set()),
@@ -357,9 +359,11 @@ def ask_for_everything(client: Client, folder: Path) -> None:
             last_observed_before=AS_OF,
             sort="since",
             descending=True,
+            compare=True,
         )
     )
-    for view in (client.store, client.timeline, client.outages, client.explanation):
+    client.store("1", **everything, compare=True)
+    for view in (client.timeline, client.outages, client.explanation):
         view("1", **everything)
     client.history(**everything)
     client.heat_map(**everything)

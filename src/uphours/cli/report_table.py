@@ -60,7 +60,7 @@ def _columns(attributes: Sequence[str], *, detail: bool, compare: bool) -> dict[
 
 def _points(row: Row) -> str:
     change = row["availability_change"]
-    return "–" if change is None else f"{100 * change + 0.0:+.2f}"
+    return "–" if change is None else f"{round(100 * change, 2) + 0.0:+.2f}"
 
 
 def _downtime_change(row: Row) -> str:
