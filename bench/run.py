@@ -45,6 +45,7 @@ from uphours.reports import fleet as overview
 from uphours.reports import measure
 from uphours.reports.measure import latest_instant, run_report
 from uphours.reports.report import Totals
+from uphours.reports.store_list import selected
 from uphours.reports.writers import written
 from uphours.schema import DAY_US, HOUR_US, Observations, Schedule
 from uphours.service.views import Asked, Fleets
@@ -231,7 +232,7 @@ def bench_fleet(url: str) -> list[Comparison]:
     def listed(fleets: Fleets) -> None:
         made = fleets.overview(question, stale_ok=0)
         overview.fleet_facts(made)
-        page = overview.selected(made, sort="availability", limit=100)
+        page = selected(made, sort="availability", limit=100)
         assert len([overview.facts(made, row) for row in page.rows]) == 100
 
     def all_three(fleets: Fleets) -> None:

@@ -103,6 +103,7 @@ class Selection(FleetSelection, total=False):
     without: list[Literal["hours", "timezone"]]
     observed: Literal["ever", "never"]
     last_observed_before: str
+    tab: Literal["attention", "down_throughout", "unstable", "below_target", "not_polled", "incomplete", "all"]
     sort: Literal["store_id", "availability", "lost_time", "since", "last_observed"]
     descending: bool
     compare: bool

@@ -357,6 +357,7 @@ def ask_for_everything(client: Client, folder: Path) -> None:
             without=["hours", "timezone"],
             observed="ever",
             last_observed_before=AS_OF,
+            tab="attention",
             sort="since",
             descending=True,
             compare=True,

@@ -11,7 +11,8 @@ import uphours
 from tests import oracle
 from tests.oracle import DAY_US, HOUR_US
 from tests.property.strategies import FEWER, MORE, Case, cases, whole_weeks
-from uphours.reports.fleet import LACKING, SORTS, Overview, Sort, facts, overview, selected
+from uphours.reports.fleet import Overview, facts, overview
+from uphours.reports.store_list import LACKING, SORTS, Sort, selected
 from uphours.reports.store_states import STATES
 
 WEEK_US = 7 * DAY_US

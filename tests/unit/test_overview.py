@@ -18,9 +18,10 @@ from uphours.ingest.load import load_files
 from uphours.ingest.memory_fleet import MemoryFleet
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import WINDOW_NAMES, Window
-from uphours.reports.fleet import SORTS, Overview, facts, fleet_facts, overview, selected
+from uphours.reports.fleet import Overview, facts, fleet_facts, overview
 from uphours.reports.measure import run_report
 from uphours.reports.reading import NEVER
+from uphours.reports.store_list import SORTS, selected
 from uphours.reports.store_states import STATES
 from uphours.schema import DAY_US, HOUR_US, Observations, instant_text, instant_us
 

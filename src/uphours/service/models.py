@@ -160,6 +160,7 @@ class StoreList(FleetView, Compared):
     fleet: dict[str, Any]
     stores: list[StoreRow]
     total_matching: int
+    tabs: dict[str, int] = Field(description="Stores of each tab that match all else that was asked for.")
     next_cursor: str | None
 
 

@@ -22,6 +22,8 @@ from uphours.reports.history import HeatMap, History
 from uphours.reports.measure import latest_instant, timelines
 from uphours.reports.reading import Known, Unadjusted, read_fleet
 from uphours.reports.report import Report
+from uphours.reports.store_list import Place, selected
+from uphours.reports.targets import expected_of_all
 from uphours.schema import (
     DAY_US,
     MINUTE_US,
@@ -154,6 +156,10 @@ def list_stores(
     without: Annotated[list[Literal["hours", "timezone"]] | None, Query()] = None,
     observed: Annotated[Literal["ever", "never"] | None, Query()] = None,
     last_observed_before: Annotated[Instant | None, Query()] = None,
+    tab: Annotated[
+        Literal["attention", "down_throughout", "unstable", "below_target", "not_polled", "incomplete", "all"],
+        Query(description="Only the stores that one question is about; those of the fleet's page."),
+    ] = "all",
     sort: Annotated[Literal["store_id", "availability", "lost_time", "since", "last_observed"], Query()] = "store_id",
     descending: Annotated[bool, Query()] = False,
     compare: Compare = False,
@@ -174,6 +180,8 @@ def list_stores(
         without=without,
         observed=observed,
         last_observed_before=None if last_observed_before is None else instant_us(last_observed_before),
+        tab=tab,
+        share=target_share(serving, made.report.as_of),
         sort=sort,
         descending=descending,
         after=cursor_,
@@ -181,12 +189,18 @@ def list_stores(
     )
 
 
+def target_share(serving: Service, as_of: int) -> int | None:
+    """Return the share that is expected of every store at an instant, see `expected_of_all`."""
+    with serving.database.snapshot([]) as fleet:
+        return expected_of_all(fleet.targets(), as_of)
+
+
 def store_list(
     serving: Service, asking: Question, made: fleet_view.Overview, *, after: str | None, **chosen: Any
 ) -> StoreList:
-    """Return a page of stores; what is chosen is what `uphours.reports.fleet.selected` takes."""
+    """Return a page of stores; what is chosen is what `uphours.reports.store_list.selected` takes."""
     place = key(after, ("text", "flag", "figure", "text"))
-    page = fleet_view.selected(made, after=None if place is None else fleet_view.Place(*place), **chosen)
+    page = selected(made, after=None if place is None else Place(*place), **chosen)
     return StoreList(
         **made_with(made.report, asking),
         **window_before(made.report),
@@ -196,6 +210,7 @@ def store_list(
         fleet=fleet_view.fleet_facts(made),
         stores=[StoreRow(**fleet_view.facts(made, row)) for row in page.rows],
         total_matching=page.total_matching,
+        tabs={str(name): stores for name, stores in page.tabs.items()},
         next_cursor=None if page.end is None else cursor(*astuple(page.end)),
     )
 

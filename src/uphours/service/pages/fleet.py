@@ -1,117 +1,44 @@
-"""The fleet: how many stores are up now, how it went, and the stores that lose most open time."""
+"""The page of the fleet: what is wrong now, how it stands, and the stores that a tab is about."""
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
-from typing import Annotated, Final, get_args
+import io
+from dataclasses import replace
+from typing import Annotated, Final, Literal
 
-from fastapi import APIRouter, Depends, Request, Response
+import numpy as np
+from fastapi import APIRouter, Path, Request, Response
 
-from uphours.errors import InputError
+from uphours.kernel.local_time import wall_clock
 from uphours.reports.explain import WEEKDAYS
-from uphours.reports.fleet import Lacking, Sort
-from uphours.reports.store_states import STATES
+from uphours.reports.fleet import Overview, facts
+from uphours.reports.report import Report
+from uphours.reports.standouts import average, standout
+from uphours.reports.store_list import selected
+from uphours.reports.tabs import NOT_POLLED_US, TABS, UNSTABLE_OUTAGES, Tab, standing
+from uphours.reports.writers import MEDIA_TYPES, write_report
+from uphours.schema import WHOLE_SHARE, instant_iso
 from uphours.service.api import fleet, stores
 from uphours.service.api.groups import attributes_of
 from uphours.service.auth import Calling, needs
 from uphours.service.deps import Serving
-from uphours.service.group_models import AttributeModel
 from uphours.service.lane_routes import ViewRoute
+from uphours.service.pages.fleet_list import MOST_VALUES, Listed, Listing, filters, rows
 from uphours.service.pages.gaps import gaps_in
 from uphours.service.pages.query import Asking
-from uphours.service.pages.rendering import page
+from uphours.service.pages.rendering import duration, page, percent
 
 router = APIRouter(route_class=ViewRoute)
 
 _ON_A_PAGE: Final = 50
-#: Values that a filter offers.
-_MOST_VALUES: Final = 100
-#: By what the list can be sorted, and whether that begins with the largest.
-_SORTS: Final[Mapping[Sort, bool]] = {
-    "lost_time": True,
-    "availability": False,
-    "since": True,
-    "last_observed": False,
-    "store_id": False,
+#: Windows that have a button of their own.
+_PERIODS: Final = {
+    "today": "Today",
+    "yesterday": "Yesterday",
+    "last_week": "7 days",
+    "this_month": "This month",
+    "this_quarter": "This quarter",
 }
-
-
-@dataclass(frozen=True)
-class Listed:
-    """Which stores are listed, and in what order; as the address of the page has it."""
-
-    search: str
-    states: list[str]
-    timezone: str
-    below_percent: str
-    without: list[str]
-    never_observed: bool
-    sort: Sort
-    descending: bool
-    cursor: str | None
-
-    @property
-    def is_filtered(self) -> bool:
-        """Whether some stores may be left out."""
-        asked = self.search or self.states or self.timezone or self.below_percent or self.without
-        return bool(asked) or self.never_observed
-
-    @property
-    def availability_below(self) -> float | None:
-        """The ratio that is asked for in percent.
-
-        Raises
-        ------
-        InputError
-            It is no percentage.
-        """
-        if not self.below_percent:
-            return None
-        try:
-            percent = float(self.below_percent.removesuffix("%").replace(",", "."))
-        except ValueError:
-            percent = -1.0
-        if not 0 <= percent <= 100:
-            raise InputError(f"availability below is {self.below_percent[:40]!r}; valid are percentages, 0 to 100")
-        return percent / 100
-
-    def sorted_by(self, sort: Sort) -> dict[str, object]:
-        """Return what leads to the list in another order, or in this one the other way round."""
-        turned = not self.descending if sort == self.sort else _SORTS[sort]
-        return {"sort": sort, "descending": str(turned).lower(), "cursor": None}
-
-
-def _listed(request: Request) -> Listed:
-    given = request.query_params
-    sort = given.get("sort") or "lost_time"
-    if sort not in get_args(Sort):
-        raise InputError(f"cannot sort by {sort[:40]!r}; valid are {', '.join(get_args(Sort))}")
-    return Listed(
-        search=given.get("search", "").strip(),
-        states=_chosen(given.getlist("state"), "state", STATES),
-        timezone=given.get("timezone", "").strip(),
-        below_percent=given.get("below_percent", "").strip(),
-        without=_chosen(given.getlist("without"), "without", get_args(Lacking)),
-        never_observed=given.get("observed") == "never",
-        sort=sort,  # type: ignore[arg-type]
-        descending=(given.get("descending") or str(_SORTS[sort])).lower() == "true",  # type: ignore[index]
-        cursor=given.get("cursor") or None,
-    )
-
-
-def _chosen(values: list[str], name: str, valid: Collection[str]) -> list[str]:
-    if unknown := [one for one in values if one not in valid]:
-        raise InputError(f"{name} is {unknown[0][:40]!r}; valid are {', '.join(valid)}")
-    return values
-
-
-Listing = Annotated[Listed, Depends(_listed)]
-
-
-def _is_filter(attribute: AttributeModel) -> bool:
-    """Say whether a list can be filtered by an attribute; names are found by searching."""
-    return attribute.name != "name" and attribute.total <= _MOST_VALUES
 
 
 @router.get("/")
@@ -124,41 +51,102 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
     asked = question.asked_by(serving, caller)
     everyone = serving.fleets.overview(asked._replace(where=()), stale_ok=question.stale_ok)
     made = everyone.where(asked.where)
+    share = stores.target_share(serving, made.report.as_of)
     found = stores.store_list(
-        serving,
-        question,
-        made,
-        search=listing.search or None,
-        states=listing.states or None,
-        timezones=[listing.timezone] if listing.timezone else None,
-        availability_below=listing.availability_below,
-        without=listing.without or None,
-        observed="never" if listing.never_observed else None,
-        sort=listing.sort,
-        descending=listing.descending,
-        after=listing.cursor,
-        limit=_ON_A_PAGE,
+        serving, question, made, **listing.chosen, share=share, after=listing.cursor, limit=_ON_A_PAGE
     )
+    with serving.snapshot(caller, [store.store_id for store in found.stores]) as some:
+        listed = rows(found, question.of(some), question.policy, listing)
+    target = None if share is None else share / WHOLE_SHARE
     return page(
         request,
         "fleet",
         asked=asking,
         listing=listing,
         found=found,
+        rows=listed,
+        standing=standing(made, share),
+        target=target,
+        tabs=_tabs(target),
+        periods=_PERIODS,
         gaps=gaps_in(serving, caller, question),
-        zones=sorted(set(made.timezones)),
-        attributes=[one for one in attributes_of(everyone.labels, _MOST_VALUES) if _is_filter(one)],
+        filters=filters(
+            attributes_of(everyone.labels, MOST_VALUES), asking.where, made.timezones, listing, found.fleet
+        ),
+        zones=sorted(set(everyone.timezones)),
+        pinned=instant_iso(found.as_of_us),
         caller=caller,
     )
+
+
+def _tabs(target: float | None) -> dict[Tab, tuple[str, str]]:
+    """Return what each tab is called, and what belongs to it; there is no tab for a target that is not set."""
+    texts: dict[Tab, tuple[str, str]] = {
+        "attention": ("Needs attention", "Down now, but not throughout the window; the latest first."),
+        "down_throughout": (
+            "Down throughout",
+            "Down all known open time of the window. A store that is closed for good does not belong in the fleet.",
+        ),
+        "unstable": ("Unstable", f"At least {UNSTABLE_OUTAGES} outages in the window."),
+        "below_target": (
+            f"Below {percent(target)}", "Availability below the target in the window, but not down throughout."
+        ),
+        "not_polled": (
+            "Not polled", f"No poll in the window, or none in the {duration(NOT_POLLED_US)} before."
+        ),
+        "incomplete": ("Incomplete data", "Without business hours, without usable ones, or without a time zone."),
+        "all": ("All", "All stores."),
+    }  # fmt: skip
+    return {name: texts[name] for name in TABS if target is not None or name != "below_target"}
+
+
+@router.get("/list.{form}")
+@needs("read", sees="stores")
+def export(
+    request: Request,
+    serving: Serving,
+    caller: Calling,
+    asking: Asking,
+    listing: Listing,
+    form: Annotated[Literal["csv", "xlsx"], Path()],
+) -> Response:
+    """Return the stores that the page lists with the same address, all pages of them, as a file."""
+    question = asking.question()
+    made = serving.fleets.overview(question.asked_by(serving, caller), stale_ok=question.stale_ok)
+    share = stores.target_share(serving, made.report.as_of)
+    chosen = selected(made, **listing.chosen, share=share, limit=max(1, len(made.store_ids)))
+    file = io.BytesIO()
+    write_report(_with_states(made, chosen.rows, listing), form, file, detail=True)
+    stamp = instant_iso(made.report.as_of)[:16].replace(":", "").replace("-", "")
+    name = f"uphours-{listing.tab.replace('_', '-')}-{stamp}Z.{form}"
+    return Response(file.getvalue(), 200, {"Content-Disposition": f'attachment; filename="{name}"'}, MEDIA_TYPES[form])
+
+
+def _with_states(made: Overview, places: list[int], listing: Listed) -> Report:
+    """Return the report of some stores with what the list says of them besides; an attribute of the same name stays."""
+    said = [facts(made, place) for place in places]
+    columns: dict[str, list[str | None]] = {
+        "state": [store["state"] for store in said],
+        "state_since": [_local(store["since_us"], listing.zone_for(store["timezone"])) for store in said],
+        "last_observed": [_local(store["last_observed_at_us"], listing.zone_for(store["timezone"])) for store in said],
+        "timezone": [store["timezone"] for store in said],
+    }
+    columns |= {name: [made.label(place, name) for place in places] for name in made.labels}
+    return replace(made.report.of(np.array(places, dtype=np.int64)), attributes=columns)
+
+
+def _local(instant: int | None, zone: str) -> str | None:
+    return None if instant is None else wall_clock(zone, instant).isoformat(timespec="seconds")
 
 
 @router.get("/week")
 @needs("read", sees="stores")
 def show_week(request: Request, serving: Serving, caller: Calling, asking: Asking) -> Response:
-    """Show the fleet by weekday and hour."""
+    """Show by weekday and hour how the fleet differs from its average."""
     week = fleet.show_heat_map(serving, caller, asking.question())
     by_day = [
         {"name": name, "cells": [cell for cell in week.cells if cell.weekday == day]}
         for day, name in enumerate(WEEKDAYS)
     ]
-    return page(request, "week", asked=asking, week=week, days=by_day)
+    cells = [cell.model_dump() for cell in week.cells]
+    return page(request, "week", asked=asking, week=week, days=by_day, average=average(cells), standout=standout(cells))

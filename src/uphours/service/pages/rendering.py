@@ -40,8 +40,8 @@ _TEMPLATES: Final = Path(__file__).parent.with_name("templates")
 _NONE: Final = "–"
 _THIN_SPACE: Final = "\u202f"
 
-#: From which availability on a cell has which shade.
-_SHADES: Final = ((0.999, "good"), (0.99, "h0"), (0.97, "h1"), (0.9, "h2"), (0.75, "h3"))
+#: From which difference to the average on, in points, a cell has which shade; one of less than the first has none.
+_STEPS: Final = (0.01, 0.03, 0.08)
 #: What each state is called, and the sign that tells it apart without its colour.
 STATES: Final = {"up": "▲", "down": "▼", "unknown": "?", "excluded": "▤", "closed": "■", "hours unknown": "⚠"}
 
@@ -164,11 +164,19 @@ def with_query(request: Request, **changes: object) -> str:
     return f"{request.url.path}?{urlencode(kept)}" if kept else request.url.path
 
 
-def shade(cell: HeatCell) -> str:
-    """Return the class of a cell of the heat map, by the share of open time that was lost."""
-    if cell.availability is None:
+def against(cell: HeatCell, average: float | None) -> str:
+    """Return the class of a cell of the heat map, by how far its availability is from the average."""
+    if cell.availability is None or average is None:
         return "excluded" if cell.scheduled_us and not cell.business_us else "none"
-    return next((name for least, name in _SHADES if cell.availability >= least), "h4")
+    difference = cell.availability - average
+    step = sum(abs(difference) >= least for least in _STEPS)
+    return f"{'gained' if difference > 0 else 'lost'}-{step}" if step else "same"
+
+
+def points(difference: float) -> str:
+    """Write a difference of two ratios in points, with one decimal and without a sign: ``3.2 points``."""
+    tenths = f"{abs(difference) * 100:.1f}"
+    return f"{tenths}{_THIN_SPACE}{'point' if tenths == '1.0' else 'points'}"
 
 
 def csrf_field(request: Request) -> Markup:
@@ -191,7 +199,8 @@ _ENVIRONMENT.filters |= {
     "count": count,
     "size": size,
     "moment": moment,
-    "shade": shade,
+    "against": against,
+    "points": points,
     "clock": clock,
     "exact": duration_text,
     "iso": instant_iso,

@@ -1,4 +1,4 @@
-// The chart of the fleet: availability within its bounds, how much was watched, and the collector's own gaps, hatched.
+// The chart of the fleet: how many stores were down at a time, and where monitoring was interrupted, hatched.
 "use strict";
 
 const colour = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
@@ -61,42 +61,60 @@ function gapsOf(history) {
   };
 }
 
+/** Return how many stores were down at a time in a bucket, on average; null where it lies in a gap for the most part. */
+function storesDown(bucket, gaps) {
+  const length = bucket.end_us - bucket.start_us;
+  const unseen = gaps.reduce((sum, gap) => sum + Math.max(0, Math.min(gap.end_us, bucket.end_us) - Math.max(gap.start_us, bucket.start_us)), 0);
+  return 2 * unseen >= length ? null : bucket.downtime_us / length;
+}
+
 function draw(figure, history) {
   const place = figure.querySelector(".plot");
   place.replaceChildren();
-  const part = (name, of) => history.buckets.map((one) => of(one));
-  const ratio = (us, whole) => (whole ? (100 * us) / whole : null);
+  const { zone } = figure.dataset;
+  const format = (options) => new Intl.DateTimeFormat("en-GB", { timeZone: zone, hourCycle: "h23", ...options });
+  const [day, time] = [format({ weekday: "short", day: "numeric" }), format({ hour: "2-digit", minute: "2-digit" })];
+  const clock = (_plot, ticks) => ticks.map((tick) => (time.format(tick * 1e3) === "00:00" ? day.format(tick * 1e3) : time.format(tick * 1e3)));
   const axis = { stroke: colour("--faint"), grid: { stroke: colour("--line"), width: 1 }, ticks: { stroke: colour("--line") } };
-  const percent = (_plot, value) => (value === null ? "–" : percentage(value / 100));
-  const day = (moment) => `${moment.getUTCDate()} ${"Jan Feb Mar Apr May Jun Jul Aug Sep Oct Nov Dec".split(" ")[moment.getUTCMonth()]}`;
-  const clock = (_plot, ticks) => ticks.map((tick) => {
-    const moment = new Date(tick * 1e3);
-    return tick % 86400 ? moment.toISOString().slice(11, 16) : day(moment);
-  });
+  const percent = (_plot, value) => percentage(value ?? null);
+  const beside = { scale: "ratio", paths: () => null, points: { show: false }, value: percent };
   const options = {
     width: place.clientWidth,
-    height: 180,
-    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), "Etc/UTC"),
-    scales: { y: { range: (_plot, low) => [Math.max(0, Math.min(90, Math.floor((low ?? 0) / 10) * 10)), 100] } },
-    axes: [{ ...axis, values: clock }, { ...axis, values: (_plot, ticks) => ticks.map((tick) => `${tick} %`), size: 60 }],
+    height: 150,
+    tzDate: (seconds) => uPlot.tzDate(new Date(seconds * 1e3), zone === "UTC" ? "Etc/UTC" : zone),
+    scales: { y: { range: (_plot, _low, high) => [0, Math.max(1, (high ?? 0) * 1.1)] } },
+    axes: [{ ...axis, values: clock }, { ...axis, size: 45 }],
     series: [
-      { label: "UTC", value: (_plot, value) => (value === null ? "–" : stamp(value * 1e6)) },
-      { label: "at most", stroke: colour("--up"), width: 0.5, value: percent, points: { show: false } },
-      { label: "availability", stroke: colour("--up"), width: 2.5, value: percent },
-      { label: "at least", stroke: colour("--up"), width: 0.5, value: percent, points: { show: false } },
-      { label: "watched", stroke: colour("--faint"), width: 1.5, dash: [6, 4], value: percent, points: { show: false } },
+      { label: zone === "UTC" ? "UTC" : zone.split("/").at(-1).replaceAll("_", " "), value: (_plot, value) => (value === null ? "–" : `${day.format(value * 1e3)}, ${time.format(value * 1e3)}`) },
+      { label: "stores down", stroke: colour("--down"), width: 2, value: (_plot, value) => (value === null ? "–" : value.toFixed(1)) },
+      { label: "available", ...beside },
+      { label: "watched", ...beside },
     ],
-    bands: [{ series: [1, 3], fill: `color-mix(in srgb, ${colour("--up")} 18%, transparent)` }],
     plugins: [gapsOf(history), excludedOf(history)],
   };
-  const middle = part("x", (one) => (one.start_us + one.end_us) / 2e6);
-  return new uPlot(options, [
-    middle,
-    part("max", (one) => ratio(one.uptime_max_us, one.business_us)),
-    part("availability", (one) => (one.availability === null ? null : 100 * one.availability)),
-    part("min", (one) => ratio(one.uptime_min_us, one.business_us)),
-    part("watched", (one) => (one.coverage === null ? null : 100 * one.coverage)),
+  const part = (of) => history.buckets.map(of);
+  const plot = new uPlot(options, [
+    part((one) => (one.start_us + one.end_us) / 2e6),
+    part((one) => storesDown(one, history.gaps)),
+    part((one) => one.availability),
+    part((one) => one.coverage),
   ], place);
+  leadsToMoments(plot, history);
+  return plot;
+}
+
+/** Let a click on a bucket lead to the list as it was at its end. */
+function leadsToMoments(plot, history) {
+  let from = null;
+  plot.over.addEventListener("mousedown", (event) => { from = event.clientX; });
+  plot.over.addEventListener("click", (event) => {
+    const bucket = history.buckets[plot.cursor.idx];
+    if (!bucket || Math.abs(event.clientX - from) > 3) return;
+    const address = new URL(location.href);
+    address.searchParams.delete("cursor");
+    address.searchParams.set("as_of", new Date(Math.min(bucket.end_us, history.as_of_us) / 1000).toISOString());
+    go(address.href, { push: true, toList: true });
+  });
 }
 
 function cell(name, text) {
@@ -107,11 +125,12 @@ function cell(name, text) {
 function tabulate(figure, history) {
   const table = document.createElement("table");
   const head = table.createTHead().insertRow();
-  for (const text of ["From (UTC)", "Availability", "At least", "At most", "Watched", "Excluded", "Stores observed"]) head.append(Object.assign(cell("th", text), { scope: "col" }));
+  for (const text of ["From (UTC)", "Stores down", "Availability", "At least", "At most", "Watched", "Excluded", "Stores observed"]) head.append(Object.assign(cell("th", text), { scope: "col" }));
   const body = table.createTBody();
   for (const one of history.buckets) {
     const whole = one.business_us;
-    const cells = [percentage(one.availability), percentage(whole ? one.uptime_min_us / whole : null), percentage(whole ? one.uptime_max_us / whole : null), percentage(one.coverage), one.scheduled_us ? percentage(one.excluded_us / one.scheduled_us) : "–", one.stores_observed.toLocaleString()];
+    const down = storesDown(one, history.gaps);
+    const cells = [down === null ? "–" : down.toFixed(1), percentage(one.availability), percentage(whole ? one.uptime_min_us / whole : null), percentage(whole ? one.uptime_max_us / whole : null), percentage(one.coverage), one.scheduled_us ? percentage(one.excluded_us / one.scheduled_us) : "–", one.stores_observed.toLocaleString()];
     body.insertRow().append(Object.assign(cell("th", stamp(one.start_us)), { scope: "row" }), ...cells.map((text) => cell("td", text)));
   }
   figure.querySelector(".scroll").replaceChildren(table);
@@ -119,36 +138,46 @@ function tabulate(figure, history) {
 
 function tellGaps(figure, history) {
   const told = figure.querySelector(".gaps");
-  if (!history.gaps.length) return;
+  if (!history.gaps.length) return told.replaceChildren();
   const list = document.createElement("ul");
   for (const gap of history.gaps) {
     const length = Math.round((gap.end_us - gap.start_us) / 360e6) / 10;
-    list.append(cell("li", `${stamp(gap.start_us)} to ${stamp(gap.end_us)}, ${length} h: almost no store was observed.`));
+    list.append(cell("li", `${stamp(gap.start_us)} to ${stamp(gap.end_us)}, ${length} h: almost no store was polled.`));
   }
   const times = history.gaps.length === 1 ? "once" : `${history.gaps.length} times`;
   const details = document.createElement("details");
-  details.append(cell("summary", `The collector was down ${times}, which says nothing of the stores`), list);
+  details.append(cell("summary", `Monitoring was interrupted ${times}, which says nothing of the stores`), list);
   told.replaceChildren(details);
 }
 
-async function show(figure) {
-  const says = figure.querySelector("figcaption");
+/** Fetch and draw the history of a figure, unless it is drawn already. */
+async function drawHistory(figure) {
+  const version = `${figure.dataset.history} ${figure.dataset.asOf} ${figure.dataset.zone}`;
+  if (figure.version === version) return;
+  figure.version = version;
   try {
     const answer = await fetch(figure.dataset.history);
     const history = await answer.json();
     if (!answer.ok) throw new Error(history.detail);
-    const redraw = () => { figure.plot?.destroy(); figure.plot = draw(figure, history); };
-    redraw();
+    if (figure.version !== version) return;
+    figure.redraw ??= watch(figure);
+    figure.history = history;
+    figure.redraw();
     tellGaps(figure, history);
-    const table = figure.querySelector("figure > details");
-    if (table.open) tabulate(figure, history);
-    else table.addEventListener("toggle", () => tabulate(figure, history), { once: true });
-    let width = figure.clientWidth;
-    new ResizeObserver(() => { if (figure.clientWidth !== width) { width = figure.clientWidth; redraw(); } }).observe(figure);
-    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+    const table = figure.querySelector("details:has(.scroll)");
+    table.ontoggle = () => { if (table.open) tabulate(figure, figure.history); };
+    table.ontoggle();
   } catch (error) {
-    says.textContent = `The chart cannot be drawn: ${error.message}`;
+    figure.version = null; // the next refresh tries again
+    if (!(error instanceof TypeError)) figure.querySelector("figcaption").textContent = `The chart cannot be drawn: ${error.message}`;
   }
 }
 
-for (const figure of document.querySelectorAll("[data-history]")) show(figure);
+/** Draw a figure again when its width or its colours change. */
+function watch(figure) {
+  const redraw = () => { figure.plot?.destroy(); figure.plot = draw(figure, figure.history); };
+  let width = figure.clientWidth;
+  new ResizeObserver(() => { if (figure.clientWidth !== width) { width = figure.clientWidth; redraw(); } }).observe(figure);
+  matchMedia("(prefers-color-scheme: dark)").addEventListener("change", redraw);
+  return redraw;
+}

@@ -1,0 +1,117 @@
+"""The questions that a list of stores answers one at a time: who needs attention, who is down throughout, and so on.
+
+Defined here once, for the API, the page, and what is exported from it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Final, Literal, TypeAlias, get_args
+
+import numpy as np
+import numpy.typing as npt
+
+from uphours.reports.fleet import Overview
+from uphours.reports.reading import NEVER
+from uphours.reports.store_states import STATES
+from uphours.schema import DAY_US, HOUR_US, WHOLE_SHARE
+
+Tab: TypeAlias = Literal["attention", "down_throughout", "unstable", "below_target", "not_polled", "incomplete", "all"]
+TABS: Final[tuple[Tab, ...]] = get_args(Tab)
+#: Outages in the window from which on a store is unstable.
+UNSTABLE_OUTAGES: Final = 5
+#: A store without a poll for longer than this is not polled.
+NOT_POLLED_US: Final = DAY_US
+
+_DOWN: Final = STATES.index("down")
+_Rows: TypeAlias = npt.NDArray[np.bool_]
+
+
+def tab_rows(overview: Overview, share: int | None) -> dict[Tab, _Rows]:
+    """Return which rows of an overview belong to each tab, as bool arrays; a row may belong to several.
+
+    ``attention``: down now, and not throughout the window. ``down_throughout``: down all known open time of the
+    window, and some is known. ``unstable``: at least ``UNSTABLE_OUTAGES`` outages in the window. ``below_target``: a
+    known availability below the target, but not down throughout. ``not_polled``: no poll in the window, or none for
+    more than ``NOT_POLLED_US`` before as_of. ``incomplete``: without hours, without usable hours, or without a zone.
+
+    Parameters
+    ----------
+    share
+        The target in units of 1 / ``WHOLE_SHARE``; None: there is none, and no store is below it.
+    """
+    totals, last = overview.report.totals, overview.last_observed_at_us
+    throughout = (totals.downtime_us[:, 0] > 0) & (totals.uptime_us[:, 0] == 0)
+    not_seen = (last == NEVER) | (last < overview.report.as_of - NOT_POLLED_US)
+    return {
+        "attention": (overview.states == _DOWN) & ~throughout,
+        "down_throughout": throughout,
+        "unstable": totals.outages[:, 0] >= UNSTABLE_OUTAGES,
+        "below_target": _below(overview, share) & ~throughout,
+        "not_polled": not_seen | (totals.observations[:, 0] == 0),
+        "incomplete": overview.hours_are_default | ~overview.hours_known | overview.timezone_is_default,
+        "all": np.ones(len(overview.store_ids), dtype=np.bool_),
+    }
+
+
+def _below(overview: Overview, share: int | None) -> _Rows:
+    if share is None:
+        return np.zeros(len(overview.store_ids), dtype=np.bool_)
+    up, down = overview.figures["uptime_us"].tolist(), overview.figures["downtime_us"].tolist()
+    # As integers of Python: 64 bits do not hold the products of decades.
+    below = [u * WHOLE_SHARE < share * (u + d) for u, d in zip(up, down, strict=True)]
+    return np.array(below, dtype=np.bool_)
+
+
+@dataclass(frozen=True)
+class Standing:
+    """How a fleet stands: stores by what is wrong with them, and availability with and without those down throughout.
+
+    ``went_down_day``, ``went_down_hour``: down at as_of, and since at most a day, or an hour. ``others``: stores of
+    which something is known in the window and that are not down throughout it. ``below_target``: how many of them
+    miss it; None where there is no target. Availabilities are pooled, 0 to 1, None where nothing is known.
+    """
+
+    down_now: int
+    went_down_day: int
+    went_down_hour: int
+    down_throughout: int
+    hours_unknown: int
+    others: int
+    below_target: int | None
+    downtime_us: int
+    downtime_throughout_us: int
+    availability: float | None
+    availability_of_others: float | None
+
+
+def standing(overview: Overview, share: int | None) -> Standing:
+    """Return how a fleet stands; ``share`` as with `tab_rows`."""
+    rows = tab_rows(overview, share)
+    throughout, is_down = rows["down_throughout"], overview.states == _DOWN
+    as_of, since = overview.report.as_of, overview.since_us
+    lately = is_down & (since != NEVER)
+    up, down = overview.figures["uptime_us"], overview.figures["downtime_us"]
+    pooled = _pooled(up, down)
+    return Standing(
+        down_now=_count(is_down),
+        went_down_day=_count(lately & (since >= as_of - DAY_US)),
+        went_down_hour=_count(lately & (since >= as_of - HOUR_US)),
+        down_throughout=_count(throughout),
+        hours_unknown=_count(~overview.hours_known),
+        others=_count((up + down > 0) & ~throughout),
+        below_target=None if share is None else _count(rows["below_target"]),
+        downtime_us=sum(down.tolist()),
+        downtime_throughout_us=sum(down[throughout].tolist()),
+        availability=pooled,
+        availability_of_others=_pooled(up[~throughout], down[~throughout]),
+    )
+
+
+def _count(rows: _Rows) -> int:
+    return int(np.count_nonzero(rows))
+
+
+def _pooled(up: npt.NDArray[Any], down: npt.NDArray[Any]) -> float | None:
+    total_up, total_down = sum(up.tolist()), sum(down.tolist())
+    return total_up / (total_up + total_down) if total_up + total_down else None

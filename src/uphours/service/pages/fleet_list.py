@@ -1,0 +1,274 @@
+"""The list of stores on the page of the fleet, as its address has it: tabs, filters, order, clock, and rows."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final, get_args
+
+from fastapi import Depends, Request
+from markupsafe import Markup
+
+from uphours.errors import InputError, shown
+from uphours.kernel.local_time import timezone_names
+from uphours.kernel.policy import Policy
+from uphours.reports.last_day import LastDay, last_days
+from uphours.reports.store_list import Lacking, Sort
+from uphours.reports.store_states import STATES
+from uphours.reports.tabs import TABS, Tab
+from uphours.schema import Fleet
+from uphours.service.group_models import AttributeModel
+from uphours.service.models import StoreList, StoreRow
+from uphours.service.pages.strips import strip
+
+#: By what the list can be sorted, and whether that begins with the largest.
+SORTS: Final[Mapping[Sort, bool]] = {
+    "lost_time": True,
+    "availability": False,
+    "since": True,
+    "last_observed": False,
+    "store_id": False,
+}
+#: How each tab is sorted unless asked otherwise.
+_USUAL_SORT: Final[Mapping[Tab, Sort]] = {
+    "attention": "since",
+    "down_throughout": "lost_time",
+    "unstable": "lost_time",
+    "below_target": "availability",
+    "not_polled": "last_observed",
+    "incomplete": "store_id",
+    "all": "lost_time",
+}
+#: Values that a filter offers.
+MOST_VALUES: Final = 100
+#: Ids longer than this are shortened in the middle where they stand for a store, and where they stand below its name.
+_LONGEST_ID: Final = 24
+_LONGEST_ID_BELOW: Final = 13
+
+#: The clock of each store, and that of UTC, as the address has them; anything else is a zone.
+EACH_STORE: Final = "store"
+UTC: Final = "utc"
+
+
+@dataclass(frozen=True)
+class Listed:
+    """Which stores are listed, in what order, and on which clock; as the address of the page has it."""
+
+    tab: Tab
+    search: str
+    states: list[str]
+    timezones: list[str]
+    below_percent: str
+    without: list[str]
+    never_observed: bool
+    sort: Sort
+    descending: bool
+    clock: str
+    cursor: str | None
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether some stores of the tab may be left out."""
+        asked = self.search or self.states or self.timezones or self.below_percent or self.without
+        return bool(asked) or self.never_observed
+
+    @property
+    def pairs(self) -> list[tuple[str, str]]:
+        """What a form that asks for something else hands on."""
+        given = [("tab", self.tab), ("search", self.search), ("below_percent", self.below_percent)]
+        given += [("state", one) for one in self.states] + [("timezone", one) for one in self.timezones]
+        given += [("without", one) for one in self.without] + [("observed", "never" if self.never_observed else "")]
+        given += [("clock", "" if self.clock == EACH_STORE else self.clock)]
+        if self.sort != _USUAL_SORT[self.tab]:
+            given += [("sort", self.sort), ("descending", str(self.descending).lower())]
+        return [(name, value) for name, value in given if value and (name, value) != ("tab", TABS[0])]
+
+    @property
+    def availability_below(self) -> float | None:
+        """The ratio that is asked for in percent.
+
+        Raises
+        ------
+        InputError
+            It is no percentage.
+        """
+        if not self.below_percent:
+            return None
+        try:
+            percent = float(self.below_percent.removesuffix("%").replace(",", "."))
+        except ValueError:
+            percent = -1.0
+        if not 0 <= percent <= 100:
+            raise InputError(f"availability below is {self.below_percent[:40]!r}; valid are percentages, 0 to 100")
+        return percent / 100
+
+    @property
+    def chosen(self) -> dict[str, Any]:
+        """What is listed, as `uphours.reports.store_list.selected` takes it."""
+        return {
+            "tab": self.tab,
+            "search": self.search or None,
+            "states": self.states or None,
+            "timezones": self.timezones or None,
+            "availability_below": self.availability_below,
+            "without": self.without or None,
+            "observed": "never" if self.never_observed else None,
+            "sort": self.sort,
+            "descending": self.descending,
+        }
+
+    def sorted_by(self, sort: Sort) -> dict[str, object]:
+        """Return what leads to the list in another order, or in this one the other way round."""
+        turned = not self.descending if sort == self.sort else SORTS[sort]
+        return {"sort": sort, "descending": str(turned).lower(), "cursor": None}
+
+    def zone_for(self, timezone: str = "UTC") -> str:
+        """Return the zone of the clock that shows the times of a store; without one, those of the fleet."""
+        if self.clock == EACH_STORE:
+            return timezone
+        return "UTC" if self.clock == UTC else self.clock
+
+
+def listed(request: Request) -> Listed:
+    """Read what is listed from the address of the page.
+
+    Raises
+    ------
+    InputError
+        One of the values is not valid.
+    """
+    given = request.query_params
+    tab = given.get("tab") or TABS[0]
+    if tab not in TABS:
+        raise InputError(f"there is no tab {shown(tab[:40])}; valid are {', '.join(TABS)}")
+    asked_sort = given.get("sort") or _USUAL_SORT[tab]
+    sort = next((one for one in SORTS if one == asked_sort), None)
+    if sort is None:
+        raise InputError(f"cannot sort by {asked_sort[:40]!r}; valid are {', '.join(SORTS)}")
+    clock = given.get("clock", "").strip() or EACH_STORE
+    if clock not in (EACH_STORE, UTC) and clock not in timezone_names():
+        raise InputError(f"clock is {shown(clock[:40])}; valid are store, utc and IANA names such as America/Chicago")
+    return Listed(
+        tab=tab,
+        search=given.get("search", "").strip(),
+        states=_chosen(given.getlist("state"), "state", STATES),
+        timezones=[text for one in given.getlist("timezone") if (text := one.strip())],
+        below_percent=given.get("below_percent", "").strip(),
+        without=_chosen(given.getlist("without"), "without", get_args(Lacking)),
+        never_observed=given.get("observed") == "never",
+        sort=sort,
+        descending=(given.get("descending") or str(SORTS[sort])).lower() == "true",
+        clock=clock,
+        cursor=given.get("cursor") or None,
+    )
+
+
+def _chosen(values: list[str], name: str, valid: Collection[str]) -> list[str]:
+    if unknown := [one for one in values if one not in valid]:
+        raise InputError(f"{name} is {unknown[0][:40]!r}; valid are {', '.join(valid)}")
+    return values
+
+
+Listing = Annotated[Listed, Depends(listed)]
+
+
+# --- filters ----------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Option:
+    """A value that a filter offers: what the address says for it, what a reader reads, and how many stores have it."""
+
+    value: str
+    words: str
+    stores: int
+    is_chosen: bool
+
+
+@dataclass(frozen=True)
+class Filter:
+    """A filter: the name of its parameter, what it is called, and what it offers."""
+
+    name: str
+    words: str
+    options: Sequence[Option]
+
+    @property
+    def chosen(self) -> list[Option]:
+        """The values that are chosen."""
+        return [option for option in self.options if option.is_chosen]
+
+    def without(self, option: Option) -> dict[str, object]:
+        """Return what leads to the list without this value, given those that the address has besides."""
+        return {self.name: [one.value for one in self.chosen if one != option], "cursor": None}
+
+
+def filters(
+    attributes: Sequence[AttributeModel], where: Sequence[str], zones: Sequence[str], listing: Listed, fleet: Any
+) -> list[Filter]:
+    """Return the filters of the list: attributes with few values, time zones, and states.
+
+    ``zones``: that of each store. ``fleet``: what `uphours.reports.fleet.fleet_facts` says.
+    """
+    found = []
+    for attribute in attributes:
+        if attribute.name == "name" or attribute.total > MOST_VALUES:  # names are found by searching
+            continue
+        texts = [(f"{attribute.name}={'' if one.value == '(none)' else one.value}", one) for one in attribute.values]
+        options = [Option(text, one.value, one.stores, text in where) for text, one in texts]
+        found.append(Filter("where", attribute.name.replace("_", " ").capitalize(), options))
+    counts = Counter(zones)
+    names = sorted({*counts, *listing.timezones})
+    if len(names) <= MOST_VALUES:
+        options = [Option(name, name, counts[name], name in listing.timezones) for name in names]
+        found.append(Filter("timezone", "Time zone", options))
+    states = fleet["states"]
+    options = [Option(name, name, states[name], name in listing.states) for name in STATES if states[name]]
+    found.append(Filter("state", "State", options))
+    return found
+
+
+# --- rows -------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row of the list; ``title``, ``id_below`` and ``place`` say which store it is, ``zone`` whose clock it has."""
+
+    store: StoreRow
+    title: str
+    id_below: str
+    place: str
+    zone: str
+    last: LastDay
+    strip: Markup
+
+
+def rows(found: StoreList, fleet: Fleet, policy: Policy, listing: Listed) -> list[Row]:
+    """Return the rows of a page of stores; ``fleet``: these stores."""
+    places = {store_id: place for place, store_id in enumerate(fleet.store_ids)}
+    days = last_days(fleet, found.as_of_us, policy) if found.stores else []
+    made = []
+    for store in found.stores:
+        last = days[places[store.store_id]]
+        made.append(
+            Row(
+                store,
+                store.name or shortened(store.store_id, _LONGEST_ID),
+                shortened(store.store_id, _LONGEST_ID_BELOW) if store.name else "",
+                store.timezone.rpartition("/")[2].replace("_", " "),
+                listing.zone_for(store.timezone),
+                last,
+                strip(last, found.as_of_us),
+            )
+        )
+    return made
+
+
+def shortened(text: str, longest: int) -> str:
+    """Shorten a text in the middle, so that its beginning and its end stay."""
+    if len(text) <= longest:
+        return text
+    end = (longest - 1) // 3
+    return f"{text[: longest - 1 - end]}…{text[-end:]}"
