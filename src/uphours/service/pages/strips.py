@@ -31,8 +31,8 @@ def strip(last: LastDay, as_of: int) -> Markup:
         )
     drawn = Markup("".join(pieces))
     return Markup(
-        '<svg class="strip" viewBox="0 0 {w} {h}" width="{w}" height="{h}" role="img" aria-label="{says}">'
-        '<title>{says}</title><path class="line" d="M0 7H{w}"/>{drawn}</svg>'
+        '<svg class="strip" viewBox="0 0 {w} {h}" width="{w}" height="{h}" shape-rendering="crispEdges" role="img"'
+        ' aria-label="{says}"><title>{says}</title><path class="line" d="M0 7H{w}"/>{drawn}</svg>'
     ).format(w=_WIDTH, h=_HEIGHT, says=says(last), drawn=drawn)
 
 
