@@ -11,6 +11,7 @@ from typing import Any, Final, Literal, TypeAlias, get_args
 import numpy as np
 import numpy.typing as npt
 
+from uphours.reports.comparison import change_facts
 from uphours.reports.fleet import Overview
 from uphours.reports.reading import NEVER
 from uphours.reports.store_states import STATES
@@ -69,7 +70,8 @@ class Standing:
 
     ``went_down_day``, ``went_down_hour``: down at as_of, and since at most a day, or an hour. ``others``: stores of
     which something is known in the window and that are not down throughout it. ``below_target``: how many of them
-    miss it; None where there is no target. Availabilities are pooled, 0 to 1, None where nothing is known.
+    miss it; None where there is no target. Availabilities are pooled, 0 to 1, None where nothing is known;
+    ``change_of_others`` is the difference to that of the same stores in the window before, None without a comparison.
     """
 
     down_now: int
@@ -83,6 +85,7 @@ class Standing:
     downtime_throughout_us: int
     availability: float | None
     availability_of_others: float | None
+    change_of_others: float | None
 
 
 def standing(overview: Overview, share: int | None) -> Standing:
@@ -92,7 +95,6 @@ def standing(overview: Overview, share: int | None) -> Standing:
     as_of, since = overview.report.as_of, overview.since_us
     lately = is_down & (since != NEVER)
     up, down = overview.figures["uptime_us"], overview.figures["downtime_us"]
-    pooled = _pooled(up, down)
     return Standing(
         down_now=_count(is_down),
         went_down_day=_count(lately & (since >= as_of - DAY_US)),
@@ -103,9 +105,21 @@ def standing(overview: Overview, share: int | None) -> Standing:
         below_target=None if share is None else _count(rows["below_target"]),
         downtime_us=sum(down.tolist()),
         downtime_throughout_us=sum(down[throughout].tolist()),
-        availability=pooled,
+        availability=_pooled(up, down),
         availability_of_others=_pooled(up[~throughout], down[~throughout]),
+        change_of_others=_change(overview, ~throughout),
     )
+
+
+def _change(overview: Overview, rows: _Rows) -> float | None:
+    if overview.figures_before is None:
+        return None
+    now, before = (
+        {name: sum(figures[name][rows].tolist()) for name in ("uptime_us", "downtime_us")}
+        for figures in (overview.figures, overview.figures_before)
+    )
+    change: float | None = change_facts(now, before)["availability_change"]
+    return change
 
 
 def _count(rows: _Rows) -> int:

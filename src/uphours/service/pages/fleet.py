@@ -9,6 +9,7 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from fastapi import APIRouter, Path, Request, Response
 
+from uphours.errors import InputError
 from uphours.kernel.local_time import wall_clock
 from uphours.reports.explain import WEEKDAYS
 from uphours.reports.fleet import Overview, facts
@@ -20,8 +21,9 @@ from uphours.reports.writers import MEDIA_TYPES, write_report
 from uphours.schema import WHOLE_SHARE, instant_iso
 from uphours.service.api import fleet, stores
 from uphours.service.api.groups import attributes_of
-from uphours.service.auth import Calling, needs
-from uphours.service.deps import Serving
+from uphours.service.api.stores import Question
+from uphours.service.auth import Caller, Calling, needs
+from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import ViewRoute
 from uphours.service.pages.fleet_list import MOST_VALUES, Listed, Listing, filters, rows
 from uphours.service.pages.gaps import gaps_in
@@ -48,9 +50,8 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
     if not fleet.any_polls(serving, caller):
         return page(request, "first_run", caller=caller)
     question = asking.question()
-    asked = question.asked_by(serving, caller)
-    everyone = serving.fleets.overview(asked._replace(where=()), stale_ok=question.stale_ok)
-    made = everyone.where(asked.where)
+    everyone = _compared(serving, caller, question)
+    made = everyone.where(question.where)
     share = stores.target_share(serving, made.report.as_of)
     found = stores.store_list(
         serving, question, made, **listing.chosen, share=share, after=listing.cursor, limit=_ON_A_PAGE
@@ -77,6 +78,15 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
         pinned=instant_iso(found.as_of_us),
         caller=caller,
     )
+
+
+def _compared(serving: Service, caller: Caller, question: Question) -> Overview:
+    """Return the overview of all stores with the window before, or without it where that time was pruned."""
+    asked = question.asked_by(serving, caller)._replace(where=())
+    try:
+        return serving.fleets.overview(asked._replace(compare=True), stale_ok=question.stale_ok)
+    except InputError:
+        return serving.fleets.overview(asked, stale_ok=question.stale_ok)
 
 
 def _tabs(target: float | None) -> dict[Tab, tuple[str, str]]:
@@ -112,7 +122,7 @@ def export(
 ) -> Response:
     """Return the stores that the page lists with the same address, all pages of them, as a file."""
     question = asking.question()
-    made = serving.fleets.overview(question.asked_by(serving, caller), stale_ok=question.stale_ok)
+    made = _compared(serving, caller, question).where(question.where)
     share = stores.target_share(serving, made.report.as_of)
     chosen = selected(made, **listing.chosen, share=share, limit=max(1, len(made.store_ids)))
     file = io.BytesIO()
