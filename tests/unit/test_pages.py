@@ -6,6 +6,7 @@ from dataclasses import replace
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
 from typing import Any
+from urllib.parse import urlencode
 
 import pytest
 from hypothesis import given
@@ -15,14 +16,30 @@ from starlette.requests import Request
 from uphours.errors import InputError
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
+from uphours.reports.last_day import LastDay, Stretch
+from uphours.reports.store_states import STATES
 from uphours.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US, instant_us
 from uphours.service.calendar_models import CalendarDayModel
-from uphours.service.models import IntervalModel
+from uphours.service.group_models import AttributeModel, ValueModel
+from uphours.service.models import HeatCell, IntervalModel
 from uphours.service.pages import charts
 from uphours.service.pages.adjust_form import stretch
+from uphours.service.pages.fleet_list import filters, listed, shortened
 from uphours.service.pages.query import Asked, asked_of
-from uphours.service.pages.rendering import count, duration, hours, moment, path_of, percent, size, with_query
+from uphours.service.pages.rendering import (
+    against,
+    count,
+    duration,
+    hours,
+    moment,
+    path_of,
+    percent,
+    points,
+    size,
+    with_query,
+)
 from uphours.service.pages.store_hours import runs_of
+from uphours.service.pages.strips import strip
 
 
 def plain(text: str) -> str:
@@ -240,3 +257,90 @@ def test_all_that_is_drawn_is_as_long_as_the_spans(edges: list[int], zone: str) 
     whole = sum(one["end_us"] - one["start_us"] for one in spans) / MINUTE_US
     pieces = [piece for day in drawn for piece in day.spans]
     assert sum(piece.width for piece in pieces) == pytest.approx(whole, abs=0.011 * len(pieces))
+
+
+# --- the list of the fleet -------------------------------------------------------------------------------
+
+
+def test_what_is_listed_is_read_from_the_address_and_handed_on_by_its_forms() -> None:
+    usual = listed(request(""))
+    assert (usual.tab, usual.sort, usual.descending, usual.clock) == ("attention", "since", True, "store")
+    assert usual.pairs == []
+    assert usual.zone_for("Asia/Kolkata") == "Asia/Kolkata"
+    query = "tab=below_target&search=a&state=up&state=down&timezone=UTC&observed=never&clock=Asia/Tokyo&cursor=x"
+    found = listed(request(query))
+    assert (found.sort, found.descending) == ("availability", False)
+    assert found.zone_for("Asia/Kolkata") == found.zone_for() == "Asia/Tokyo"
+    assert listed(request(urlencode(found.pairs))) == replace(found, cursor=None)
+    assert listed(request("clock=utc")).zone_for("Asia/Kolkata") == "UTC"
+    turned = listed(request("tab=all&sort=lost_time&descending=false"))
+    assert turned.sorted_by("lost_time")["descending"] == "true"
+    assert turned.sorted_by("availability")["descending"] == "false"
+
+
+@pytest.mark.parametrize(
+    ("query", "told"),
+    [("tab=lost", "attention"), ("clock=here", "America/Chicago"), ("sort=luck", "since"), ("state=on", "down")],
+)
+def test_a_list_that_cannot_be_is_told_with_what_is_valid(query: str, told: str) -> None:
+    with pytest.raises(InputError, match=told):
+        listed(request(query))
+
+
+def test_a_filter_offers_values_with_counts_and_what_leads_to_the_list_without_one() -> None:
+    regions = [ValueModel(value="TX", stores=2), ValueModel(value="(none)", stores=1)]
+    attributes = [
+        AttributeModel(name="name", values=[ValueModel(value="Midtown", stores=1)], total=1),
+        AttributeModel(name="region", values=regions, total=2),
+        AttributeModel(name="phone", values=[ValueModel(value="1", stores=1)], total=101),
+    ]
+    states = {"states": dict.fromkeys(STATES, 0) | {"up": 3}}
+    found = filters(attributes, ["region=TX", "region="], ["UTC", "UTC", "Asia/Tokyo"], listed(request("")), states)
+    assert [one.words for one in found] == ["Region", "Time zone", "State"]
+    region, zone, state = found
+    assert [(one.value, one.stores, one.is_chosen) for one in region.options] == [
+        ("region=TX", 2, True), ("region=", 1, True),
+    ]  # fmt: skip
+    assert region.without(region.options[0]) == {"where": ["region="], "cursor": None}
+    assert [(one.value, one.stores) for one in zone.options] == [("Asia/Tokyo", 1), ("UTC", 2)]
+    assert [one.value for one in state.options] == ["up"]
+
+
+@given(st.text(max_size=40), st.integers(4, 30))
+def test_a_long_id_is_shortened_in_the_middle(text: str, longest: int) -> None:
+    short = shortened(text, longest)
+    if len(text) <= longest:
+        assert short == text
+    else:
+        assert len(short) == longest
+        beginning, _, end = short.rpartition("…") if not text.count("…") else ("", "", "")
+        assert text.startswith(beginning)
+        assert text.endswith(end)
+
+
+def test_the_strip_of_a_day_shows_every_status_and_says_the_hours() -> None:
+    as_of = instant_us("2023-01-25T18:00:00Z")
+    stretches = [
+        Stretch(as_of - 24 * HOUR_US, as_of - 12 * HOUR_US, "up", True),
+        Stretch(as_of - 6 * HOUR_US, as_of - SECOND_US, "down", False),
+        Stretch(as_of - SECOND_US, as_of, "unknown", False),
+    ]
+    drawn = strip(LastDay(stretches, 1, 0, 0, None), as_of)
+    assert '<rect class="up" x="0" y="0" width="72" height="7"/>' in drawn
+    assert '<rect class="down" x="108" y="7"' in drawn
+    assert '<rect class="unknown" x="143" y="0" width="1" height="14"/>' in drawn  # a second shows too
+    assert "Last 24 h: up 12.0 h, down 6.0 h, unknown 0.0 h" in drawn
+    assert "Last 24 h: closed" in strip(LastDay([], 0, 0, 0, None), as_of)
+
+
+@pytest.mark.parametrize(
+    ("availability", "cls"),
+    [(0.9, "same"), (0.905, "same"), (0.89, "lost-1"), (0.8, "lost-3"), (0.95, "gained-2"), (None, "none")],
+)
+def test_a_cell_of_the_week_is_coloured_by_its_difference_to_the_average(availability: float | None, cls: str) -> None:
+    cell = HeatCell.model_construct(availability=availability, scheduled_us=1, business_us=1)
+    assert against(cell, 0.9001) == cls
+
+
+def test_a_change_is_written_in_points() -> None:
+    assert [plain(points(change)) for change in (0.0321, -0.01, 0.0)] == ["3.2 points", "1.0 point", "0.0 points"]
