@@ -19,7 +19,7 @@ _NO_BREAK: Final = "\N{NO-BREAK SPACE}"
 #: In windows of at most this length a weekday names a date.
 _WEEKDAYS_DIFFER_US: Final = 6 * DAY_US
 #: Reasons as they fit into a line.
-_SHORT_REASONS: Final = {
+SHORT_REASONS: Final = {
     "nothing was ever observed": "never polled",
     "not watched (only_watched)": "not watched",
     "no observation is near enough (max_age)": "no poll near enough",
@@ -95,7 +95,7 @@ def summary(explained: Explanation) -> str:
     if up:
         amount = f"{minutes_text(up)} of {total}" if unknown else f"all {total}"
         return f"Up {amount}{rest}; {_polls_say_so(spans, 'up')}"
-    if _speakers(spans):
+    if speakers(spans):
         return f"Unknown all {total}; {_polls_say_so(spans, 'unknown')}"
     if explained.entries:
         return f"Unknown all {total}; {_entries_say_so(explained)}"
@@ -133,13 +133,14 @@ def _short_range(explained: Explanation, start: int, end: int) -> str:
 def _polls_say_so(spans: Iterable[ExplainedSpan], status: str) -> str:
     """Say how many polls, and which entries of the ledger, say that spans have a status."""
     mine = [span for span in spans if span.status == status]
-    polls, entries = len(_speakers(mine)), sorted({span.entry for span in mine if span.entry})
+    polls, entries = len(speakers(mine)), sorted({span.entry for span in mine if span.entry})
     said = [] if entries and not polls else ["1 poll" if polls == 1 else f"{polls:,} polls"]
     said += [f"entry {entry}" for entry in entries]
     return f"{' and '.join(said)} {'says' if len(said) == 1 and (polls == 1 or entries) else 'say'} so"
 
 
-def _speakers(spans: Iterable[ExplainedSpan]) -> set[int]:
+def speakers(spans: Iterable[ExplainedSpan]) -> set[int]:
+    """Return the instants of the observations that speak for spans."""
     return {span.observed_at_us for span in spans if span.observed_at_us is not None}
 
 
@@ -177,7 +178,7 @@ def _parts(explained: Explanation) -> list[str]:
         f"window    {explained.window}: {local(explained.start_us)} to {local(explained.end_us)}",
         f"as of     {local(as_of)} ({wall_clock('UTC', as_of):%Y-%m-%d %H:%M} UTC)",
         f"zone      {zone}{clock}",
-        *_wrapped("; ".join(_grouped_hours(explained)), title="hours     "),
+        *_wrapped("; ".join(grouped_hours(explained)), title="hours     "),
         *_wrapped("; ".join(_exceptions(explained)), title="except    "),
         *_wrapped(str(explained.report.policy), title="policy    "),
         "",
@@ -203,10 +204,10 @@ def _parts(explained: Explanation) -> list[str]:
                     (
                         *row(run[0].start_us, run[-1].end_us),
                         run[0].status,
-                        len(_speakers(run)) or "–",
-                        _SHORT_REASONS.get(run[0].why, run[0].why),
+                        len(speakers(run)) or "–",
+                        SHORT_REASONS.get(run[0].why, run[0].why),
                     )
-                    for run in _merged(explained.spans)
+                    for run in merged(explained.spans)
                 ),
             ]
         ),
@@ -234,7 +235,7 @@ def _table(rows: Sequence[Sequence[object]]) -> list[str]:
     return as_table(rows) if len(rows) > 1 else ["  none"]
 
 
-def _merged(spans: Sequence[ExplainedSpan]) -> list[list[ExplainedSpan]]:
+def merged(spans: Sequence[ExplainedSpan]) -> list[list[ExplainedSpan]]:
     """Return the spans in runs of adjacent ones with the same status and reason."""
     runs: list[list[ExplainedSpan]] = []
     for span in spans:
@@ -266,7 +267,7 @@ def _exceptions(explained: Explanation) -> list[str]:
     ]
 
 
-def _grouped_hours(explained: Explanation) -> list[str]:
+def grouped_hours(explained: Explanation) -> list[str]:
     """Return the hours with one text for consecutive days that have the same: ``Mon–Fri 09:00–12:00, 13:00–17:00``."""
     if not (explained.hours_known and explained.business_hours):
         return _hours(explained)

@@ -102,6 +102,16 @@ def week_on(schedule: Schedule, day: date) -> npt.NDArray[np.bool_]:
     return in_force
 
 
+def usual_week(schedule: Schedule, day: date) -> list[list[tuple[int, int]]] | None:
+    """Return the openings of each weekday, from Monday, in the week in force on a date at the only store of a schedule.
+
+    In microseconds since local midnight. None where no week is in force.
+    """
+    weeks = _weeks(schedule)
+    since = max((since for since in weeks if since <= (day - _EPOCH).days), default=None)
+    return None if since is None else weeks[since]
+
+
 def _days(schedule: Schedule, first: date, days: int) -> Iterator[CalendarDay]:
     start = (first - _EPOCH).days
     dates = np.arange(start, start + days, dtype=np.int64)

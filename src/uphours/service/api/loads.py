@@ -202,6 +202,12 @@ async def load_body(
     return await answer(serving, job, prefer)
 
 
+async def load_rows(serving: Service, actor: str, kind: Kind, name: str, content: bytes) -> Response | LoadOutcome:
+    """Load rows of one kind that are at hand, as CSV; ``name``: where they come from."""
+    job = await _receive(serving, [Sending(kind, _clean(name), _whole(content))], actor, _terms(kind))
+    return await answer(serving, job)
+
+
 def _terms(kind: Kind) -> Terms:
     # Observations are answered row by row, however they come: small bodies, too, whose rows are all rejected.
     return {"allow_unusable": True} if kind == "polls" else {}

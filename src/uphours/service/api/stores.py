@@ -17,9 +17,10 @@ from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Windows, window_of, windows
 from uphours.reports import fleet as fleet_view
 from uphours.reports.ahead import Ahead, ahead
-from uphours.reports.explain import business_hours_of, exceptions, explain, zone_at
+from uphours.reports.explain import Explanation, business_hours_of, exceptions, explain, zone_at
 from uphours.reports.history import HeatMap, History
 from uphours.reports.measure import latest_instant, timelines
+from uphours.reports.memberships import Labels, labels
 from uphours.reports.reading import Known, Unadjusted, read_fleet
 from uphours.reports.report import Report
 from uphours.reports.store_list import Place, selected
@@ -365,17 +366,19 @@ def show_explanation(serving: Serving, caller: Calling, asking: Asking, store_id
 
 
 def explanation_of(serving: Service, fleet: Fleet, asking: Question) -> dict[str, Any]:
+    """Return the explanation of the only store of a fleet as plain values, with what the ledger says."""
+    made = explained(serving, fleet, asking)
+    raw = {"raw": True} if asking.raw else {}
+    return made.facts() | {"entries": statements(serving, made.entries)} | raw
+
+
+def explained(serving: Service, fleet: Fleet, asking: Question) -> Explanation:
     """Return the explanation of the only store of a fleet."""
     _check_size(fleet, asking)
-    made = explain(
-        asking.of(fleet), as_of=asking.as_of, window=asking.window, policy=asking.policy,
-        now=serving.now(),
-    )  # fmt: skip
-    raw = {"raw": True} if asking.raw else {}
-    return made.facts() | {"entries": _statements(serving, made.entries)} | raw
+    return explain(asking.of(fleet), as_of=asking.as_of, window=asking.window, policy=asking.policy, now=serving.now())
 
 
-def _statements(serving: Service, entries: Sequence[int]) -> list[dict[str, Any]]:
+def statements(serving: Service, entries: Sequence[int]) -> list[dict[str, Any]]:
     """Return what entries of the ledger say and who said so: none of it ever changes, so any reading will do."""
     if not entries:
         return []
@@ -394,11 +397,11 @@ def show_store(
     """Show one store: its state at as_of, since when, its hours, and its figures in one window."""
     asking.compare = compare
     with serving.snapshot(caller, [store_id]) as fleet:
-        return store_of(serving, fleet, asking)
+        return store_of(serving, fleet, asking, labels(fleet, _as_of(fleet, asking)))
 
 
-def store_of(serving: Service, fleet: Fleet, asking: Question) -> StoreModel:
-    """Return what is known of the only store of a fleet."""
+def store_of(serving: Service, fleet: Fleet, asking: Question, labelled: Labels | None = None) -> StoreModel:
+    """Return what is known of the only store of a fleet; ``labelled``: the values of its attributes."""
     made = fleet_view.overview(
         asking.of(fleet),
         as_of=asking.as_of,
@@ -406,6 +409,7 @@ def store_of(serving: Service, fleet: Fleet, asking: Question) -> StoreModel:
         policy=asking.policy,
         whole_history=True,
         compare=asking.compare,
+        labels=labelled,
     )
     as_of = made.report.as_of
     start, end = (int(bounds[0, 0]) for bounds in (made.report.windows.starts, made.report.windows.ends))

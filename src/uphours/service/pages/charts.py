@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, timedelta
+from itertools import groupby, pairwise
 from typing import Any
 
-from uphours.kernel.local_time import local_date, midnight
-from uphours.schema import MINUTE_US
+from uphours.kernel.local_time import local_date, midnight, wall_clock
+from uphours.schema import MINUTE_US, SPAN_STATUSES
 from uphours.service.models import IntervalModel
 
 
@@ -25,7 +27,9 @@ class Piece:
 class Day:
     """One local day; ``minutes`` is its length, which is not 1440 when the clocks change.
 
-    ``note``: what is to be said of its hours, blank where they are those of the week.
+    ``note``: what is to be said of its hours, blank where they are those of the week. ``open_us``, ``up_us``,
+    ``down_us``, ``excluded_us``: the open time of the day inside the window, and how much of it has each status;
+    ``watched_us``: how much of it lies between polls that are near enough to each other, or is decided by the ledger.
     """
 
     date: date
@@ -36,6 +40,17 @@ class Day:
     gaps: list[Piece]
     spans: list[Piece]
     observations: list[Piece]
+    open_us: int
+    up_us: int
+    down_us: int
+    excluded_us: int
+    watched_us: int
+
+    @property
+    def availability(self) -> float | None:
+        """Uptime over known time; None on a day of which nothing is known."""
+        known = self.up_us + self.down_us
+        return self.up_us / known if known else None
 
 
 def dates_of(explained: Mapping[str, Any], *, zone: str, most: int) -> tuple[list[date], int]:
@@ -65,6 +80,15 @@ def days(
     return [_day(explained, behind, zone, one, notes.get(one, "")) for one in dates]
 
 
+def polls_by_day(observations: Iterable[tuple[int, str]], *, zone: str) -> list[tuple[date, list[tuple[str, str]]]]:
+    """Return observations by local date: the time of day of each, to the second, and its status."""
+    local = ((wall_clock(zone, at), status) for at, status in observations)
+    return [
+        (day, [(f"{at:%H:%M:%S}", status) for at, status in heard])
+        for day, heard in groupby(local, key=lambda one: one[0].date())
+    ]
+
+
 def _dates(first: date, last: date) -> Iterator[date]:
     while first <= last:
         yield first
@@ -73,6 +97,14 @@ def _dates(first: date, last: date) -> Iterator[date]:
 
 def _day(explained: Mapping[str, Any], gaps: Sequence[tuple[int, int]], zone: str, day: date, note: str) -> Day:
     start, end = midnight(zone, day), midnight(zone, day + timedelta(days=1))
+    sums = dict.fromkeys(SPAN_STATUSES, 0)
+    watched = 0
+    for span in explained["spans"]:
+        first, last = max(span["start_us"], start), min(span["end_us"], end)
+        if first < last:
+            sums[span["status"]] += last - first
+            decided = span["entry"] is not None and span["status"] in ("up", "down")
+            watched += last - first if decided else _watched(explained, first, last)
     heard = ((one["observed_at_us"], one["observed_at_us"] + 1) for one in explained["observations"])
     return Day(
         day,
@@ -83,6 +115,23 @@ def _day(explained: Mapping[str, Any], gaps: Sequence[tuple[int, int]], zone: st
         _pieces(gaps, start, end),
         _pieces(((one["start_us"], one["end_us"]) for one in explained["spans"]), start, end),
         _pieces(heard, start, end),
+        sum(sums.values()),
+        sums["up"],
+        sums["down"],
+        sums["excluded"],
+        watched,
+    )
+
+
+def _watched(explained: Mapping[str, Any], start: int, end: int) -> int:
+    """Return how much of ``[start, end)`` lies between two polls that are near enough to each other."""
+    times = [one["observed_at_us"] for one in explained["observations"]]
+    within = explained["policy"]["confirm_within_us"]
+    first = max(bisect_right(times, start) - 1, 0)
+    return sum(
+        max(0, min(q, end) - max(p, start))
+        for p, q in pairwise(times[first : bisect_right(times, end) + 1])
+        if q - p <= within
     )
 
 

@@ -20,6 +20,7 @@ from uphours.kernel.local_time import wall_clock
 from uphours.kernel.policy import CHOICES
 from uphours.reports.adjusting import COUNTS_AS
 from uphours.reports.explain import WEEKDAYS, duration_text
+from uphours.reports.explanation_text import minutes_text
 from uphours.schema import DAY_US, HOUR_US, MINUTE_US, REASONS, SECOND_US, instant_iso, instant_us
 from uphours.service.auth import CSRF_FIELD, Caller, csrf_token
 from uphours.service.models import HeatCell
@@ -111,6 +112,11 @@ def duration(us: int | None) -> str:
     )
 
 
+def open_time(us: int | None) -> str:
+    """Write open time in hours and minutes, to the nearest minute, however long it is: ``24 h 35 min``."""
+    return _NONE if us is None else minutes_text(us).replace(",", _THIN_SPACE).replace(" ", _THIN_SPACE)
+
+
 def hours(us: int) -> str:
     """Write a duration in hours, rounded down: with one decimal, or none where it is long."""
     tenths = us // (HOUR_US // 10)
@@ -196,6 +202,7 @@ _ENVIRONMENT.filters |= {
     "percent": percent,
     "duration": duration,
     "hours": hours,
+    "open_time": open_time,
     "count": count,
     "size": size,
     "moment": moment,

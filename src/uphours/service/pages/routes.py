@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from uphours.service.pages import access_keys, adjust_form, data, entries, fleet, months, reports, sign_in, store
+from uphours.service.pages import (
+    access_keys,
+    adjust_form,
+    data,
+    entries,
+    fleet,
+    hours_form,
+    months,
+    reports,
+    sign_in,
+    standing,
+    store,
+)
 
 router = APIRouter(include_in_schema=False)
 for part in (
     fleet.router,
     months.router,  # before the path of a store, which fits its path too
+    hours_form.router,
+    standing.router,
     store.router,
     entries.router,
     adjust_form.router,

@@ -151,6 +151,22 @@ document.addEventListener("submit", async (event) => {
   event.submitter.disabled = false;
 });
 
+// --- a page that is handed on: printed, or its address copied ---
+
+for (const button of document.querySelectorAll("[data-prints]")) {
+  button.hidden = false;
+  button.addEventListener("click", () => window.print());
+}
+document.addEventListener("click", async (event) => {
+  const copied = event.target.closest?.("[data-copies]");
+  if (!copied || !navigator.clipboard) return;
+  event.preventDefault();
+  await navigator.clipboard.writeText(copied.href);
+  const text = copied.textContent;
+  copied.textContent = "Copied";
+  setTimeout(() => { copied.textContent = text; }, 2000);
+});
+
 // --- the timeline: pointing at a span says what the list of spans says of it ---
 
 function tell(anchor) {
@@ -263,7 +279,9 @@ document.addEventListener("change", (event) => {
   if (form && event.target.name === "window") form.elements.from_date.value = form.elements.to_date.value = "";
 });
 
-const spans = () => [...document.querySelectorAll("[data-timeline] svg a")];
+// In order of time; the newest day stands on top.
+const numberOf = (anchor) => Number(anchor.getAttribute("href").slice("#span-".length));
+const spans = () => [...document.querySelectorAll("[data-timeline] svg a")].sort((a, b) => numberOf(a) - numberOf(b));
 const anchorOf = (event) => event.target.closest?.("[data-timeline] svg a");
 for (const kind of ["pointerover", "focusin"]) {
   document.addEventListener(kind, (event) => { if (anchorOf(event)) tell(anchorOf(event)); });

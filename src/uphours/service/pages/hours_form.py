@@ -1,0 +1,171 @@
+"""The forms that correct when a store is open: its week from a date on, and single days."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Depends, Form, Request, Response
+from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
+
+from uphours.errors import InputError, NotFoundError, UphoursError, shown
+from uphours.ingest.inputs import Kind
+from uphours.ingest.local_dates import VALID_DATES, day_of_date
+from uphours.kernel.local_time import hours_text, local_time_us
+from uphours.reports.explain import WEEKDAYS
+from uphours.reports.store_calendar import usual_week
+from uphours.service.api.loads import load_rows
+from uphours.service.api.stores import StoreName, local_date_at
+from uphours.service.auth import Calling, KeyedRoute, needs
+from uphours.service.deps import Service, Serving
+from uphours.service.load_models import LoadOutcome
+from uphours.service.pages.rendering import page, path_of
+from uphours.service.problems import STATUSES
+
+router = APIRouter(route_class=KeyedRoute)
+
+_WEEK: Final = timedelta(days=7)
+_LONGEST_FIELD: Final = 400
+_BETWEEN: Final = re.compile(r"\s*(?:–|-|—|\bto\b)\s*")
+_VALID_HOURS: Final = "valid are times such as 09:00–17:00, several with commas between them, and closed"
+#: A week of a store for which there is none.
+_ANY: Final[list[list[tuple[int, int]]]] = [[] for _ in WEEKDAYS]
+_FIRST_ROW: Final = {
+    "hours": ("store_id", "day", "start_time_local", "end_time_local", "valid_from"),
+    "special": ("store_id", "date", "start_time_local", "end_time_local", "name"),
+}
+
+
+@dataclass(frozen=True)
+class Typed:
+    """What stands in the forms, as text: the hours of each weekday, and of one day."""
+
+    week: Sequence[str]
+    valid_from: str = ""
+    date: str = ""
+    hours: str = ""
+    name: str = ""
+
+
+def _typed(
+    mon: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    tue: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    wed: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    thu: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    fri: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    sat: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    sun: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    valid_from: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    date: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    hours: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    name: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+) -> Typed:
+    week = [text.strip() for text in (mon, tue, wed, thu, fri, sat, sun)]
+    return Typed(week, valid_from.strip(), date.strip(), hours.strip(), name.strip())
+
+
+@router.get("/stores/{store_id:path}/hours")
+@needs("ingest", sees="all")
+def show_hours(request: Request, serving: Serving, caller: Calling, store_id: StoreName) -> Response:
+    """Show the week of a store as a form, to be in force from the next Monday on."""
+    return _page(request, serving, store_id, _in_force(serving, store_id))
+
+
+@router.post("/stores/{store_id:path}/hours")
+@needs("ingest", sees="all")
+async def set_hours(
+    request: Request,
+    serving: Serving,
+    caller: Calling,
+    store_id: StoreName,
+    typed: Annotated[Typed, Depends(_typed)],
+    what: Annotated[str, Form(max_length=16)] = "hours",
+) -> Response:
+    """Set the week of a store from a date on, or the hours of one day, and lead back to the store."""
+    kind: Kind = "special" if what == "special" else "hours"
+    try:
+        await run_in_threadpool(_in_force, serving, store_id)  # there is such a store
+        rows = _special_rows(store_id, typed) if kind == "special" else _week_rows(store_id, typed)
+        made = await load_rows(serving, caller.actor, kind, f"page of store {store_id}", _as_csv(kind, rows))
+        if isinstance(made, LoadOutcome) and made.quarantined:
+            raise InputError("; ".join(str(one.reason) for one in made.reasons))
+    except (InputError, NotFoundError) as error:
+        status = next(status for of, status in STATUSES.items() if isinstance(error, of))
+        return _page(request, serving, store_id, typed, status=status, error=error, kind=kind)
+    return RedirectResponse(f"{path_of(store_id)}#hours", 303)
+
+
+def _in_force(serving: Service, store_id: str) -> Typed:
+    """Return the week that is in force at a store today, and the Monday from which another one may be."""
+    with serving.database.snapshot([store_id]) as fleet:
+        today = local_date_at(fleet.schedule, serving.now())
+        monday = today - timedelta(days=today.weekday()) + _WEEK
+        week = usual_week(fleet.schedule, today)
+    texts = [
+        "all day" if week is None else ", ".join("–".join(hours_text(*one)) for one in day) for day in week or _ANY
+    ]
+    return Typed(texts, str(monday))
+
+
+def _week_rows(store_id: str, typed: Typed) -> list[tuple[str, ...]]:
+    _check_date("valid from", typed.valid_from)
+    return [
+        (store_id, str(day), start, end, typed.valid_from)
+        for day, text in enumerate(typed.week)
+        for start, end in _hours_of(WEEKDAYS[day], text)
+    ]
+
+
+def _special_rows(store_id: str, typed: Typed) -> list[tuple[str, ...]]:
+    _check_date("date", typed.date)
+    return [(store_id, typed.date, start, end, typed.name) for start, end in _hours_of("hours", typed.hours)]
+
+
+def _check_date(name: str, text: str) -> None:
+    if not text or day_of_date(text) is None:
+        raise InputError(f"cannot read {name} {shown(text)}; {VALID_DATES}")
+
+
+def _hours_of(name: str, text: str) -> list[tuple[str, str]]:
+    """Read ``09:00–12:00, 13:00–17:00``; nothing and ``closed`` are a day on which no session begins."""
+    if text.casefold() in ("", "closed", "–", "-"):
+        return [("closed", "closed")]
+    if text.casefold() in ("all day", "24 h", "24h"):
+        return [("00:00", "24:00")]
+    found = []
+    for part in text.split(","):
+        bounds = _BETWEEN.split(part.strip())
+        if len(bounds) != 2 or any(local_time_us(bound) is None for bound in bounds):
+            raise InputError(f"{name}: cannot read {shown(part.strip())}; {_VALID_HOURS}")
+        found.append((bounds[0], bounds[1]))
+    return found
+
+
+def _as_csv(kind: Kind, rows: Sequence[Sequence[str]]) -> bytes:
+    text = io.StringIO(newline="")
+    writer = csv.writer(text)
+    writer.writerow(_FIRST_ROW[kind])
+    writer.writerows(rows)
+    return text.getvalue().encode()
+
+
+def _page(
+    request: Request,
+    serving: Service,
+    store_id: str,
+    typed: Typed,
+    *,
+    status: int = 200,
+    error: UphoursError | None = None,
+    kind: Kind = "hours",
+) -> Response:
+    return page(
+        request, "hours", status=status, store_id=store_id, typed=typed, kind=kind,
+        error="" if error is None else str(error),
+    )  # fmt: skip

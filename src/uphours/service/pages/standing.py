@@ -1,0 +1,56 @@
+"""How a store stands among the others: the fleet's availability, its rank, and the target that it has.
+
+A part of the page of a store that comes after the rest, as it looks at the whole fleet.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from fastapi import APIRouter, Request, Response
+
+from uphours.errors import NotFoundError
+from uphours.reports.fleet import Overview, fleet_facts
+from uphours.reports.targets import expected_of
+from uphours.schema import WHOLE_SHARE
+from uphours.service.api.stores import StoreName
+from uphours.service.auth import Calling, needs
+from uphours.service.deps import Serving
+from uphours.service.lane_routes import ViewRoute
+from uphours.service.pages.query import Asking
+from uphours.service.pages.rendering import page
+
+router = APIRouter(route_class=ViewRoute)
+
+
+@router.get("/stores/{store_id:path}/standing")
+@needs("read", sees="stores")
+def show_standing(request: Request, serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> Response:
+    """Show how a store stands among those that the caller sees."""
+    question = asking.question()
+    with serving.snapshot(caller, [store_id]) as fleet:
+        defined = fleet.targets()
+    made = serving.fleets.overview(question.asked_by(serving, caller)._replace(where=()), stale_ok=question.stale_ok)
+    if store_id not in made.store_ids:
+        raise NotFoundError("store", store_id)
+    row = list(made.store_ids).index(store_id)
+    rank, ranked = _rank(made, row)
+    share = expected_of(defined, made.report.as_of, {name: values[row] for name, values in made.labels.items()})
+    return page(
+        request,
+        "standing",
+        store_id=store_id,
+        asked=asking,
+        fleet=fleet_facts(made),
+        rank=rank,
+        ranked=ranked,
+        target=None if share is None else share / WHOLE_SHARE,
+    )
+
+
+def _rank(overview: Overview, row: int) -> tuple[int | None, int]:
+    """Return the place of a store by availability, 1 the best, and how many have one; None for one that has none."""
+    availability = overview.figures["availability"]
+    known = availability[~np.isnan(availability)]
+    if np.isnan(availability[row]):
+        return None, len(known)
+    return int((known > availability[row]).sum()) + 1, len(known)
