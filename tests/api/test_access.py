@@ -49,6 +49,7 @@ INGEST = {
     ("POST", "/v1/demo"),
     ("GET", "/store_csv_data"),
     ("POST", "/store_csv_data"),
+    ("POST", "/stores/{store_id:path}/hours"),
 }
 ADJUST = {
     ("POST", f"{under}{path}") for under in ("", "/v1") for path in ("/adjustments", "/adjustments/{entry}/withdrawal")

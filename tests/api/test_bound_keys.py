@@ -212,12 +212,27 @@ def test_an_answer_is_that_of_a_service_without_other_stores(both: Both, asked: 
 
 
 def test_pages_show_no_other_stores(both: Both) -> None:
-    for path in ("/", "/week", "/stores/west", "/stores/west/calendar", "/adjustments", "/adjustments/1", "/reports"):
+    for path in (
+        "/",
+        "/week",
+        "/stores/west",
+        "/stores/west/calendar",
+        "/stores/west/hours",
+        "/stores/west/proof",
+        "/stores/west/standing",
+        "/adjustments",
+        "/adjustments/1",
+        "/reports",
+    ):
         answer = both.bound.get(path, headers={"Accept": "text/html"})
         assert answer.status_code == 200, path
         assert FOREIGN not in answer.text, path
         assert FOREIGN in both.free.get("/").text
-    for path in (f"/stores/a-{FOREIGN}", f"/stores/a-{FOREIGN}/calendar", "/adjustments/4"):
+    for path in (
+        f"/stores/a-{FOREIGN}",
+        *(f"/stores/a-{FOREIGN}/{part}" for part in ("calendar", "hours", "proof", "standing")),
+        "/adjustments/4",
+    ):
         assert both.bound.get(path).status_code == 404, path
 
 

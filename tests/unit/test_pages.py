@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import date
 from decimal import ROUND_FLOOR, Decimal
+from itertools import cycle
 from typing import Any
 from urllib.parse import urlencode
 
@@ -183,13 +184,16 @@ def test_days_in_a_row_with_the_same_hours_from_the_same_place_are_one_line() ->
 # --- the picture -----------------------------------------------------------------------------------------
 
 
+NOTHING_DECIDED: dict[str, Any] = {"policy": {"confirm_within_us": 2 * HOUR_US}, "observations": []}
+
+
 def explained(start: str, end: str, spans: list[tuple[str, str]]) -> dict[str, Any]:
     intervals = [{"start_us": instant_us(first), "end_us": instant_us(last)} for first, last in spans]
-    return {
+    return NOTHING_DECIDED | {
         "window": {"start_us": instant_us(start), "end_us": instant_us(end)},
         "as_of_us": instant_us(end),
         "sessions": intervals,
-        "spans": intervals,
+        "spans": [one | {"status": "up", "entry": None} for one in intervals],
         "observations": [{"observed_at_us": one["start_us"]} for one in intervals],
     }
 
@@ -244,19 +248,31 @@ def test_of_a_long_window_the_last_days_are_drawn_and_the_others_counted() -> No
 def test_all_that_is_drawn_is_as_long_as_the_spans(edges: list[int], zone: str) -> None:
     begin = instant_us("2023-03-01")
     instants = [begin + edge * SECOND_US for edge in sorted(edges)]
-    spans = [{"start_us": a, "end_us": b} for a, b in zip(instants[::2], instants[1::2], strict=False)]
-    made = {
+    statuses = cycle(["up", "down", "unknown", "excluded"])
+    spans: list[dict[str, Any]] = [
+        {"start_us": a, "end_us": b, "status": status, "entry": None}
+        for a, b, status in zip(instants[::2], instants[1::2], statuses, strict=False)
+    ]
+    made = NOTHING_DECIDED | {
         "window": {"start_us": instants[0], "end_us": instants[-1]},
         "as_of_us": instants[-1],
         "sessions": [],
         "spans": spans,
-        "observations": [],
+        "observations": [{"observed_at_us": at} for at in instants],
     }
     drawn, left_out = laid(made, [], zone=zone, most=30)
     assert left_out == 0
     whole = sum(one["end_us"] - one["start_us"] for one in spans) / MINUTE_US
     pieces = [piece for day in drawn for piece in day.spans]
     assert sum(piece.width for piece in pieces) == pytest.approx(whole, abs=0.011 * len(pieces))
+    lengths = dict.fromkeys(("up", "down", "unknown", "excluded"), 0)
+    for one in spans:
+        lengths[one["status"]] += one["end_us"] - one["start_us"]
+    assert sum(day.open_us for day in drawn) == sum(lengths.values())
+    for status in ("up", "down", "excluded"):
+        assert sum(getattr(day, f"{status}_us") for day in drawn) == lengths[status]
+    near = [one["end_us"] - one["start_us"] for one in spans if one["end_us"] - one["start_us"] <= 2 * HOUR_US]
+    assert sum(day.watched_us for day in drawn) == sum(near)
 
 
 # --- the list of the fleet -------------------------------------------------------------------------------

@@ -12,9 +12,8 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
-from starlette.concurrency import run_in_threadpool
 
-from uphours.errors import InputError, NotFoundError, UphoursError, shown
+from uphours.errors import InputError, shown
 from uphours.ingest.inputs import Kind
 from uphours.ingest.local_dates import VALID_DATES, day_of_date
 from uphours.kernel.local_time import hours_text, local_time_us
@@ -22,11 +21,10 @@ from uphours.reports.explain import WEEKDAYS
 from uphours.reports.store_calendar import usual_week
 from uphours.service.api.loads import load_rows
 from uphours.service.api.stores import StoreName, local_date_at
-from uphours.service.auth import Calling, KeyedRoute, needs
+from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.load_models import LoadOutcome
 from uphours.service.pages.rendering import page, path_of
-from uphours.service.problems import STATUSES
 
 router = APIRouter(route_class=KeyedRoute)
 
@@ -71,10 +69,10 @@ def _typed(
 
 
 @router.get("/stores/{store_id:path}/hours")
-@needs("ingest", sees="all")
+@needs("read", sees="stores")
 def show_hours(request: Request, serving: Serving, caller: Calling, store_id: StoreName) -> Response:
     """Show the week of a store as a form, to be in force from the next Monday on."""
-    return _page(request, serving, store_id, _in_force(serving, store_id))
+    return _page(request, caller, store_id, _in_force(serving, caller, store_id))
 
 
 @router.post("/stores/{store_id:path}/hours")
@@ -90,20 +88,18 @@ async def set_hours(
     """Set the week of a store from a date on, or the hours of one day, and lead back to the store."""
     kind: Kind = "special" if what == "special" else "hours"
     try:
-        await run_in_threadpool(_in_force, serving, store_id)  # there is such a store
         rows = _special_rows(store_id, typed) if kind == "special" else _week_rows(store_id, typed)
         made = await load_rows(serving, caller.actor, kind, f"page of store {store_id}", _as_csv(kind, rows))
         if isinstance(made, LoadOutcome) and made.quarantined:
             raise InputError("; ".join(str(one.reason) for one in made.reasons))
-    except (InputError, NotFoundError) as error:
-        status = next(status for of, status in STATUSES.items() if isinstance(error, of))
-        return _page(request, serving, store_id, typed, status=status, error=error, kind=kind)
+    except InputError as error:
+        return _page(request, caller, store_id, typed, status=422, error=str(error), kind=kind)
     return RedirectResponse(f"{path_of(store_id)}#hours", 303)
 
 
-def _in_force(serving: Service, store_id: str) -> Typed:
+def _in_force(serving: Service, caller: Caller, store_id: str) -> Typed:
     """Return the week that is in force at a store today, and the Monday from which another one may be."""
-    with serving.database.snapshot([store_id]) as fleet:
+    with serving.snapshot(caller, [store_id]) as fleet:
         today = local_date_at(fleet.schedule, serving.now())
         monday = today - timedelta(days=today.weekday()) + _WEEK
         week = usual_week(fleet.schedule, today)
@@ -157,15 +153,12 @@ def _as_csv(kind: Kind, rows: Sequence[Sequence[str]]) -> bytes:
 
 def _page(
     request: Request,
-    serving: Service,
+    caller: Caller,
     store_id: str,
     typed: Typed,
     *,
     status: int = 200,
-    error: UphoursError | None = None,
+    error: str = "",
     kind: Kind = "hours",
 ) -> Response:
-    return page(
-        request, "hours", status=status, store_id=store_id, typed=typed, kind=kind,
-        error="" if error is None else str(error),
-    )  # fmt: skip
+    return page(request, "hours", status=status, caller=caller, store_id=store_id, typed=typed, kind=kind, error=error)
