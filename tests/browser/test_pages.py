@@ -116,7 +116,7 @@ def test_the_sums_of_the_spans_end_in_the_figures(page: Page, shared: Service) -
 
 def test_a_store_that_was_never_observed_is_unknown_and_not_down(page: Page, shared: Service) -> None:
     page.goto(shared.url + "/stores/never-seen")
-    expect(page.locator(".headline")).to_contain_text("unknown and never observed")
+    expect(page.locator(".headline")).to_contain_text("Unknown and never observed")
     expect(page.locator("main")).to_contain_text("This store was never polled")
     expect(page.locator("main")).to_contain_text("Europe/Berlin")
 
