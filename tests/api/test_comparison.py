@@ -33,7 +33,9 @@ def test_stores_and_fleet_are_compared_as_in_the_library(waiting: httpx.Client, 
         assert {change: row[change] for change in CHANGES} == {change: of_library[change] for change in CHANGES}
         assert row["before"] == {figure: of_library[f"before_{figure}"] for figure in row["before"]}
     before = page["fleet"]["before"]
-    sums = {figure: sum(expected[f"before_{figure}"].to_list()) for figure in ("uptime_us", "downtime_us", "business_us")}
+    sums = {
+        figure: sum(expected[f"before_{figure}"].to_list()) for figure in ("uptime_us", "downtime_us", "business_us")
+    }
     assert {figure: before[figure] for figure in sums} == sums
     # The fleet's change is that of the pooled sums.
     assert page["fleet"]["downtime_change_us"] == sum(expected["downtime_us"].to_list()) - sums["downtime_us"]

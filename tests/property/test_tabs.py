@@ -26,11 +26,11 @@ def belongs(row: dict[str, Any], tab: str, share: int | None, as_of: int) -> boo
     throughout = down > 0 and up == 0
     match tab:
         case "attention":
-            return row["state"] == "down" and not throughout
+            return bool(row["state"] == "down") and not throughout
         case "down_throughout":
-            return throughout
+            return bool(throughout)
         case "unstable":
-            return row["outages"] >= UNSTABLE_OUTAGES
+            return bool(row["outages"] >= UNSTABLE_OUTAGES)
         case "below_target":
             return share is not None and up + down > 0 and up * 100_000 < share * (up + down) and not throughout
         case "not_polled":

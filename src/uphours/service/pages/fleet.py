@@ -9,7 +9,6 @@ from typing import Annotated, Final, Literal
 import numpy as np
 from fastapi import APIRouter, Path, Request, Response
 
-from uphours.errors import InputError
 from uphours.kernel.local_time import wall_clock
 from uphours.reports.explain import WEEKDAYS
 from uphours.reports.fleet import Overview, facts
@@ -21,26 +20,17 @@ from uphours.reports.writers import MEDIA_TYPES, write_report
 from uphours.schema import WHOLE_SHARE, instant_iso
 from uphours.service.api import fleet, stores
 from uphours.service.api.groups import attributes_of
-from uphours.service.api.stores import Question
-from uphours.service.auth import Caller, Calling, needs
-from uphours.service.deps import Service, Serving
+from uphours.service.auth import Calling, needs
+from uphours.service.deps import Serving
 from uphours.service.lane_routes import ViewRoute
-from uphours.service.pages.fleet_list import MOST_VALUES, Listed, Listing, filters, rows
+from uphours.service.pages.fleet_list import MOST_VALUES, TAB_WORDS, Listed, Listing, compared, filters, of_list, rows
 from uphours.service.pages.gaps import gaps_in
-from uphours.service.pages.query import Asking
+from uphours.service.pages.query import PERIODS, Asking
 from uphours.service.pages.rendering import duration, page, percent
 
 router = APIRouter(route_class=ViewRoute)
 
 _ON_A_PAGE: Final = 50
-#: Windows that have a button of their own.
-_PERIODS: Final = {
-    "today": "Today",
-    "yesterday": "Yesterday",
-    "last_week": "7 days",
-    "this_month": "This month",
-    "this_quarter": "This quarter",
-}
 
 
 @router.get("/")
@@ -50,7 +40,7 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
     if not fleet.any_polls(serving, caller):
         return page(request, "first_run", caller=caller)
     question = asking.question()
-    everyone = _compared(serving, caller, question)
+    everyone = compared(serving, caller, question)
     made = everyone.where(question.where)
     share = stores.target_share(serving, made.report.as_of)
     found = stores.store_list(
@@ -69,7 +59,8 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
         standing=standing(made, share),
         target=target,
         tabs=_tabs(target),
-        periods=_PERIODS,
+        periods=PERIODS,
+        of_list=of_list(asking, listing),
         gaps=gaps_in(serving, caller, question),
         filters=filters(
             attributes_of(everyone.labels, MOST_VALUES), asking.where, made.timezones, listing, found.fleet
@@ -80,34 +71,20 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
     )
 
 
-def _compared(serving: Service, caller: Caller, question: Question) -> Overview:
-    """Return the overview of all stores with the window before, or without it where that time was pruned."""
-    asked = question.asked_by(serving, caller)._replace(where=())
-    try:
-        return serving.fleets.overview(asked._replace(compare=True), stale_ok=question.stale_ok)
-    except InputError:
-        return serving.fleets.overview(asked, stale_ok=question.stale_ok)
-
-
 def _tabs(target: float | None) -> dict[Tab, tuple[str, str]]:
     """Return what each tab is called, and what belongs to it; there is no tab for a target that is not set."""
-    texts: dict[Tab, tuple[str, str]] = {
-        "attention": ("Needs attention", "Down now, but not throughout the window; the latest first."),
-        "down_throughout": (
-            "Down throughout",
-            "Down all known open time of the window. A store that is closed for good does not belong in the fleet.",
-        ),
-        "unstable": ("Unstable", f"At least {UNSTABLE_OUTAGES} outages in the window."),
-        "below_target": (
-            f"Below {percent(target)}", "Availability below the target in the window, but not down throughout."
-        ),
-        "not_polled": (
-            "Not polled", f"No poll in the window, or none in the {duration(NOT_POLLED_US)} before."
-        ),
-        "incomplete": ("Incomplete data", "Without business hours, without usable ones, or without a time zone."),
-        "all": ("All", "All stores."),
-    }  # fmt: skip
-    return {name: texts[name] for name in TABS if target is not None or name != "below_target"}
+    belongs: dict[Tab, str] = {
+        "attention": "Down now, but not throughout the window; the latest first.",
+        "down_throughout": "Down all known open time of the window. A store that is closed for good does not belong "
+        "in the fleet.",
+        "unstable": f"At least {UNSTABLE_OUTAGES} outages in the window.",
+        "below_target": f"Availability below the target of {percent(target)} in the window, but not down throughout.",
+        "not_polled": f"No poll in the window, or none in the {duration(NOT_POLLED_US)} before.",
+        "incomplete": "Without business hours, without usable ones, or without a time zone.",
+        "all": "All stores.",
+    }
+    words = {**TAB_WORDS, "below_target": f"Below {percent(target)}"}
+    return {name: (words[name], belongs[name]) for name in TABS if target is not None or name != "below_target"}
 
 
 @router.get("/list.{form}")
@@ -122,7 +99,7 @@ def export(
 ) -> Response:
     """Return the stores that the page lists with the same address, all pages of them, as a file."""
     question = asking.question()
-    made = _compared(serving, caller, question).where(question.where)
+    made = compared(serving, caller, question).where(question.where)
     share = stores.target_share(serving, made.report.as_of)
     chosen = selected(made, **listing.chosen, share=share, limit=max(1, len(made.store_ids)))
     file = io.BytesIO()

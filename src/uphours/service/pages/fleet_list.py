@@ -6,20 +6,27 @@ from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Final, get_args
+from urllib.parse import urlencode
 
 from fastapi import Depends, Request
 from markupsafe import Markup
+from starlette.datastructures import QueryParams
 
 from uphours.errors import InputError, shown
 from uphours.kernel.local_time import timezone_names
 from uphours.kernel.policy import Policy
+from uphours.reports.fleet import Overview
 from uphours.reports.last_day import LastDay, last_days
 from uphours.reports.store_list import Lacking, Sort
 from uphours.reports.store_states import STATES
 from uphours.reports.tabs import TABS, Tab
 from uphours.schema import Fleet
+from uphours.service.api.stores import Question
+from uphours.service.auth import Caller
+from uphours.service.deps import Service
 from uphours.service.group_models import AttributeModel
 from uphours.service.models import StoreList, StoreRow
+from uphours.service.pages.query import Asked
 from uphours.service.pages.strips import strip
 
 #: By what the list can be sorted, and whether that begins with the largest.
@@ -29,6 +36,16 @@ SORTS: Final[Mapping[Sort, bool]] = {
     "since": True,
     "last_observed": False,
     "store_id": False,
+}
+#: What each tab is called.
+TAB_WORDS: Final[Mapping[Tab, str]] = {
+    "attention": "Needs attention",
+    "down_throughout": "Down throughout",
+    "unstable": "Unstable",
+    "below_target": "Below target",
+    "not_polled": "Not polled",
+    "incomplete": "Incomplete data",
+    "all": "All",
 }
 #: How each tab is sorted unless asked otherwise.
 _USUAL_SORT: Final[Mapping[Tab, Sort]] = {
@@ -130,15 +147,33 @@ class Listed:
         return "UTC" if self.clock == UTC else self.clock
 
 
+def of_list(asking: Asked, listing: Listed) -> str:
+    """Return what the address of a store ends in when one comes from a list: the question, and which list it was."""
+    return f"?{urlencode([*asking.pairs, ('list', urlencode(listing.pairs) or f'tab={TABS[0]}')])}"
+
+
+def compared(serving: Service, caller: Caller, question: Question) -> Overview:
+    """Return the overview of all stores with the window before, or without it where that time was pruned."""
+    asked = question.asked_by(serving, caller)._replace(where=())
+    try:
+        return serving.fleets.overview(asked._replace(compare=True), stale_ok=question.stale_ok)
+    except InputError:
+        return serving.fleets.overview(asked, stale_ok=question.stale_ok)
+
+
 def listed(request: Request) -> Listed:
-    """Read what is listed from the address of the page.
+    """Read what is listed from the address of the page; raises as `listed_in`."""
+    return listed_in(request.query_params)
+
+
+def listed_in(given: QueryParams) -> Listed:
+    """Read what is listed from the query of an address.
 
     Raises
     ------
     InputError
         One of the values is not valid.
     """
-    given = request.query_params
     tab = given.get("tab") or TABS[0]
     if tab not in TABS:
         raise InputError(f"there is no tab {shown(tab[:40])}; valid are {', '.join(TABS)}")

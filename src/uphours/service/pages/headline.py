@@ -10,6 +10,7 @@ import numpy as np
 from uphours.kernel.policy import Policy
 from uphours.kernel.schedule import sessions
 from uphours.reports.downtime_budgets import nothing_observed
+from uphours.reports.last_day import Evidence, last_days
 from uphours.reports.measure import schedule_over, timelines
 from uphours.reports.reading import Known
 from uphours.schema import ACTIVE, DAY_US, INACTIVE, SPAN_STATUSES, Fleet
@@ -26,7 +27,8 @@ class Headline:
     ``open_us``: the open time since the state began, as far as it is in that state; None where it is not known since
     when. ``polls``: how many polls in a row, up to the instant, say so; ``first_poll_us`` and ``last_poll_us``: the
     first and the last of them. ``closes_us``: when the session ends that goes on; ``opens_us``: when the next one
-    begins; None where there is none within sixty days, and of a store that is always open.
+    begins; None where there is none within sixty days, and of a store that is always open. ``evidence``: as in
+    `uphours.reports.last_day.LastDay`.
     """
 
     open_us: int | None
@@ -35,13 +37,16 @@ class Headline:
     last_poll_us: int | None
     closes_us: int | None
     opens_us: int | None
+    evidence: Evidence | None
 
 
 def headline(fleet: Fleet, known: Known, state: str, since: int | None, as_of: int, policy: Policy) -> Headline:
     """Return what there is to say of the only store of a fleet; ``known``: all that was ever observed of it."""
     first, last, polls = _polls(known, state, as_of)
     closes, opens = _next(fleet, as_of)
-    return Headline(_open_time(known, state, since, as_of, policy), polls, first, last, closes, opens)
+    (day,) = last_days(known, as_of, policy)
+    open_time = _open_time(known, state, since, as_of, policy)
+    return Headline(open_time, polls, first, last, closes, opens, day.evidence)
 
 
 def _open_time(known: Known, state: str, since: int | None, as_of: int, policy: Policy) -> int | None:

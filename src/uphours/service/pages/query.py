@@ -32,6 +32,14 @@ WINDOWS: Final = {
     "this_quarter": "this quarter",
     "previous_quarter": "previous quarter",
 }
+#: Those that have a button of their own.
+PERIODS: Final = {
+    "today": "Today",
+    "yesterday": "Yesterday",
+    "last_week": "7 days",
+    "this_month": "This month",
+    "this_quarter": "This quarter",
+}
 #: What a window between the two dates of a form is called, and a window of someone's own between two dates.
 _OWN_DATES: Final = "dates"
 _BETWEEN_DATES: Final = re.compile(r"\w+=([0-9]{4}-[0-9]{2}-[0-9]{2})/([0-9]{4}-[0-9]{2}-[0-9]{2})", re.ASCII)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
 
+from uphours.errors import InputError
 from uphours.reports.explain import Explanation
 from uphours.reports.explanation_text import SHORT_REASONS, grouped_hours, merged, speakers, summary
 from uphours.reports.memberships import labels
@@ -22,7 +23,8 @@ from uphours.service.pages.charts import dates_of, days, polls_by_day
 from uphours.service.pages.entries import AboutStore, Line, entries_about
 from uphours.service.pages.gaps import gaps_in
 from uphours.service.pages.headline import headline
-from uphours.service.pages.query import Asked, Asking
+from uphours.service.pages.neighbours import neighbours
+from uphours.service.pages.query import PERIODS, Asked, Asking
 from uphours.service.pages.rendering import page
 from uphours.service.pages.store_hours import calendar_of, notes_on, runs_of, week_since
 
@@ -76,8 +78,18 @@ def show_proof(request: Request, serving: Serving, caller: Calling, asking: Aski
 @needs("read", sees="stores")
 def show(request: Request, serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> Response:
     """Show one store."""
-    values = _looked_at(serving, caller, asking, store_id)
-    return page(request, "store", **values, typed=typed_in(request, store_id), view=request.query_params.get("view"))
+    given = request.query_params
+    query, view = given.get("list", ""), given.get("view", "")
+    return page(
+        request,
+        "store",
+        **_looked_at(serving, caller, asking, store_id),
+        beside=neighbours(serving, caller, asking, query, store_id) if query else None,
+        kept=[(name, value) for name, value in (("list", query), ("view", view)) if value],
+        periods=PERIODS,
+        typed=typed_in(request, store_id),
+        view=view,
+    )
 
 
 def _looked_at(serving: Service, caller: Caller, asking: Asked, store_id: str) -> dict[str, Any]:
@@ -87,7 +99,13 @@ def _looked_at(serving: Service, caller: Caller, asking: Asked, store_id: str) -
     with serving.snapshot(caller, [store_id]) as snapshot:
         last_entry = snapshot.latest_entry()
         fleet = stores.whole_history(snapshot, question)
-        found = stores.store_of(serving, fleet, question, labels(snapshot, fleet.as_of))
+        labelled = labels(snapshot, fleet.as_of)
+        try:
+            question.compare = True
+            found = stores.store_of(serving, fleet, question, labelled)
+        except InputError:  # the window before was pruned
+            question.compare = False
+            found = stores.store_of(serving, fleet, question, labelled)
         explained = stores.explained(serving, fleet, question)
         outages = stores.outages_of(serving, fleet, question).outages
         others = [

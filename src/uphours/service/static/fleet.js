@@ -101,29 +101,11 @@ document.addEventListener("click", (event) => {
   const anchor = event.target.closest?.("a");
   if (!anchor || event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey) return;
   if (anchor.matches("[data-go]")) { event.preventDefault(); go(anchor.href, { push: true, toList: anchor.matches("[data-to-list]") }); }
-  if (anchor.matches("[data-copies]") && navigator.clipboard) { event.preventDefault(); copy(anchor); }
 });
-document.addEventListener("click", (event) => {
-  if (event.target.closest?.("[data-prints]")) print();
-  // One menu at a time.
-  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
-});
-
-async function copy(anchor) {
-  const words = anchor.textContent;
-  try {
-    await navigator.clipboard.writeText(anchor.href);
-    anchor.textContent = "Copied";
-  } catch {
-    return location.assign(anchor.href);
-  }
-  setTimeout(() => { anchor.textContent = words; }, 1500);
-}
 
 document.addEventListener("keydown", (event) => {
   const typed = event.target.matches?.("input, select, textarea");
   if (event.key === "/" && !typed && !event.ctrlKey && !event.metaKey) { event.preventDefault(); document.getElementById("search").select(); }
-  if (event.key === "Escape") for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
 });
 
 // --- the address and the clock ---

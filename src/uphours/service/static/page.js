@@ -153,18 +153,33 @@ document.addEventListener("submit", async (event) => {
 
 // --- a page that is handed on: printed, or its address copied ---
 
-for (const button of document.querySelectorAll("[data-prints]")) {
-  button.hidden = false;
-  button.addEventListener("click", () => window.print());
+for (const button of document.querySelectorAll("[data-prints]")) button.hidden = false;
+document.addEventListener("click", (event) => {
+  if (event.target.closest?.("[data-prints]")) print();
+  const anchor = event.target.closest?.("a[data-copies]");
+  const plain = !(event.button || event.metaKey || event.ctrlKey || event.shiftKey || event.altKey);
+  if (anchor && plain && navigator.clipboard) { event.preventDefault(); copy(anchor); }
+});
+
+async function copy(anchor) {
+  const words = anchor.textContent;
+  try {
+    await navigator.clipboard.writeText(anchor.href);
+    anchor.textContent = "Copied";
+  } catch {
+    return location.assign(anchor.href);
+  }
+  setTimeout(() => { anchor.textContent = words; }, 1500);
 }
-document.addEventListener("click", async (event) => {
-  const copied = event.target.closest?.("[data-copies]");
-  if (!copied || !navigator.clipboard) return;
-  event.preventDefault();
-  await navigator.clipboard.writeText(copied.href);
-  const text = copied.textContent;
-  copied.textContent = "Copied";
-  setTimeout(() => { copied.textContent = text; }, 2000);
+
+// --- menus: one open at a time, and none behind a click beside it or Escape ---
+
+document.addEventListener("click", (event) => {
+  for (const menu of document.querySelectorAll("details.menu[open]")) if (!menu.contains(event.target)) menu.open = false;
+});
+document.addEventListener("keydown", (event) => {
+  if (event.key !== "Escape") return;
+  for (const menu of document.querySelectorAll("details.menu[open]")) { menu.open = false; menu.querySelector("summary").focus(); }
 });
 
 // --- the timeline: pointing at a span says what the list of spans says of it ---
