@@ -11,9 +11,13 @@ Exhausted = Literal["past", "projected"]
 
 
 class TargetsView(PolicyOptions, total=False):
-    """What targets are asked for: a period, an instant, a policy, and how many stores below a target are listed."""
+    """What targets are asked for: a period, an instant, a policy, and how many stores below a target are listed.
+
+    ``percent``: instead of the targets that are in force, one of every store with this availability.
+    """
 
     period: str
+    percent: float
     as_of: str
     all_stores: bool
     worst: int

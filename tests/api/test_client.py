@@ -372,6 +372,8 @@ def ask_for_everything(client: Client, folder: Path) -> None:
     asked: Any = {name: value for name, value in everything.items() if name not in ("window", "raw")}
     (norm,) = client.targets(**asked, period="2023-01", all_stores=True, worst=3)["targets"]
     assert norm["name"] == "norm"
+    (asked_for,) = client.targets(**asked, period="2023-01", all_stores=True, percent=99.5)["targets"]
+    assert (asked_for["name"], asked_for["stores_below"]) == ("99.5 %", norm["stores_below"])
     assert len(client.days()["days"]) == 182
     assert [one["day"] for one in client.days("2023-01-24", "2023-01-25")["days"]] == ["2023-01-24", "2023-01-25"]
     for pages in (client.reports, client.loads, client.audit):

@@ -61,6 +61,7 @@ SENSIBLE: dict[str, st.SearchStrategy[Any]] = {
     "date": st.just("2023-01-24"),
     "name": st.sampled_from(["norm", "Main Street"]),
     "target": st.sampled_from([99.5, 100]),
+    "percent": st.sampled_from([98, 99.995]),
     "where": st.sampled_from(["", "region=TX;brand=A"]),
     "first_day": st.just("2020-02-29"),
     "last_day": st.just("2030-01-01"),

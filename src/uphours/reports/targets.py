@@ -38,6 +38,8 @@ from uphours.version import VERSION
 from uphours.where import NO_VALUE, where_of_texts
 
 _EPOCH: Final = date(1970, 1, 1)
+#: Of a target that is asked for by its share alone.
+_USUAL_PERIOD: Final = "month"
 
 
 class TargetedFleet(AttributedFleet, Protocol):
@@ -108,7 +110,10 @@ class Outcome:
 
 @dataclass(frozen=True)
 class Targets:
-    """Targets that are in force in a period, in order of name; ``defined``: all that there are, with their dates."""
+    """Targets that are in force in a period, in order of name; ``defined``: all that there are, with their dates.
+
+    ``today``: the earliest of the dates that the clocks of the stores show at ``as_of``.
+    """
 
     as_of: int
     policy: Policy
@@ -117,10 +122,12 @@ class Targets:
     loads_seen: int | None = None
     entries_seen: int | None = None
     ahead: Ahead | None = None
+    today: date = _EPOCH
 
     def of_stores(self, fleet: TargetedFleet) -> Targets:
         """Return the targets to which any store of a fleet belongs at some time, as though there were no others."""
-        wheres = {target.where for target in self.defined if target.share is not None}
+        shown = [outcome.target for outcome in self.outcomes]
+        wheres = {target.where for target in [*self.defined, *shown] if target.share is not None}
         chosen = {where for where in wheres if any(_fits(_belonging(fleet, where), where))}
         names = {target.name for target in self.defined if target.share is not None and target.where in chosen}
         return replace(
@@ -162,6 +169,7 @@ def targets(
     fleet: TargetedFleet,
     *,
     period: Period | None = None,
+    expected: int | None = None,
     as_of: int | None = None,
     policy: Policy | None = None,
     all_stores: bool = False,
@@ -176,6 +184,9 @@ def targets(
     period
         Targets of its kind are looked at. Unless given: of each kind the period that has not ended yet, at ``as_of``,
         in the zone of every store.
+    expected
+        A share in 100,000ths: look at one target of every store with it, instead of those that are in force. Its period
+        is the month unless given.
     as_of
         UTC microseconds; the latest observation unless given. No poll after it is used.
     all_stores
@@ -195,15 +206,20 @@ def targets(
         far = None if now is None else ahead(fleet, as_of, now)
     defined = fleet.targets()
     today = _date_furthest_behind(fleet.clocks, as_of)
-    periods = [period_around(kind, today) for kind in PERIODS] if period is None else [period]
+    if expected is None:
+        periods = [period_around(kind, today) for kind in PERIODS] if period is None else [period]
+        shown = {one: in_force(defined, one) for one in periods}
+    else:
+        only = period or period_around(_USUAL_PERIOD, today)
+        shown = {only: [Target(f"{expected * 100 / WHOLE_SHARE:g} %", SINCE_EVER, "", expected, only.kind)]}
     outcomes = [
         outcome
-        for one in periods
-        if (chosen := in_force(defined, one))
+        for one, chosen in shown.items()
+        if chosen
         for outcome in _outcomes(fleet, one, chosen, as_of, policy, all_stores=all_stores)
     ]
     outcomes.sort(key=lambda outcome: (outcome.target.name, outcome.period.name))
-    return Targets(as_of, policy, outcomes, defined, loads_seen, entries_seen, far)
+    return Targets(as_of, policy, outcomes, defined, loads_seen, entries_seen, far, today)
 
 
 def expected_of_all(defined: Sequence[Target], as_of: int) -> int | None:

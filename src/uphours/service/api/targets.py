@@ -2,23 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Mapping
+from typing import Annotated, Final, NamedTuple
 
 from fastapi import APIRouter, Query, Request, Response
 
-from uphours.kernel.periods import period_of
-from uphours.reports.targets import targets
+from uphours.database.database import Content
+from uphours.errors import InputError
+from uphours.ingest.target_rows import share_of
+from uphours.kernel.periods import Period, period_of
+from uphours.kernel.policy import Policy
+from uphours.reports.memberships import labels
+from uphours.reports.targets import Targets, targets
 from uphours.schema import PERIODS, instant_us
 from uphours.service.api.loads import load_body
 from uphours.service.api.row_bodies import ANSWERS, Prefer, body_of
 from uphours.service.api.stores import DefaultPolicy
-from uphours.service.auth import Calling, KeyedRoute, needs
-from uphours.service.deps import Serving
+from uphours.service.auth import Caller, Calling, KeyedRoute, needs
+from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import ViewRoute
 from uphours.service.load_models import LoadOutcome
 from uphours.service.models import AheadModel, Instant
 from uphours.service.policy_parameters import InQuery
 from uphours.service.target_models import TargetList, TargetModel, TargetRowModel
+from uphours.where import NO_VALUE
 
 router = APIRouter(prefix="/v1", tags=["targets"], route_class=KeyedRoute)
 view_router = APIRouter(prefix="/v1", tags=["targets"], route_class=ViewRoute)
@@ -72,6 +79,16 @@ def list_targets(
             examples=["2026-12"],
         ),
     ] = None,
+    percent: Annotated[
+        float | None,
+        Query(
+            ge=1,
+            le=100,
+            description="Instead of the targets that are in force: one of every store with this availability, of the "
+            "month unless a period is given. It is not kept.",
+            examples=[98],
+        ),
+    ] = None,
     as_of: Annotated[Instant | None, Query(description="Unless given: the latest observation.")] = None,
     all_stores: Annotated[bool, Query(description="Also count stores that were never observed.")] = False,
     worst: Annotated[
@@ -79,28 +96,74 @@ def list_targets(
     ] = _USUAL_WORST,
 ) -> TargetList:
     """Show the targets in force on the first day of a period: budget, used and left, and the stores below them."""
-    asked = None if period is None else period_of(period)
-    instant = None if as_of is None else instant_us(as_of)
-    with serving.snapshot(caller) as fleet:
-        content = fleet.content()
-        found = targets(
-            fleet,
-            period=asked,
-            as_of=instant,
-            policy=default.changed(chosen),
-            all_stores=all_stores,
-            now=serving.now(),
-        )
-        if caller.only:
-            found = found.of_stores(fleet)
-    facts = found.facts(worst)
+    standing = standing_of(
+        serving,
+        caller,
+        period=None if period is None else period_of(period),
+        expected=None if percent is None else share_of_percent(percent),
+        as_of=None if as_of is None else instant_us(as_of),
+        policy=default.changed(chosen),
+        all_stores=all_stores,
+    )
+    found, facts = standing.targets, standing.targets.facts(worst)
     return TargetList(
         as_of=facts["as_of"],
         as_of_us=found.as_of,
         ahead=None if found.ahead is None else AheadModel(**found.ahead.facts()),
         policy=facts["policy"],
-        loads_seen=content.load,
-        entries_seen=content.entry,
+        loads_seen=standing.content.load,
+        entries_seen=standing.content.entry,
         targets=[TargetModel(**one) for one in facts["targets"]],
         defined=[TargetRowModel(**one) for one in facts["defined"]],
     )
+
+
+class Standing(NamedTuple):
+    """How targets stand, of which content of the database, and the names of stores, by id, as far as they have one."""
+
+    targets: Targets
+    content: Content
+    names: Mapping[str, str]
+
+
+def standing_of(
+    serving: Service,
+    caller: Caller,
+    *,
+    period: Period | None,
+    expected: int | None,
+    as_of: int | None,
+    policy: Policy,
+    all_stores: bool = False,
+) -> Standing:
+    """Return how the targets stand that a caller sees; the rest as with `uphours.reports.targets.targets`."""
+    with serving.snapshot(caller) as fleet:
+        content = fleet.content()
+        found = targets(
+            fleet,
+            period=period,
+            expected=expected,
+            as_of=as_of,
+            policy=policy,
+            all_stores=all_stores,
+            now=serving.now(),
+        )
+        if caller.only:
+            found = found.of_stores(fleet)
+        labelled = labels(fleet, found.as_of, ["name"]).get("name", ()) if "name" in fleet.attribute_names() else ()
+        named = zip(fleet.store_ids, labelled, strict=False)
+        return Standing(found, content, {store_id: name for store_id, name in named if name != NO_VALUE})
+
+
+def share_of_percent(percent: float) -> int:
+    """Return a percentage as 100,000ths.
+
+    Raises
+    ------
+    InputError
+        It has more than three decimals.
+    """
+    share = share_of(f"{percent:.10f}".rstrip("0").rstrip("."))
+    if share is None:
+        raise InputError(f"cannot read the percent {percent}; valid are 1 to 100 with up to three decimals, such as 98")
+    return share
