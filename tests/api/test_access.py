@@ -35,6 +35,8 @@ FEED = {("GET", "/v1/calendar/{token}.ics")}
 ADMIN = {
     ("GET", "/v1/audit"),
     ("PUT", "/v1/targets"),
+    ("POST", "/targets"),
+    ("POST", "/targets/ending"),
     *((method, f"{under}/keys") for under in ("", "/v1") for method in ("GET", "POST")),
     *(("POST", f"{under}/keys/{{key_id}}/revocation") for under in ("", "/v1")),
 }

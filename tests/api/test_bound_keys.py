@@ -196,7 +196,7 @@ ASKED = st.one_of(
     st.tuples(st.builds("/v1/stores/{}/calendar".format, STORES), st.just({"from": "2023-01-20", "to": "2023-01-27"})),
     st.tuples(st.just("/v1/targets"), st.fixed_dictionaries({
         "as_of": VIEW["as_of"], "period": st.sampled_from([None, "2023-01", "2023-W04", "2023-02", "2022-12"]),
-        "all_stores": st.booleans(), "worst": st.sampled_from([0, 20]),
+        "all_stores": st.booleans(), "worst": st.sampled_from([0, 20]), "percent": st.sampled_from([None, 98]),
     })),
     st.tuples(st.just("/v1/adjustments"), st.fixed_dictionaries({"store_id": st.one_of(st.none(), STORES)})),
     st.tuples(st.builds("/v1/adjustments/{}".format, st.integers(1, 5)), st.just({})),
@@ -212,18 +212,12 @@ def test_an_answer_is_that_of_a_service_without_other_stores(both: Both, asked: 
 
 
 def test_pages_show_no_other_stores(both: Both) -> None:
-    for path in (
-        "/",
-        "/week",
-        "/stores/west",
-        "/stores/west/calendar",
-        "/stores/west/hours",
-        "/stores/west/proof",
-        "/stores/west/standing",
-        "/adjustments",
-        "/adjustments/1",
-        "/reports",
-    ):
+    paths = (
+        "/", "/week", "/stores/west", "/stores/west/calendar", "/stores/west/hours",
+        "/stores/west/proof", "/stores/west/standing", "/adjustments", "/adjustments/1", "/reports", "/targets",
+        "/targets?percent=98", "/targets?period=2023-01&target=hill", "/targets/below.csv?percent=98",
+    )  # fmt: skip
+    for path in paths:
         answer = both.bound.get(path, headers={"Accept": "text/html"})
         assert answer.status_code == 200, path
         assert FOREIGN not in answer.text, path

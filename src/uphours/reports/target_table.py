@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Final
 
 import polars as pl
 
 from uphours.errors import InputError
+from uphours.reports.columns import Column, cell, percentage
 from uphours.reports.downtime_budgets import Budget
-from uphours.reports.targets import Targets
+from uphours.reports.targets import Outcome, Targets, definition
+from uphours.reports.writers import spreadsheet_safe
 
 _DURATIONS: Final = ("budget_us", "used_us", "left_us", "business_us", "elapsed_us", "uptime_us", "unknown_us")
 _SCHEMA: Final = {
@@ -21,6 +24,13 @@ _SCHEMA: Final = {
     "exhausted_at": pl.Int64,
     "exhausted": pl.String,
 }
+#: The columns of the stores below a target, for people: percentages and hours.
+_BELOW: Final = (
+    "store_id", "name", "target", "period", "expected", "availability", "downtime", "budget", "uptime", "unknown",
+    "business_time",
+)  # fmt: skip
+#: How a duration is written in hours.
+_HOURS: Final = Column("downtime_period", "downtime", "period", "hours")
 
 
 def target_table(targets: Targets) -> pl.DataFrame:
@@ -49,3 +59,29 @@ def target_table(targets: Targets) -> pl.DataFrame:
 def _cells(budget: Budget) -> list[int | float | bool | str | None]:
     durations = [getattr(budget, name) for name in _DURATIONS]
     return [*durations, budget.availability, budget.is_met, budget.exhausted_at, budget.exhausted]
+
+
+def below_csv(outcome: Outcome, names: Mapping[str, str]) -> bytes:
+    """Return the stores below a target as a CSV file for people, the worst first; ``names``: by id, if they have one.
+
+    Hours and percentages are rounded, and ids guarded, as in a report.
+    """
+    expected = definition(outcome.target)["target"]
+    rows = [
+        (
+            store_id, names.get(store_id), outcome.target.name, outcome.period.name, f"{expected:g}",
+            percentage(budget.uptime_us, budget.uptime_us + budget.used_us), *map(_in_hours, _shown(budget)),
+        )
+        for store_id, budget in outcome.below()
+    ]  # fmt: skip
+    table = pl.DataFrame(rows, schema=dict.fromkeys(_BELOW, pl.String), orient="row")
+    texts = {title: spreadsheet_safe(table[title]) for title in ("store_id", "name", "target")}
+    return table.with_columns(**texts).write_csv().encode()
+
+
+def _shown(budget: Budget) -> list[int]:
+    return [budget.used_us, budget.budget_us, budget.uptime_us, budget.unknown_us, budget.business_us]
+
+
+def _in_hours(us: int) -> str | None:
+    return cell({"downtime_us": us}, _HOURS)

@@ -202,10 +202,12 @@ async def load_body(
     return await answer(serving, job, prefer)
 
 
-async def load_rows(serving: Service, actor: str, kind: Kind, name: str, content: bytes) -> Response | LoadOutcome:
-    """Load rows of one kind that are at hand, as CSV; ``name``: where they come from."""
-    job = await _receive(serving, [Sending(kind, _clean(name), _whole(content))], actor, _terms(kind))
-    return await answer(serving, job)
+async def load_rows(
+    serving: Service, actor: str, kind: Kind, rows: Sequence[dict[str, str]], name: str
+) -> Response | LoadOutcome:
+    """Load rows that a page has made, as though they had been sent; ``name``: as the load calls them."""
+    content = json.dumps(rows).encode()
+    return await answer(serving, await _receive(serving, [Sending(kind, name, _whole(content))], actor, _terms(kind)))
 
 
 def _terms(kind: Kind) -> Terms:

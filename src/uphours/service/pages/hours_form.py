@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import csv
-import io
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -34,10 +32,6 @@ _BETWEEN: Final = re.compile(r"\s*(?:–|-|—|\bto\b)\s*")
 _VALID_HOURS: Final = "valid are times such as 09:00–17:00, several with commas between them, and closed"
 #: A week of a store for which there is none.
 _ANY: Final[list[list[tuple[int, int]]]] = [[] for _ in WEEKDAYS]
-_FIRST_ROW: Final = {
-    "hours": ("store_id", "day", "start_time_local", "end_time_local", "valid_from"),
-    "special": ("store_id", "date", "start_time_local", "end_time_local", "name"),
-}
 
 
 @dataclass(frozen=True)
@@ -89,7 +83,7 @@ async def set_hours(
     kind: Kind = "special" if what == "special" else "hours"
     try:
         rows = _special_rows(store_id, typed) if kind == "special" else _week_rows(store_id, typed)
-        made = await load_rows(serving, caller.actor, kind, f"page of store {store_id}", _as_csv(kind, rows))
+        made = await load_rows(serving, caller.actor, kind, rows, "page of hours")
         if isinstance(made, LoadOutcome) and made.quarantined:
             raise InputError("; ".join(str(one.reason) for one in made.reasons))
     except InputError as error:
@@ -109,18 +103,19 @@ def _in_force(serving: Service, caller: Caller, store_id: str) -> Typed:
     return Typed(texts, str(monday))
 
 
-def _week_rows(store_id: str, typed: Typed) -> list[tuple[str, ...]]:
+def _week_rows(store_id: str, typed: Typed) -> list[dict[str, str]]:
     _check_date("valid from", typed.valid_from)
     return [
-        (store_id, str(day), start, end, typed.valid_from)
+        {"store_id": store_id, "day": str(day), "valid_from": typed.valid_from, **opening}
         for day, text in enumerate(typed.week)
-        for start, end in _hours_of(WEEKDAYS[day], text)
+        for opening in _hours_of(WEEKDAYS[day], text)
     ]
 
 
-def _special_rows(store_id: str, typed: Typed) -> list[tuple[str, ...]]:
+def _special_rows(store_id: str, typed: Typed) -> list[dict[str, str]]:
     _check_date("date", typed.date)
-    return [(store_id, typed.date, start, end, typed.name) for start, end in _hours_of("hours", typed.hours)]
+    named = {"store_id": store_id, "date": typed.date, "name": typed.name}
+    return [named | opening for opening in _hours_of("hours", typed.hours)]
 
 
 def _check_date(name: str, text: str) -> None:
@@ -128,27 +123,23 @@ def _check_date(name: str, text: str) -> None:
         raise InputError(f"cannot read {name} {shown(text)}; {VALID_DATES}")
 
 
-def _hours_of(name: str, text: str) -> list[tuple[str, str]]:
+def _hours_of(name: str, text: str) -> list[dict[str, str]]:
     """Read ``09:00–12:00, 13:00–17:00``; nothing and ``closed`` are a day on which no session begins."""
     if text.casefold() in ("", "closed", "–", "-"):
-        return [("closed", "closed")]
+        return [_opening("closed", "closed")]
     if text.casefold() in ("all day", "24 h", "24h"):
-        return [("00:00", "24:00")]
+        return [_opening("00:00", "24:00")]
     found = []
     for part in text.split(","):
         bounds = _BETWEEN.split(part.strip())
         if len(bounds) != 2 or any(local_time_us(bound) is None for bound in bounds):
             raise InputError(f"{name}: cannot read {shown(part.strip())}; {_VALID_HOURS}")
-        found.append((bounds[0], bounds[1]))
+        found.append(_opening(*bounds))
     return found
 
 
-def _as_csv(kind: Kind, rows: Sequence[Sequence[str]]) -> bytes:
-    text = io.StringIO(newline="")
-    writer = csv.writer(text)
-    writer.writerow(_FIRST_ROW[kind])
-    writer.writerows(rows)
-    return text.getvalue().encode()
+def _opening(start: str, end: str) -> dict[str, str]:
+    return {"start_time_local": start, "end_time_local": end}
 
 
 def _page(

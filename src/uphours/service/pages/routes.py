@@ -16,6 +16,7 @@ from uphours.service.pages import (
     sign_in,
     standing,
     store,
+    targets,
 )
 
 router = APIRouter(include_in_schema=False)
@@ -27,6 +28,7 @@ for part in (
     store.router,
     entries.router,
     adjust_form.router,
+    targets.router,
     reports.router,
     data.router,
     access_keys.router,

@@ -1,0 +1,27 @@
+"""The attributes by which pages let people choose stores."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from uphours.service.api import fleet
+from uphours.service.api.groups import attributes_of
+from uphours.service.auth import Caller
+from uphours.service.deps import Service
+from uphours.service.group_models import AttributeModel
+from uphours.service.pages.query import Asked
+
+#: Values that a choice offers.
+_MOST_VALUES: Final = 100
+
+
+def offered(serving: Service, caller: Caller) -> list[AttributeModel]:
+    """Return the attributes of the stores that a caller sees, with their values, as they are at the latest observation.
+
+    Names are left out: hardly two stores share one. Without any observation there are no attributes yet.
+    """
+    if not fleet.any_polls(serving, caller):
+        return []
+    question = Asked.usual(serving.settings.policy).question()
+    made = serving.fleets.overview(question.asked_by(serving, caller), stale_ok=question.stale_ok)
+    return [one for one in attributes_of(made.labels, _MOST_VALUES) if one.name != "name"]
