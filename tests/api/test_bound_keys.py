@@ -216,6 +216,7 @@ def test_pages_show_no_other_stores(both: Both) -> None:
         "/", "/week", "/stores/west", "/stores/west/calendar", "/stores/west/hours",
         "/stores/west/proof", "/stores/west/standing", "/adjustments", "/adjustments/1", "/reports", "/targets",
         "/targets?percent=98", "/targets?period=2023-01&target=hill", "/targets/below.csv?percent=98",
+        "/groups?by=franchisee&by=name", "/groups/stores.csv?by=franchisee&group=F7", "/groups/download?by=franchisee",
     )  # fmt: skip
     for path in paths:
         answer = both.bound.get(path, headers={"Accept": "text/html"})

@@ -14,10 +14,11 @@ import pytest
 
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.services import service
+from tests.fixtures.services import finished, service
 from uphours import demo
 from uphours.database.database import connect
 from uphours.ingest.load import load_files
+from uphours.reports.writers import MEDIA_TYPES
 
 pytestmark = only_sqlite  # what engines do with the rows is asked in tests/database
 
@@ -132,3 +133,66 @@ def test_what_makes_no_sense_in_the_address_of_targets_is_said(
 def test_percent_has_three_decimals_at_most(client: httpx.Client) -> None:
     answer = client.get("/v1/targets", params={"percent": 99.9999})
     assert (answer.status_code, "up to three decimals" in answer.json()["detail"]) == (422, True)
+
+
+# --- groups ---
+
+
+def test_groups_are_those_of_the_api_the_worst_first_with_the_fleet_at_the_end(client: httpx.Client) -> None:
+    query = {"by": "region", "window": "last_week"}
+    found = client.get("/v1/groups", params=query | {"sort": "lost_time", "worst": 10}).json()
+    shown = client.get("/groups", params=query)
+    assert shown.status_code == 200
+    rows = [text_of(httpx.Response(200, text=row)) for row in re.findall(r"<tr>.*?</tr>", shown.text, re.DOTALL)]
+    assert [row.split()[0] for row in rows[1:]] == [*(one["values"]["region"] for one in found["groups"]), "Fleet"]
+    hours = f"{found['fleet']['downtime_us'] // 360_000_000 / 10:.1f} h"
+    assert hours in rows[-1]
+    assert "/?window=" not in shown.text
+    worst = found["groups"][0]
+    assert f'href="/?where=region%3D{worst["values"]["region"]}#stores"' in shown.text
+    listed = re.findall(r'href="/stores/([^"?]+)"', shown.text.partition("</tbody>")[0])
+    assert listed == [one["store_id"] for one in worst["worst"]]
+
+
+def test_groups_by_two_attributes_lead_to_the_stores_of_both(client: httpx.Client) -> None:
+    shown = client.get("/groups?by=region&by=name&window=yesterday&where=region%3DTX&by=")
+    assert shown.status_code == 200
+    assert 'href="/?window=yesterday&amp;where=region%3DTX&amp;where=name%3DShop+0#stores"' in shown.text
+    assert "only region=TX" in text_of(shown)
+
+
+def test_the_files_of_groups_have_the_numbers_of_the_page_and_those_of_reports(client: httpx.Client) -> None:
+    body = {"by": ["region"], "windows": ["last_week"], "all_stores": True}
+    report = finished(client, client.post("/v1/reports", json=body).json()["id"])
+    made = client.get(report["result"], params={"format": "csv"})
+    assert client.get("/groups/download?by=region&format=csv").content == made.content
+    sent = client.get("/groups/download?by=region&format=xlsx")
+    assert sent.headers["content-type"] == MEDIA_TYPES["xlsx"]
+    assert sent.content[:2] == b"PK"
+
+
+def test_the_file_of_a_groups_stores_has_the_worst_first(client: httpx.Client) -> None:
+    (group,) = client.get("/v1/groups", params={"by": "region", "where": "region=NY", "worst": 3}).json()["groups"]
+    for most, rows in ((3, 3), (None, group["stores"])):
+        query: dict[str, Any] = {"by": "region", "group": "NY"} | ({} if most is None else {"most": most})
+        table = pl.read_csv(client.get("/groups/stores.csv", params=query).content, infer_schema=False)
+        assert table["store_id"].to_list()[:3] == [one["store_id"] for one in group["worst"]]
+        assert len(table) == rows
+    lost = sum(map(float, table["downtime_last_week"]))
+    assert lost == pytest.approx(group["downtime_us"] / 3.6e9, abs=0.01 * len(table))
+
+
+@pytest.mark.parametrize(
+    ("path", "status", "says"),
+    [
+        ("/groups?by=colour", 422, "there is no attribute 'colour'"),
+        ("/groups?by=region&sort=size", 422, "cannot sort by 'size'"),
+        ("/groups/download", 422, "no attribute is named"),
+        ("/groups/stores.csv?by=region&group=ZZ", 404, "there is no group 'ZZ'"),
+    ],
+)
+def test_what_makes_no_sense_in_the_address_of_groups_is_said(
+    client: httpx.Client, path: str, status: int, says: str
+) -> None:
+    answer = client.get(path)
+    assert (answer.status_code, says in unescape(answer.text)) == (status, True)

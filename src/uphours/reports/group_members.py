@@ -20,6 +20,18 @@ def member_reports(groups: Groups) -> list[Report]:
     return [_member_report(groups.report, groups.members, group) for group in range(len(groups.groups))]
 
 
+def worst_first(groups: Groups, group: int, most: int | None = None) -> Report:
+    """Return a report of the stores of one group, those with the most down time in the first window first.
+
+    ``group``: its position. ``most``: how many stores at most. The groups were not kept in between.
+    """
+    assert groups.members is not None  # only kept groups have none
+    members = groups.members.worst(group, 0)
+    everyone = np.unique(groups.members.stores[groups.members.rows_of(group)])
+    places = np.searchsorted(everyone, members.stores)
+    return _member_report(groups.report, groups.members, group).of(places[:most])
+
+
 def _member_report(report: Report, members: Members, group: int) -> Report:
     mine = members.rows_of(group)
     rows = mine.start + np.flatnonzero(members.windows[mine] < len(report.windows.names))

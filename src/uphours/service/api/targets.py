@@ -13,7 +13,7 @@ from uphours.ingest.target_rows import share_of
 from uphours.kernel.periods import Period, period_of
 from uphours.kernel.policy import Policy
 from uphours.reports.memberships import labels
-from uphours.reports.targets import Targets, targets
+from uphours.reports.targets import Targets, expected_of_all, targets
 from uphours.schema import PERIODS, instant_us
 from uphours.service.api.loads import load_body
 from uphours.service.api.row_bodies import ANSWERS, Prefer, body_of
@@ -153,6 +153,12 @@ def standing_of(
         labelled = labels(fleet, found.as_of, ["name"]).get("name", ()) if "name" in fleet.attribute_names() else ()
         named = zip(fleet.store_ids, labelled, strict=False)
         return Standing(found, content, {store_id: name for store_id, name in named if name != NO_VALUE})
+
+
+def expected_of_all_stores(serving: Service, caller: Caller, as_of: int) -> int | None:
+    """Return the share in 100,000ths that is expected of every store at an instant; None where none is."""
+    with serving.snapshot(caller) as fleet:
+        return expected_of_all(fleet.targets(), as_of)
 
 
 def share_of_percent(percent: float) -> int:
