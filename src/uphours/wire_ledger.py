@@ -14,14 +14,16 @@ Reason = Literal["planned closure", "platform outage", "collector failure", "sto
 class AdjustmentOptions(TypedDict, total=False):
     """What is to count differently: as what and why, at which stores, and when.
 
-    Either ``stores`` or ``all``; either ``start`` and ``end``, instants as text, or ``start_local`` and ``end_local``
-    on each store's own clock. ``gaps``: not the whole interval, but the collector gaps in it.
+    Either ``stores``, or ``where``, values by name of attribute, or ``all``; either ``start`` and ``end``, instants as
+    text, or ``start_local`` and ``end_local`` on each store's own clock. ``gaps``: not the whole interval, but the
+    collector gaps in it.
     """
 
     counts_as: CountsAs
     reason: Reason
     note: str
     stores: list[str] | None
+    where: dict[str, list[str]]
     all: bool
     start: str | None
     end: str | None

@@ -72,7 +72,7 @@ SENSIBLE: dict[str, st.SearchStrategy[Any]] = {
 #: Bodies whose parts make sense only together.
 TOGETHER: dict[str, dict[str, Any]] = {
     "POST /v1/adjustments": {
-        "stores": ["1"], "all": False, "start": "2023-01-24", "end": "2023-01-25", "start_local": None,
+        "stores": ["1"], "where": {}, "all": False, "start": "2023-01-24", "end": "2023-01-25", "start_local": None,
         "end_local": None, "gaps": False,
     },
 }  # fmt: skip

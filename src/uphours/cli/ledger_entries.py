@@ -18,10 +18,9 @@ from uphours.where import where_of_texts
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from uphours.database.database import Database, Snapshot
+    from uphours.database.database import Database
     from uphours.database.ledger import Entry
     from uphours.reports.adjusting import Adjustment, Moved
-    from uphours.where import Where as Values
 
 _FOUR_WEEKS: Final = timedelta(days=28)
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
@@ -108,7 +107,7 @@ def adjust(
     """
     from uphours.database import ledger
     from uphours.kernel.policy import Policy
-    from uphours.reports.adjusting import moved, plan
+    from uphours.reports.adjusting import moved, plan, stores_meant
 
     if [store is not None, bool(where), every].count(True) != 1:
         raise InputError("which stores? Valid are --store ID or --where NAME=VALUE, which may be repeated, or --all")
@@ -117,7 +116,7 @@ def adjust(
     database = edge.database(db)
     with database.snapshot(wanted.stores) as fleet:
         if values:
-            wanted = replace(wanted, stores=_stores_where(fleet, values, wanted))
+            wanted = replace(wanted, stores=stores_meant(fleet, values, wanted))
             fleet = fleet.of(wanted.stores)
         planned = plan(fleet, wanted)
         said = moved(fleet, wanted, planned, policy=Policy())
@@ -135,19 +134,6 @@ def adjust(
         show("\n".join(_moved_lines(said, entry)))
     if entry is not None:
         say(f"`uphours withdraw {entry} --reason other` takes it back")
-
-
-def _stores_where(fleet: Snapshot, values: Values, wanted: Adjustment) -> tuple[str, ...]:
-    """Return the stores that have some values when an adjustment begins."""
-    import numpy as np
-
-    from uphours.kernel.schedule import local_to_utc_of
-    from uphours.reports.memberships import stores_where
-
-    starts = np.full(len(fleet.store_ids), wanted.start)
-    if wanted.is_local:
-        starts = local_to_utc_of(fleet.clocks, np.arange(len(starts), dtype=np.int32), starts)
-    return tuple(stores_where(fleet, values, starts))
 
 
 def _adjustment(

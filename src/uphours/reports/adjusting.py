@@ -14,6 +14,7 @@ from uphours.kernel.policy import Policy
 from uphours.kernel.schedule import local_to_utc_of
 from uphours.kernel.windows import Window, windows
 from uphours.reports.measure import latest_instant, schedule_over, totals
+from uphours.reports.memberships import AttributedFleet, stores_where
 from uphours.reports.reading import read_window
 from uphours.schema import (
     SPAN_STATUSES,
@@ -25,6 +26,7 @@ from uphours.schema import (
     instant_iso,
     instant_text,
 )
+from uphours.where import Where
 
 CountsAs: TypeAlias = Literal["excluded", "up", "down", "unknown"]
 COUNTS_AS: Final[tuple[CountsAs, ...]] = get_args(CountsAs)
@@ -131,6 +133,20 @@ def plan(fleet: Fleet, adjustment: Adjustment) -> Plan:
     if not some.any():
         raise InputError("nothing is left of the adjustment: the clocks of its stores skip that time")
     return Plan(every[some], starts[some], ends[some])
+
+
+def stores_meant(fleet: AttributedFleet, where: Where, adjustment: Adjustment) -> tuple[str, ...]:
+    """Return the stores that have some values of attributes when an adjustment begins, each on its own clock if local.
+
+    Raises
+    ------
+    InputError
+        There is no such attribute, or no such store.
+    """
+    starts = np.full(len(fleet.store_ids), adjustment.start)
+    if adjustment.is_local:
+        starts = local_to_utc_of(fleet.clocks, np.arange(len(starts), dtype=np.int32), starts)
+    return tuple(stores_where(fleet, where, starts))
 
 
 def _gaps(fleet: Fleet, start: int, end: int) -> tuple[Instants, Instants]:

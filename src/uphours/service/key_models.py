@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import BaseModel, ConfigDict, Field
 
 from uphours.database.api_keys import NAME_MAX_LENGTH, Scope
-from uphours.service.report_models import Values
+from uphours.service.models import Values
 
 
 class KeyBody(BaseModel):

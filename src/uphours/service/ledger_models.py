@@ -10,7 +10,7 @@ from uphours.errors import InputError
 from uphours.ingest.local_dates import VALID_LOCAL_INSTANTS, wall_clock_us
 from uphours.reports.adjusting import Adjustment
 from uphours.schema import instant_us
-from uphours.service.models import Instant, IntervalModel, StoreId
+from uphours.service.models import Instant, IntervalModel, StoreId, Values
 from uphours.wire_ledger import CountsAs, EntryCountsAs, Reason
 
 Note = Annotated[str, Field(max_length=4000, description="Anything else there is to say.")]
@@ -26,6 +26,10 @@ class AdjustmentBody(BaseModel):
     reason: Reason
     note: Note = ""
     stores: Annotated[list[StoreId], Field(min_length=1, max_length=10_000)] | None = None
+    where: Annotated[Values, Field(max_length=100, examples=[{"region": ["TX", "OK"]}])] = Field(
+        default={},
+        description="Instead of `stores`: those with one of these values of each attribute when the time begins.",
+    )
     all: bool = Field(default=False, description="All stores there are now, instead of `stores`.")
     start: Instant | None = None
     end: Instant | None = Field(default=None, description="Not included.")
@@ -34,16 +38,19 @@ class AdjustmentBody(BaseModel):
     gaps: bool = Field(default=False, description="Not the whole interval, but the collector gaps in it.")
 
     def adjustment(self) -> Adjustment:
-        """Return what is to be entered.
+        """Return what is to be entered, of all stores if ``where`` says which they are.
 
         Raises
         ------
         InputError
             A value makes no sense, or something is said twice or not at all.
         """
-        if self.all == (self.stores is not None):
-            says = "stores and all are both given" if self.all else "which stores is not said"
-            raise InputError(f"{says}; valid is a list of ids in stores, or all: true")
+        given = [self.stores is not None, bool(self.where), self.all].count(True)
+        if given != 1:
+            says = "which stores is said in several ways" if given else "which stores is not said"
+            raise InputError(
+                f"{says}; valid is a list of ids in stores, or values of attributes in where, or all: true"
+            )
         utc, local = (self.start, self.end), (self.start_local, self.end_local)
         if (utc == (None, None)) == (local == (None, None)):
             says = "start and end are given twice" if utc != (None, None) else "start and end are missing"

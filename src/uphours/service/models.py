@@ -7,7 +7,7 @@ where it ends in ``_us``; durations are microseconds.
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -19,6 +19,8 @@ from uphours.wire import ObservationStatus, SpanStatus, StoreState
 StoreId = Annotated[str, Field(min_length=1, max_length=STORE_ID_MAX_LENGTH)]
 LocalDate = Annotated[str, Field(max_length=10, examples=["2026-12-24"])]
 AttributeText = Annotated[str, Field(max_length=STORE_ID_MAX_LENGTH)]
+Values: TypeAlias = dict[AttributeText, Annotated[list[AttributeText], Field(min_length=1, max_length=1_000)]]
+"""Values by name of attribute."""
 Instant = Annotated[str, Field(max_length=64, examples=["2023-01-25T18:13:22Z"])]
 
 

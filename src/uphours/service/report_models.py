@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import date
-from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
+from typing import TYPE_CHECKING, Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -12,13 +12,10 @@ from uphours.kernel.policy import CHOICES, Policy
 from uphours.kernel.windows import DEFAULT_WINDOWS, Window
 from uphours.reports.request import ReportRequest
 from uphours.schema import checked_instant, instant_iso, instant_us
-from uphours.service.models import AttributeText, Instant, LocalDate, StoreId, date_of
+from uphours.service.models import AttributeText, Instant, LocalDate, StoreId, Values, date_of
 from uphours.service.policy_parameters import body_with_choices
 from uphours.where import where_of
 from uphours.wire import JobState
-
-Values: TypeAlias = dict[AttributeText, Annotated[list[AttributeText], Field(min_length=1, max_length=1_000)]]
-"""Values by name of attribute."""
 
 
 class WindowBody(BaseModel):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -11,7 +12,7 @@ from fastapi.responses import JSONResponse
 from uphours.database import ledger, queue
 from uphours.database.ledger import Entry, Once
 from uphours.errors import InputError, NotFoundError
-from uphours.reports.adjusting import Adjustment, Plan, moved, plan
+from uphours.reports.adjusting import Adjustment, Plan, moved, plan, stores_meant
 from uphours.schema import STORE_ID_MAX_LENGTH, instant_iso
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
@@ -20,6 +21,7 @@ from uphours.service.lane_routes import StoreRoute
 from uphours.service.ledger_models import AdjustmentBody, EntryList, EntryModel, MovedModel, WithdrawalBody
 from uphours.service.models import IntervalModel, Problem
 from uphours.service.problems import AccessError
+from uphours.where import where_of
 
 router = APIRouter(prefix="/v1/adjustments", tags=["ledger"], route_class=KeyedRoute)
 #: To plan an entry may take as long as a view of the fleet, and as much memory.
@@ -60,11 +62,15 @@ def adjust(
 ) -> EntryModel | Response:
     """Enter what is to count differently; nothing of what was observed is changed, and it can be withdrawn."""
     adjustment = body.adjustment()
-    once = _once(idempotency_key, "adjustment", body.model_dump())
+    # A request without where is the one of clients that do not know it.
+    once = _once(idempotency_key, "adjustment", body.model_dump(exclude=set() if body.where else {"where"}))
     if not dry_run and (before := _entered_before(serving, caller, once)) is not None:
         return _created(serving, caller, response, before)
     try:
         with serving.snapshot(caller, adjustment.stores) as fleet:
+            if body.where:
+                adjustment = replace(adjustment, stores=stores_meant(fleet, where_of(body.where), adjustment))
+                fleet = fleet.of(adjustment.stores)
             planned = plan(fleet, adjustment)
             _check_size(planned)
             if dry_run:
