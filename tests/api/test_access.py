@@ -54,7 +54,12 @@ INGEST = {
     ("POST", "/stores/{store_id:path}/hours"),
 }
 ADJUST = {
-    ("POST", f"{under}{path}") for under in ("", "/v1") for path in ("/adjustments", "/adjustments/{entry}/withdrawal")
+    ("POST", "/adjustments/many"),
+    *(
+        ("POST", f"{under}{path}")
+        for under in ("", "/v1")
+        for path in ("/adjustments", "/adjustments/{entry}/withdrawal")
+    ),
 }
 MALFORMED = ("sp_", "sp_a_b", "x" * 5000, "sp_aaaaaaaaaaaa_" + "a" * 52, "sp_AAAAAAAAAAAA_" + "a" * 52, "\xff")
 BURST = 150

@@ -323,6 +323,11 @@ def test_adjustments_are_entered_previewed_and_withdrawn_for_ones_own_stores_alo
     body = {"counts_as": "unknown", "reason": "other", "start": "2023-01-22T18:00Z", "end": "2023-01-22T19:00Z"}
     both.same("POST", "/v1/adjustments?dry_run=true", json=body | {"all": True})
     both.same("POST", "/v1/adjustments?dry_run=true", json=body | {"stores": [f"a-{FOREIGN}"]})
+    for franchisee in ("F7", "F8"):
+        both.same("POST", "/v1/adjustments?dry_run=true", json=body | {"where": {"franchisee": [franchisee]}})
+    form = {"every": "true", "first_day": "2023-01-22", "counts_as": "unknown", "reason": "other"}
+    shown = both.bound.post("/adjustments/many", data=form)
+    assert (shown.status_code, "3 stores" in shown.text, FOREIGN in shown.text) == (200, True, False)
     made = both.bound.post("/v1/adjustments", json=body | {"stores": ["west"]})
     assert made.status_code == 201, made.text
     entry = made.json()["entry"]

@@ -196,3 +196,90 @@ def test_what_makes_no_sense_in_the_address_of_groups_is_said(
 ) -> None:
     answer = client.get(path)
     assert (answer.status_code, says in unescape(answer.text)) == (status, True)
+
+
+# --- adjustments of many stores ---
+
+HOLIDAY = {"where": ["region=TX", "region=CA"], "first_day": "2023-01-24", "counts_as": "excluded", "reason": "other"}
+
+
+def fields_of(page: httpx.Response) -> dict[str, str]:
+    """Return the hidden fields of the form that enters what is previewed."""
+    found = re.findall(r'<input type="hidden" name="(previewed|once)" value="([^"]*)">', page.text)
+    return {name: unescape(value) for name, value in found}
+
+
+def test_a_day_of_some_regions_is_previewed_and_entered_once(client: httpx.Client) -> None:
+    before = client.get("/v1/adjustments").json()["adjustments"]
+    body = {
+        "where": {"region": ["TX", "CA"]}, "counts_as": "excluded", "reason": "other",
+        "start_local": "2023-01-24T00:00", "end_local": "2023-01-25T00:00",
+    }  # fmt: skip
+    moved = client.post("/v1/adjustments?dry_run=true", json=body).json()
+    shown = client.post("/adjustments/many", data=HOLIDAY)
+    assert f"{moved['stores']} stores , {moved['entered_us'] // 3_600_000_000:,}.0 h together".replace(
+        ",", " " if moved["entered_us"] > 1e15 else ","
+    ) in text_of(shown)
+    assert client.get("/v1/adjustments").json()["adjustments"] == before
+    entering = HOLIDAY | fields_of(shown) | {"step": "enter"}
+    answers = [client.post("/adjustments/many", data=entering) for _ in range(2)]
+    assert {answer.status_code for answer in answers} == {303}
+    assert answers[0].headers["location"] == answers[1].headers["location"]
+    (entry, *rest) = client.get("/v1/adjustments").json()["adjustments"]
+    assert rest == before
+    assert (entry["stores"], entry["start_us"], entry["end_us"]) == (
+        moved["stores"],
+        moved["start_us"],
+        moved["end_us"],
+    )
+    assert answers[0].headers["location"] == f"/adjustments#entry-{entry['entry']}"
+    assert client.post(f"/v1/adjustments/{entry['entry']}/withdrawal", json={"reason": "other"}).status_code == 201
+
+
+def test_a_form_that_was_changed_after_the_preview_is_previewed_again(client: httpx.Client) -> None:
+    before = client.get("/v1/adjustments").json()["adjustments"]
+    shown = client.post("/adjustments/many", data=HOLIDAY)
+    changed = HOLIDAY | fields_of(shown) | {"step": "enter", "last_day": "2023-01-25"}
+    again = client.post("/adjustments/many", data=changed)
+    assert (again.status_code, "was changed after the preview" in again.text) == (200, True)
+    assert client.get("/v1/adjustments").json()["adjustments"] == before
+
+
+@pytest.mark.parametrize(
+    ("changes", "place", "says"),
+    [
+        ({"where": []}, "stores", "no store is chosen"),
+        ({"every": "true"}, "stores", "stores are chosen in several ways"),
+        ({"where": [], "stores": "1001\r\nnone"}, "stores", "there is no store 'none'"),
+        ({"where": ["region=ZZ"]}, "stores", "there is no store with region=ZZ"),
+        ({"first_day": ""}, "first_day", "the first day is missing"),
+        ({"first_day": "2023-02-30"}, "first_day", "first day is '2023-02-30'"),
+        ({"last_day": "2023-01-23"}, "last_day", "is before the first one"),
+        ({"start": "2023-01-24T10:00"}, "first_day", "days and exact times are both given"),
+        ({"first_day": "", "start": "2023-01-24T10:00"}, "start", "one of the two times is missing"),
+        (
+            {"first_day": "", "start": "2023-01-24T10:00", "end": "2023-01-24T09:00"},
+            "start",
+            "the adjustment ends at 2023-01-24 09:00:00, which is not after",
+        ),
+    ],
+)
+def test_a_mistake_about_many_stores_is_said_beside_its_field_and_what_was_typed_stays(
+    client: httpx.Client, changes: dict[str, Any], place: str, says: str
+) -> None:
+    shown = client.post("/adjustments/many", data=HOLIDAY | {"note": "a <b>"} | changes)
+    assert shown.status_code == 422
+    (said,) = re.findall(r'<span class="mistake" id="mistake-(\w+)" role="alert">(.*?)</span>', shown.text)
+    assert (said[0], says in unescape(said[1])) == (place, True), said
+    assert "a &lt;b&gt;" in shown.text
+    assert fields_of(shown) == {}
+
+
+def test_exact_times_are_on_the_clock_that_was_chosen(client: httpx.Client) -> None:
+    form = {"stores": "1001", "start": "2023-01-24T10:00", "end": "2023-01-24T11:00", "counts_as": "up"}
+    utc, local = (
+        text_of(client.post("/adjustments/many", data=form | {"reason": "other", "clock": clock}))
+        for clock in ("utc", "store")
+    )
+    assert "from Tue 24 Jan 2023, 10:00 to Tue 24 Jan 2023, 11:00 UTC" in utc
+    assert "from Tue 24 Jan 2023, 10:00" not in local

@@ -29,7 +29,7 @@ router = APIRouter(route_class=StoreRoute)
 STORE_CLOCK: Final = "store"
 UTC_CLOCK: Final = "utc"
 #: More than any field may hold: what is too long for it comes back with the other fields.
-_LONGEST_FIELD: Final = 1 << 16
+LONGEST_FIELD: Final = 1 << 16
 _FIGURES: Final = {
     "Uptime": "uptime_us", "Downtime": "downtime_us", "Unknown": "unknown_us", "Excluded": "excluded_us",
 }  # fmt: skip
@@ -52,6 +52,20 @@ class Typed:
         """All of it as one text, by which a preview is known to be of it."""
         return json.dumps(astuple(self))
 
+    def said(self) -> dict[str, str]:
+        """Return it as the API takes it, but for the stores.
+
+        Raises
+        ------
+        InputError
+            It names no clock that there is.
+        """
+        if self.clock not in (STORE_CLOCK, UTC_CLOCK):
+            raise InputError(f"clock is {shown(self.clock)}; valid are {STORE_CLOCK} and {UTC_CLOCK}")
+        names, zone = (("start_local", "end_local"), "") if self.clock == STORE_CLOCK else (("start", "end"), "Z")
+        bounds = {name: f"{text}{zone}" for name, text in zip(names, (self.start, self.end), strict=True) if text}
+        return bounds | {"counts_as": self.counts_as, "reason": self.reason, "note": self.note}
+
     def body(self) -> AdjustmentBody:
         """Return it as the API takes it.
 
@@ -60,13 +74,8 @@ class Typed:
         InputError
             A value makes no sense.
         """
-        if self.clock not in (STORE_CLOCK, UTC_CLOCK):
-            raise InputError(f"clock is {shown(self.clock)}; valid are {STORE_CLOCK} and {UTC_CLOCK}")
-        names, zone = (("start_local", "end_local"), "") if self.clock == STORE_CLOCK else (("start", "end"), "Z")
-        bounds = {name: f"{text}{zone}" for name, text in zip(names, (self.start, self.end), strict=True) if text}
-        rest = {"counts_as": self.counts_as, "reason": self.reason, "note": self.note, "stores": [self.store_id]}
         with problems_told():
-            return AdjustmentBody.model_validate(bounds | rest)
+            return AdjustmentBody.model_validate({**self.said(), "stores": [self.store_id]})
 
 
 @dataclass(frozen=True)
@@ -84,12 +93,12 @@ class Preview:
 
 def _typed(
     store_id: Annotated[str, Form(min_length=1, max_length=STORE_ID_MAX_LENGTH)],
-    start: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
-    end: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
-    clock: Annotated[str, Form(max_length=_LONGEST_FIELD)] = STORE_CLOCK,
-    counts_as: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
-    reason: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
-    note: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    start: Annotated[str, Form(max_length=LONGEST_FIELD)] = "",
+    end: Annotated[str, Form(max_length=LONGEST_FIELD)] = "",
+    clock: Annotated[str, Form(max_length=LONGEST_FIELD)] = STORE_CLOCK,
+    counts_as: Annotated[str, Form(max_length=LONGEST_FIELD)] = "",
+    reason: Annotated[str, Form(max_length=LONGEST_FIELD)] = "",
+    note: Annotated[str, Form(max_length=LONGEST_FIELD)] = "",
 ) -> Typed:
     # Browsers send the lines of a text with CR LF, whatever they were given.
     return Typed(store_id, start.strip(), end.strip(), clock, counts_as, reason, note.replace("\r\n", "\n").strip())
@@ -104,7 +113,7 @@ def adjust(
     asking: Asking,
     typed: Annotated[Typed, Depends(_typed)],
     step: Annotated[str, Form(max_length=16)] = "preview",
-    previewed: Annotated[str, Form(max_length=8 * _LONGEST_FIELD)] = "",
+    previewed: Annotated[str, Form(max_length=8 * LONGEST_FIELD)] = "",
     once: Annotated[str, Form(max_length=255)] = "",
 ) -> Response:
     """Show what an adjustment would move; once that was shown, enter it and lead back to the store."""
@@ -114,19 +123,20 @@ def adjust(
         if step == "enter" and previewed and once and not has_changed:
             adjustments.adjust(serving, caller, Response(), body, idempotency_key=once)
             return RedirectResponse(f"{path_of(typed.store_id)}{asking.query}#entries", 303)
-        preview = _preview(serving, caller, body, typed)
+        preview = previewed_of(serving, caller, body, typed.text)
     except (InputError, ConflictError) as error:
         status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
         return _page(request, serving, caller, asking, typed, status=status, error=str(error))
     return _page(request, serving, caller, asking, typed, preview=preview, has_changed=has_changed and step == "enter")
 
 
-def _preview(serving: Service, caller: Caller, body: AdjustmentBody, typed: Typed) -> Preview:
+def previewed_of(serving: Service, caller: Caller, body: AdjustmentBody, typed: str) -> Preview:
+    """Return what an adjustment would move; ``typed``: all that was typed, as one text."""
     answer = adjustments.adjust(serving, caller, Response(), body, dry_run=True)
     assert not isinstance(answer, EntryModel)  # nothing was entered
     moved = MovedModel.model_validate_json(bytes(answer.body))
     rows = [(name, getattr(moved.before, field), getattr(moved.after, field)) for name, field in _FIGURES.items()]
-    return Preview(moved, rows, typed.text, secrets.token_urlsafe(16))
+    return Preview(moved, rows, typed, secrets.token_urlsafe(16))
 
 
 def _page(

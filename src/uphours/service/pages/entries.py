@@ -20,6 +20,7 @@ from uphours.service.deps import Service, Serving
 from uphours.service.ledger_models import EntryModel, WithdrawalBody
 from uphours.service.models import IntervalModel
 from uphours.service.origins import own_path
+from uphours.service.pages.adjust_many import ManyTyped, choices
 from uphours.service.pages.query import problems_told
 from uphours.service.pages.rendering import page
 from uphours.service.problems import STATUSES
@@ -86,7 +87,9 @@ def list_entries(request: Request, serving: Serving, caller: Calling, cursor_: A
         shown |= {"lines": _lines(serving, caller, found.adjustments), "next_cursor": found.next_cursor}
     except NotFoundError as error:
         shown |= {"error": str(error), "status": 404}
-    return page(request, "adjustments", caller=caller, **shown)
+    may_add = caller.may("adjust") and not store_id and cursor_ is None
+    typed, attributes = (ManyTyped(), choices(serving, caller)) if may_add else (None, [])
+    return page(request, "adjustments", caller=caller, typed=typed, attributes=attributes, **shown)
 
 
 @router.get("/{entry}")

@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from uphours.service.pages import (
     access_keys,
     adjust_form,
+    adjust_many,
     data,
     entries,
     fleet,
@@ -29,6 +30,7 @@ for part in (
     store.router,
     entries.router,
     adjust_form.router,
+    adjust_many.router,
     groups.router,
     targets.router,
     reports.router,
