@@ -278,6 +278,12 @@ def test_reports_keep_the_bounds_in_every_format(both: Both, body: dict[str, Any
         )
         assert seen == expected, form
         assert FOREIGN not in str(seen)
+    for path in (f"/reports/{ids[0]}", "/reports"):
+        shown = both.bound.get(path, headers={"Accept": "text/html"})
+        assert (shown.status_code, FOREIGN in shown.text) == (200, False), path
+    again = both.bound.post(f"/reports/{ids[0]}/again")
+    assert again.status_code == 303
+    assert both.bound.get(f"/v1{again.headers['location']}").json()["options"]["only"] == {"franchisee": ["F7"]}
     options = both.bound.get(f"/v1/reports/{ids[0]}").json()["options"]
     assert both.bound.post("/v1/reports", json=options).status_code == 202
 
@@ -296,6 +302,8 @@ def test_others_bounds_stores_and_reports_are_refused_as_if_they_were_not_there(
     both.same("POST", "/v1/reports", json={"stores": ["none"]})
     theirs = both.free.post("/v1/reports", json={}).json()["id"]
     finished(both.free, theirs)
+    assert both.bound.get(f"/reports/{theirs}").status_code == 404
+    assert both.bound.post(f"/reports/{theirs}/again").status_code == 404
     for method, path in (("GET", ""), ("GET", "/result"), ("DELETE", "")):
         answer = both.bound.request(method, f"/v1/reports/{theirs}{path}")
         assert (answer.status_code, answer.json()["detail"]) == (

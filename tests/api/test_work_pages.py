@@ -283,3 +283,59 @@ def test_exact_times_are_on_the_clock_that_was_chosen(client: httpx.Client) -> N
     )
     assert "from Tue 24 Jan 2023, 10:00 to Tue 24 Jan 2023, 11:00 UTC" in utc
     assert "from Tue 24 Jan 2023, 10:00" not in local
+
+
+# --- reports ---
+
+
+def shown_rows(client: httpx.Client, location: str) -> tuple[str, list[list[str]]]:
+    """Return the text of a report's page when the report is complete, and the cells of its table."""
+    finished(client, location.rpartition("/")[2])
+    shown = client.get(location)
+    table = shown.text.partition('<table class="list numbers">')[2].partition("</table>")[0]
+    rows = [re.findall(r"<t[hd][^>]*>(.*?)</t[hd]>", row) for row in re.findall(r"<tr>(.*?)</tr>", table)]
+    return text_of(shown), [[unescape(re.sub("<[^>]+>", "", cell)) for cell in row] for row in rows]
+
+
+@pytest.mark.parametrize("by", ["", "region"])
+def test_the_page_of_a_report_shows_its_numbers_and_their_total(client: httpx.Client, by: str) -> None:
+    asked = client.post("/reports", data={"windows": ["last_day", "last_week"], "by": by, "columns": "name"})
+    location = asked.headers["location"]
+    words, (titles, *rows, total) = shown_rows(client, location)
+    sent = client.get(f"/v1{location}/result", params={"format": "csv", "detail": True})
+    table = pl.read_csv(sent.content, infer_schema=False)
+    expected = table.select([title.replace(" ", "_") for title in titles]).fill_null("–").rows()
+    if by:
+        *expected, whole = expected
+        assert total[1:] == list(whole)[1:]
+    else:
+        down = sum(one["downtime_us"] for one in _windows(client, location, "last_week"))
+        assert total[titles.index("downtime last week")] == f"{down / 3.6e9:.2f}"
+    assert [tuple(row) for row in rows] == expected
+    assert total[0] == "All"
+    assert f"{len(rows)} rows" in words
+
+
+def _windows(client: httpx.Client, location: str, name: str) -> list[dict[str, int]]:
+    stores = client.get(f"/v1{location}/result", params={"format": "json"}).json()["stores"]
+    return [store["windows"][name] for store in stores]
+
+
+def test_a_preset_makes_its_report_in_one_step_and_it_is_asked_for_again(client: httpx.Client) -> None:
+    listed = client.get("/reports")
+    names = re.findall(r"<button>([^<]+)</button></form></li>", listed.text)
+    assert names[:4] == ["Yesterday", "Previous week", "This month so far", "Previous month"]
+    assert names[4:] == ["Previous month by region"]
+    asked = client.post("/reports", data={"windows": "yesterday", "columns": "name", "where": "region=TX"})
+    first = finished(client, asked.headers["location"].rpartition("/")[2])
+    again = client.post(f"/reports/{first['id']}/again")
+    second = finished(client, again.headers["location"].rpartition("/")[2])
+    assert second["id"] != first["id"]
+    assert second["options"] == first["options"]
+    assert first["options"]["where"] == {"region": ["TX"]}
+    assert "region=TX" in text_of(client.get("/reports"))
+
+
+def test_a_report_that_is_not_there_is_not_found(client: httpx.Client) -> None:
+    assert client.get("/reports/none").status_code == 404
+    assert client.post("/reports/none/again").status_code == 404

@@ -132,7 +132,7 @@ def test_a_report_is_cancelled(page: Page, tmp_path: Path) -> None:
 
 def test_a_mistake_in_a_form_is_told_with_what_is_valid(page: Page, shared: Service, watched: Watched) -> None:
     page.goto(shared.url + "/reports")
-    page.get_by_label("One of your own").fill("mine=2023-01-25")
+    page.get_by_label("Own dates").fill("mine=2023-01-25")
     page.get_by_role("button", name="Make the report").click()
     refusal = "cannot read the window 'mine=2023-01-25'; valid are NAME=START/END"
     expect(page.locator("main .notice.bad")).to_contain_text(refusal)

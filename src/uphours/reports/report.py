@@ -140,6 +140,24 @@ class Report:
             before=replace(self, windows=before, totals=Totals(*(columns[:, w:] for columns in values))),
         )
 
+    def sums(self) -> list[dict[str, Any]]:
+        """Return the figures of all stores together in each window, as integers of Python: 64 bits may be too few.
+
+        With a comparison, ``before`` are those of the window before.
+        """
+        if self.before is not None:
+            pairs = zip(replace(self, before=None).sums(), self.before.sums(), strict=True)
+            return [now | {"before": before} for now, before in pairs]
+        figures = self.figures()
+
+        def of(place: int) -> dict[str, Any]:
+            whole = {
+                name: sum(values[:, place].tolist()) for name, values in figures.items() if values.dtype.kind == "i"
+            }
+            return whole | {"longest_outage_us": int(figures["longest_outage_us"][:, place].max(initial=0))}
+
+        return [of(place) for place in range(len(self.windows.names))]
+
     def in_parts(self) -> Iterator[Report]:
         """Yield reports of some thousand stores each, in order; one without stores where there are none."""
         for first in range(0, max(len(self.store_ids), 1), STORES_IN_PART):

@@ -88,7 +88,7 @@ def write_workbook(
     _check_size(len(report.store_ids), width)
     size = len(report.store_ids) * width + _size_of(outages)
     with _workbook(report, file, size) as (book, styles):
-        _add_stores(book, styles, _REPORT, report, columns, _sums(report), hours_known=hours_known, target=target)
+        _add_stores(book, styles, _REPORT, report, columns, report.sums(), hours_known=hours_known, target=target)
         if outages is not None:
             _add_outages(book, styles, report, outages)
         add_about(book, styles, report, columns, target=target, notes=_outage_notes(outages))
@@ -269,23 +269,6 @@ def _below(report: Report, columns: Sequence[Column], target: int | None) -> dic
         return [is_below(up, down, target) for up, down in zip(*times, strict=True)]
 
     return {place: flags(column) for place, column in enumerate(columns) if column.figure == "availability"}
-
-
-def _sums(report: Report) -> list[Figures]:
-    """Return the figures of all stores together in each window, as integers of Python: 64 bits may be too few.
-
-    With a comparison, ``before`` are those of the window before.
-    """
-    if report.before is not None:
-        pairs = zip(_sums(replace(report, before=None)), _sums(report.before), strict=True)
-        return [now | {"before": before} for now, before in pairs]
-    figures = report.figures()
-
-    def of(place: int) -> Figures:
-        summed = {name: sum(values[:, place].tolist()) for name, values in figures.items() if values.dtype.kind == "i"}
-        return summed | {"longest_outage_us": int(figures["longest_outage_us"][:, place].max(initial=0))}
-
-    return [of(place) for place in range(len(report.windows.names))]
 
 
 def _write_figures(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from uphours.reports.memberships import Labels
 from uphours.service.api import fleet
 from uphours.service.api.groups import attributes_of
 from uphours.service.auth import Caller
@@ -13,15 +14,25 @@ from uphours.service.pages.query import Asked
 
 #: Values that a choice offers.
 _MOST_VALUES: Final = 100
+#: What a store is called is no attribute that stores share.
+_NAME: Final = "name"
 
 
 def offered(serving: Service, caller: Caller) -> list[AttributeModel]:
     """Return the attributes of the stores that a caller sees, with their values, as they are at the latest observation.
 
-    Names are left out: hardly two stores share one. Without any observation there are no attributes yet.
+    Names are left out. Without any observation there are no attributes yet.
     """
+    return [one for one in attributes_of(_labels(serving, caller), _MOST_VALUES) if one.name != _NAME]
+
+
+def has_names(serving: Service, caller: Caller) -> bool:
+    """Say whether stores that a caller sees have names."""
+    return _NAME in _labels(serving, caller)
+
+
+def _labels(serving: Service, caller: Caller) -> Labels:
     if not fleet.any_polls(serving, caller):
-        return []
+        return {}
     question = Asked.usual(serving.settings.policy).question()
-    made = serving.fleets.overview(question.asked_by(serving, caller), stale_ok=question.stale_ok)
-    return [one for one in attributes_of(made.labels, _MOST_VALUES) if one.name != "name"]
+    return serving.fleets.overview(question.asked_by(serving, caller), stale_ok=question.stale_ok).labels

@@ -1,26 +1,58 @@
-"""Reports: ask for one, watch it being made, fetch it, see what it was made from."""
+"""Reports: ask for one, also by a preset or as before, watch it being made, see its numbers, fetch it."""
 
 from __future__ import annotations
 
-from typing import Annotated, Final
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
+from starlette.concurrency import run_in_threadpool
 
+from uphours.errors import ConflictError, NotFoundError
 from uphours.kernel.windows import window_of
+from uphours.reports.first_rows import FirstRows, first_rows
 from uphours.service.api import reports
 from uphours.service.api.paging import After
 from uphours.service.api.reports import ReportId
-from uphours.service.auth import Calling, KeyedRoute, needs
-from uphours.service.deps import Serving
+from uphours.service.auth import Caller, Calling, KeyedRoute, needs
+from uphours.service.deps import Service, Serving
+from uphours.service.group_models import AttributeModel
+from uphours.service.pages.attributes import has_names, offered
 from uphours.service.pages.query import Asking, problems_told
 from uphours.service.pages.rendering import page
 from uphours.service.policy_parameters import InForm
 from uphours.service.report_models import ReportBody
+from uphours.where import plain, where_of_texts
 
 router = APIRouter(prefix="/reports", route_class=KeyedRoute)
 
 _ON_A_PAGE: Final = 20
+#: Rows that the page of a report shows.
+_FIRST_ROWS: Final = 50
+#: Attributes for which there is a preset of groups.
+_MOST_PRESETS: Final = 3
+_MOST_NAMES: Final = 20
+_MOST_VALUES: Final = 1_000
+
+
+@dataclass(frozen=True)
+class Preset:
+    """A request by name, as the fields of the form have it."""
+
+    name: str
+    windows: Sequence[str]
+    by: str = ""
+
+
+def _presets(attributes: Sequence[AttributeModel]) -> Iterator[Preset]:
+    yield Preset("Yesterday", ["yesterday"])
+    yield Preset("Previous week", ["previous_week"])
+    yield Preset("This month so far", ["this_month"])
+    yield Preset("Previous month", ["previous_month"])
+    for one in attributes[:_MOST_PRESETS]:
+        yield Preset(f"Previous month by {one.name}", ["previous_month"], one.name)
 
 
 @router.get("")
@@ -28,9 +60,18 @@ _ON_A_PAGE: Final = 20
 def list_reports(
     request: Request, serving: Serving, caller: Calling, asking: Asking, cursor_: After = None
 ) -> Response:
-    """Show the form for a report, and the last ones."""
+    """Show presets, the form for a report, and the last ones."""
     found = reports.list_reports(serving, caller, cursor_, _ON_A_PAGE)
-    return page(request, "reports", asked=asking, found=found)
+    attributes = offered(serving, caller)
+    return page(
+        request,
+        "reports",
+        asked=asking,
+        found=found,
+        attributes=attributes,
+        presets=list(_presets(attributes)),
+        has_names=has_names(serving, caller),
+    )
 
 
 @router.post("")
@@ -43,10 +84,14 @@ def trigger(
     windows: Annotated[list[str], Form(max_length=100)],
     as_of: Annotated[str, Form(max_length=64)] = "",
     stores: Annotated[str, Form(max_length=1 << 18)] = "",
+    where: Annotated[list[str] | None, Form(max_length=_MOST_VALUES)] = None,
+    by: Annotated[list[str] | None, Form(max_length=_MOST_NAMES)] = None,
+    columns: Annotated[list[str] | None, Form(max_length=_MOST_NAMES)] = None,
     all_stores: Annotated[bool, Form()] = False,
     raw: Annotated[bool, Form()] = False,
 ) -> Response:
     """Ask for a report, and lead to it."""
+    names = [name for name in by or () if name.strip()]
     with problems_told():
         body = ReportBody.model_validate(
             {
@@ -54,10 +99,17 @@ def trigger(
                 "windows": [_window(one.strip()) for one in windows if one.strip()],
                 **{name: str(value).strip() for name, value in chosen.items() if str(value).strip()},
                 "stores": [line.strip() for line in stores.splitlines() if line.strip()] or None,
+                "where": plain(where_of_texts([text for text in where or () if text])),
+                "by": names,
+                "columns": [] if names else columns or [],
                 "all_stores": all_stores,
                 "raw": raw,
             }
         )
+    return _triggered(serving, caller, body)
+
+
+def _triggered(serving: Service, caller: Caller, body: ReportBody) -> Response:
     made = reports.trigger(serving, caller, Response(), body)
     return RedirectResponse(f"/reports/{made.id}", 303)
 
@@ -74,9 +126,38 @@ def _window(text: str) -> str | dict[str, str]:
 
 @router.get("/{report_id}")
 @needs("read", sees="own")
-def show(request: Request, serving: Serving, caller: Calling, report_id: ReportId) -> Response:
-    """Show how far a report is, and what it was made from."""
-    return page(request, "report", report=reports.show(serving, caller, report_id))
+async def show(request: Request, serving: Serving, caller: Calling, report_id: ReportId) -> Response:
+    """Show how far a report is, what it was made from, and its first rows once it is complete."""
+    state = await run_in_threadpool(reports.show, serving, caller, report_id)
+    rows = await _rows(serving, caller, report_id) if state.state == "complete" else None
+    values: dict[str, Any] = {"report": state, "rows": rows}
+    return await run_in_threadpool(page, request, "report", **values)
+
+
+async def _rows(serving: Service, caller: Caller, report_id: str) -> FirstRows | None:
+    """Return the first rows of a report; None where an older version made it, or it has just expired."""
+    try:
+        job = (await run_in_threadpool(reports.find, serving, caller, report_id)).job.job
+        file = await serving.lanes["files"].run(
+            serving.results.rendered,
+            job,
+            "first rows",
+            "json",
+            lambda made, file: first_rows(made, _FIRST_ROWS).write(file),
+        )
+    except (ConflictError, NotFoundError):
+        return None
+    return FirstRows.read(b"".join(file.blocks()))
+
+
+@router.post("/{report_id}/again")
+@needs("read", sees="own")
+def ask_again(serving: Serving, caller: Calling, report_id: ReportId) -> Response:
+    """Ask for the same report of what is there now, and lead to it."""
+    options = reports.show(serving, caller, report_id).options
+    with problems_told():
+        body = ReportBody.model_validate(options)
+    return _triggered(serving, caller, body)
 
 
 @router.post("/{report_id}/cancel")
