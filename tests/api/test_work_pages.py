@@ -5,24 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from html import unescape
-from pathlib import Path
 from typing import Any
 
 import httpx
 import polars as pl
 import pytest
 
-from tests.fixtures import tables
-from tests.fixtures.databases import only_sqlite, url_in
+from tests.fixtures.databases import only_sqlite
+from tests.fixtures.named_fleets import load_named_fleet
 from tests.fixtures.services import finished, service
-from uphours import demo
-from uphours.database.database import connect
-from uphours.ingest.load import load_files
 from uphours.reports.writers import MEDIA_TYPES
 
 pytestmark = only_sqlite  # what engines do with the rows is asked in tests/database
-
-REGIONS = ("TX", "NY", "CA")
 
 
 @pytest.fixture(scope="module")
@@ -32,20 +26,6 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     load_named_fleet(folder)
     with service(folder, workers="1") as running, running.client() as made:
         yield made
-
-
-def load_named_fleet(folder: Path) -> list[str]:
-    """Load the made-up fleet with a name and a region for each store; return the ids."""
-    files = folder / "files"
-    demo.make_files(files)
-    ids = sorted(set(pl.read_csv(files / "polls.csv", infer_schema=False)["store_id"]))
-    stores = "".join(f"{id_},Shop {place},{REGIONS[place % 3]}\n" for place, id_ in enumerate(ids))
-    (files / "stores.csv").write_text(f"store_id,name,region\n{stores}")
-    names: dict[Any, list[str]] = {
-        kind: [str(files / f"{kind}.csv")] for kind in ("polls", "hours", "timezones", "stores")
-    }
-    load_files(connect(url_in(folder)), names, now=tables.NOW)
-    return ids
 
 
 def text_of(answer: httpx.Response) -> str:
