@@ -67,6 +67,7 @@ class ReportOptions(PolicyOptions, total=False):
     detail: bool
     raw: bool
     compare: bool
+    outages: bool
     only: dict[str, list[str]]
 
 

@@ -184,6 +184,7 @@ def report(
         detail=detail,
         raw=raw,
         compare=compare,
+        outages=outages,
     )
     engines.check(engine, master, conf)
     needs_attributes = bool(request.where or request.by or request.columns)
@@ -207,7 +208,7 @@ def report(
         with nullcontext() if _are_small(names["polls"]) else _in_the_meantime(warm_up):
             if form == "xlsx" and (needs_attributes or compare or outages or not any(names.values())):
                 made = workbook(
-                    request, db, names, outages=outages, quarantine=quarantine, strict=strict, memory=memory,
+                    request, db, names, quarantine=quarantine, strict=strict, memory=memory,
                     statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
                 )  # fmt: skip
             elif not any(names.values()):

@@ -79,7 +79,6 @@ def workbook(
     db: str | None,
     names: Mapping[Kind, Sequence[str]],
     *,
-    outages: bool,
     quarantine: str | None,
     strict: str | None,
     memory: str | None,
@@ -99,12 +98,12 @@ def workbook(
         fleet = fleet_of_files(
             names, quarantine=quarantine, strict=strict, memory=memory, statuses=statuses, valid_from=valid_from
         )
-        return _made(fleet, request, entries_seen=None, outages=outages)
+        return _made(fleet, request, entries_seen=None)
     with edge.database(db).snapshot() as snapshot:
-        return _made(snapshot, request, entries_seen=snapshot.latest_entry(), outages=outages)
+        return _made(snapshot, request, entries_seen=snapshot.latest_entry())
 
 
-def _made(fleet: TargetedFleet, request: ReportRequest, *, entries_seen: int | None, outages: bool) -> Workbook:
+def _made(fleet: TargetedFleet, request: ReportRequest, *, entries_seen: int | None) -> Workbook:
     from uphours.reports.answers import answer, stores_of
     from uphours.reports.group_members import member_reports
     from uphours.reports.groups import Groups
@@ -123,7 +122,7 @@ def _made(fleet: TargetedFleet, request: ReportRequest, *, entries_seen: int | N
         fleet = fleet.of(report.store_ids)
     if not request.columns and fleet.attributes([_NAME]):
         report = with_columns(report, fleet, [_NAME])
-    listed = outage_list(fleet, report) if outages else None
+    listed = outage_list(fleet, report) if request.outages else None
     if not isinstance(made, Groups):
         return Workbook(report, outages=listed, target=target)
     made = replace(made, report=report)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 from dataclasses import fields, replace
@@ -17,6 +18,7 @@ from uphours.kernel.windows import Windows
 from uphours.reports.ahead import Ahead
 from uphours.reports.answers import Answer, stores_of
 from uphours.reports.groups import Group, Groups
+from uphours.reports.outage_list import Found, OutageList
 from uphours.reports.report import Report, Totals
 
 #: The number of this form; one more whenever bytes of the former form could not be read any more.
@@ -24,6 +26,9 @@ _FORM: Final = 3
 _RECORD: Final = "uphours.report"
 #: The program has had another name, and reports of that time must be told apart from damaged ones.
 _RECORD_OF_ANY_NAME: Final = ".report"
+_OUTAGES: Final = "uphours.outages"
+#: Columns of outages besides those of `Found`.
+_OF_OUTAGES: Final = ("zones", "starts_local", "ends_local")
 _HOURS_KNOWN: Final = "hours_known"
 _ATTRIBUTE: Final = "attribute"
 #: Before the names of columns of the windows before.
@@ -31,11 +36,12 @@ _BEFORE: Final = "before "
 _TOTALS: Final = tuple(field.name for field in fields(Totals))
 
 
-def packed(made: Answer) -> bytes:
+def packed(made: Answer, outages: OutageList | None = None) -> bytes:
     """Return an answer as bytes to keep: a Parquet file of its integers, and the rest as JSON in its metadata.
 
     A row per store, a column per total and window. The totals are those before unknown time is booked, so nothing
     is rounded or lost. The same report gives the same bytes. Of groups the sums are kept beside their stores.
+    ``outages``: those of the report's stores; see `unpacked_outages`.
     """
     report = stores_of(made)
     arrays = _arrays(report)
@@ -59,8 +65,42 @@ def packed(made: Answer) -> bytes:
     file = io.BytesIO()
     said = _record(report) | ({"groups": _kept_groups(made)} if isinstance(made, Groups) else {})
     record = json.dumps(said, ensure_ascii=False, separators=(",", ":"))
-    table.write_parquet(file, compression="zstd", compression_level=1, statistics=False, metadata={_RECORD: record})
+    metadata = {_RECORD: record} | ({} if outages is None else {_OUTAGES: _packed_outages(outages)})
+    table.write_parquet(file, compression="zstd", compression_level=1, statistics=False, metadata=metadata)
     return file.getvalue()
+
+
+def _packed_outages(outages: OutageList) -> str:
+    """Return outages as text: another Parquet file, as metadata are text alone."""
+    columns = vars(outages.found) | {name: getattr(outages, name) for name in _OF_OUTAGES}
+    said = {"left_out": outages.left_out, "start": outages.start, "end": outages.end}
+    file = io.BytesIO()
+    pl.DataFrame(columns, schema_overrides={"zones": pl.String}).write_parquet(
+        file, compression="zstd", statistics=False, metadata={_OUTAGES: json.dumps(said)}
+    )
+    return base64.b64encode(file.getvalue()).decode()
+
+
+def unpacked_outages(content: bytes) -> OutageList | None:
+    """Return the outages that were packed with an answer; None where they were not asked for.
+
+    Raises
+    ------
+    DatabaseError
+        The bytes are no packed report.
+    """
+    try:
+        text = pl.read_parquet_metadata(io.BytesIO(content)).get(_OUTAGES)
+        if text is None:
+            return None
+        file = base64.b64decode(text)
+        said = json.loads(pl.read_parquet_metadata(io.BytesIO(file))[_OUTAGES])
+        table = pl.read_parquet(io.BytesIO(file))
+    except (pl.exceptions.PolarsError, OSError, KeyError, ValueError) as error:
+        raise DatabaseError(f"the kept report is damaged ({error}); make it again") from error
+    found = Found(*(table[field.name].to_numpy() for field in fields(Found)))
+    zones, starts_local, ends_local = (table[name].to_list() for name in _OF_OUTAGES)
+    return OutageList(found, **said, zones=zones, starts_local=starts_local, ends_local=ends_local)
 
 
 def unpacked(content: bytes) -> Answer:

@@ -13,6 +13,7 @@ from uphours.errors import InputError
 from uphours.reports.answers import Answer
 from uphours.reports.columns import cell, group_layout
 from uphours.reports.groups import Group, Groups
+from uphours.reports.outage_list import OutageList
 from uphours.reports.report import check_titles
 from uphours.reports.writers import spreadsheet_safe, window_facts, write_report
 
@@ -22,10 +23,12 @@ FORMATS: Final = ("csv", "json", "parquet", "xlsx")
 ALL: Final = "(all)"
 
 
-def write_groups(groups: Groups, form: str, file: BinaryIO, *, detail: bool = False) -> None:
+def write_groups(
+    groups: Groups, form: str, file: BinaryIO, *, detail: bool = False, outages: OutageList | None = None
+) -> None:
     """Write groups in the given format; the same inputs give the same bytes.
 
-    Columns, units and rounding are those of a report of stores.
+    Columns, units and rounding are those of a report of stores. ``outages``: a sheet of the workbook.
 
     Raises
     ------
@@ -36,19 +39,21 @@ def write_groups(groups: Groups, form: str, file: BinaryIO, *, detail: bool = Fa
         "csv": lambda: _csv(groups, detail=detail),
         "json": lambda: _json(groups),
         "parquet": lambda: _parquet(groups),
-        "xlsx": lambda: _xlsx(groups, detail=detail),
+        "xlsx": lambda: _xlsx(groups, detail=detail, outages=outages),
     }
     if form not in write:
         raise InputError(f"a report of groups has no format {form!r}; valid are {', '.join(FORMATS)}")
     file.write(write[form]())
 
 
-def write_answer(made: Answer, form: str, file: BinaryIO, *, detail: bool = False) -> None:
+def write_answer(
+    made: Answer, form: str, file: BinaryIO, *, detail: bool = False, outages: OutageList | None = None
+) -> None:
     """Write a report of stores or of groups; as `write_groups` and `uphours.reports.writers.write_report`."""
     if isinstance(made, Groups):
-        write_groups(made, form, file, detail=detail)
+        write_groups(made, form, file, detail=detail, outages=outages)
     else:
-        write_report(made, form, file, detail=detail)
+        write_report(made, form, file, detail=detail, outages=outages)
 
 
 def group_cells(groups: Groups, *, detail: bool = False) -> list[list[str | None]]:
@@ -99,12 +104,12 @@ def _json(groups: Groups) -> bytes:
     return json.dumps(said, ensure_ascii=False, separators=(",", ":")).encode() + b"\n"
 
 
-def _xlsx(groups: Groups, *, detail: bool) -> bytes:
+def _xlsx(groups: Groups, *, detail: bool, outages: OutageList | None) -> bytes:
     """Return a workbook without the sheets of the groups, whose stores a report of groups does not name."""
     from uphours.reports.xlsx import write_group_workbook
 
     content = io.BytesIO()
-    write_group_workbook(groups, content, detail=detail)
+    write_group_workbook(groups, content, detail=detail, outages=outages)
     return content.getvalue()
 
 

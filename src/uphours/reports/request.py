@@ -14,7 +14,7 @@ from uphours.where import Where, plain, where_of
 
 _NAMES: Final = (
     "as_of_us", "windows", "policy", "stores", "where", "by", "columns", "all_stores", "detail", "raw", "compare",
-    "only",
+    "outages", "only",
 )  # fmt: skip
 #: What a bound of a window of one's own is as a plain value: an instant, or a local date.
 _BOUNDS: Final = {"us": int, "date": str}
@@ -46,6 +46,8 @@ class ReportRequest:
         Ignore the ledger in all figures.
     compare
         Also the figures of the windows before, and the changes from there.
+    outages
+        Also a list of the outages, for workbooks.
     only
         As though there were no other stores than those with such values now: what a key is bound to.
 
@@ -66,6 +68,7 @@ class ReportRequest:
     detail: bool = False
     raw: bool = False
     compare: bool = False
+    outages: bool = False
     only: Where = ()
 
     def __post_init__(self) -> None:
@@ -96,6 +99,7 @@ class ReportRequest:
             "detail": self.detail,
             "raw": self.raw,
             "compare": self.compare,
+            "outages": self.outages,
             "only": plain(self.only),
         }
 
@@ -113,7 +117,7 @@ class ReportRequest:
         as_of, stores = values.get("as_of_us"), values.get("stores")
         if as_of is not None and type(as_of) is not int:
             raise InputError(f"as_of_us is {as_of!r}; valid are whole microseconds since 1970, and null")
-        flags = {name: values.get(name, False) for name in ("all_stores", "detail", "raw", "compare")}
+        flags = {name: values.get(name, False) for name in ("all_stores", "detail", "raw", "compare", "outages")}
         for name, value in flags.items():
             if type(value) is not bool:
                 raise InputError(f"{name} is {value!r}; valid are true and false")

@@ -12,6 +12,7 @@ import polars as pl
 from uphours.errors import InputError
 from uphours.reports.columns import STORE_ID, Column, cells, layout, workbook_layout
 from uphours.reports.comparison import change_facts
+from uphours.reports.outage_list import OutageList
 from uphours.reports.report import Report, check_titles
 
 #: By format, also the ending of the file's name.
@@ -31,13 +32,15 @@ def written(report: Report, form: str, *, detail: bool = False) -> bytes:
     return file.getvalue()
 
 
-def write_report(report: Report, form: str, file: BinaryIO, *, detail: bool = False) -> None:
+def write_report(
+    report: Report, form: str, file: BinaryIO, *, detail: bool = False, outages: OutageList | None = None
+) -> None:
     """Write the report in the given format; the same inputs give the same bytes.
 
     CSV and XLSX are for people: minutes in the columns of ``last_hour``, hours in all others, percentages, two
-    decimals; ``detail`` adds columns. JSON and Parquet are exact, always whole, and name the policy. The file need
-    not be one in which one can go back. Memory for the text of some thousand stores is taken at a time; for Parquet
-    that of a table of all.
+    decimals; ``detail`` adds columns. JSON and Parquet are exact, always whole, and name the policy. ``outages`` are a
+    sheet of the workbook. The file need not be one in which one can go back. Memory for the text of some thousand
+    stores is taken at a time; for Parquet that of a table of all.
 
     Raises
     ------
@@ -61,7 +64,7 @@ def write_report(report: Report, form: str, file: BinaryIO, *, detail: bool = Fa
             from uphours.reports.xlsx import write_workbook
 
             columns = workbook_layout(names, detail=detail, compare=compare)
-            write_workbook(report, columns, file, hours_known=detail)
+            write_workbook(report, columns, file, hours_known=detail, outages=outages)
         case _:
             raise InputError(f"there is no format {form!r}; valid are {', '.join(FORMATS)}")
 

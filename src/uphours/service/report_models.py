@@ -98,6 +98,7 @@ class ReportBody(PolicyBody):
     detail: bool = Field(default=False, description="More columns in CSV and XLSX.")
     raw: bool = Field(default=False, description="Without the ledger.")
     compare: bool = Field(default=False, description="Also the windows before, and the changes from there.")
+    outages: bool = Field(default=False, description="Also a list of the outages, a sheet of the workbook.")
     only: Annotated[Values, Field(max_length=100)] = Field(
         default={}, description="As though there were only the stores with these values now; as of a bound key."
     )
@@ -127,6 +128,7 @@ class ReportBody(PolicyBody):
             detail=self.detail,
             raw=self.raw,
             compare=self.compare,
+            outages=self.outages,
             only=where_of(self.only),
         )
 

@@ -14,7 +14,7 @@ from typing import BinaryIO, Final, TypeAlias
 from uphours.database import reports as report_table
 from uphours.database.database import Database
 from uphours.reports.answers import Answer, stores_of
-from uphours.reports.archive import unpacked
+from uphours.reports.archive import unpacked, unpacked_outages
 from uphours.reports.group_files import write_answer
 from uphours.reports.writers import MEDIA_TYPES
 from uphours.schema import instant_iso
@@ -65,8 +65,12 @@ class Results:
         OSError
             There is no room on the disk for temporary files.
         """
-        layout = f"{form} {detail}"
-        return self.rendered(job, layout, form, lambda made, file: write_answer(made, form, file, detail=detail))
+
+        def render(made: Answer, file: BinaryIO) -> None:
+            outages = unpacked_outages(self._content(job)) if form == "xlsx" else None
+            write_answer(made, form, file, detail=detail, outages=outages)
+
+        return self.rendered(job, f"{form} {detail}", form, render)
 
     def rendered(self, job: str, layout: str, form: str, render: Render) -> File:
         """Return a result in a layout of the caller's own, which ``layout`` names and ``render`` writes."""
@@ -88,8 +92,7 @@ class Results:
             return found
 
     def _made(self, job: str, layout: str, form: str, render: Render) -> File:
-        with self._database.reading() as connection:
-            answer = unpacked(report_table.result(connection, job))
+        answer = unpacked(self._content(job))
         held = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the last answer that reads it
         render(answer, held)
         held.flush()
@@ -99,6 +102,10 @@ class Results:
         for block in made.blocks():
             digest.update(block)
         return replace(made, etag=f'"{digest.hexdigest()[:32]}"')
+
+    def _content(self, job: str) -> bytes:
+        with self._database.reading() as connection:
+            return report_table.result(connection, job)
 
     def _keep(self, key: tuple[str, str], made: File) -> None:
         with self._lock:

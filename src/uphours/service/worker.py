@@ -42,6 +42,7 @@ from uphours.ingest.sources.source_file import Found
 from uphours.load_record import Load
 from uphours.reports.answers import answer, stores_of
 from uphours.reports.archive import packed
+from uphours.reports.outage_list import outage_list
 from uphours.reports.request import ReportRequest
 from uphours.schema import DAY_US, HOUR_US, SECOND_US, SINCE_EVER
 from uphours.service.heart import Heart
@@ -211,9 +212,13 @@ class Worker:
                 progress=heart.progress,
                 now=self._terms.now(),
             )
-        report = stores_of(made)
+            report = stores_of(made)
+            # Of the same snapshot: what was loaded or entered since would not be in the figures.
+            few = 0 < len(report.store_ids) < len(fleet.store_ids) // 2
+            stores_read = fleet.of(report.store_ids) if few else fleet
+            listed = outage_list(stores_read, report) if request.outages else None
         stores = len(report.store_ids)
-        result = packed(made)
+        result = packed(made, listed)
         with self._database.writing() as connection:
             queue.finish(
                 connection,

@@ -15,8 +15,9 @@ from uphours.errors import ConflictError, DatabaseError
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import WINDOW_NAMES, Window, Windows
 from uphours.reports.answers import stores_of
-from uphours.reports.archive import packed, unpacked
+from uphours.reports.archive import packed, unpacked, unpacked_outages
 from uphours.reports.measure import run_report
+from uphours.reports.outage_list import outage_list
 from uphours.reports.report import Report, Totals
 from uphours.reports.writers import FORMATS, written
 from uphours.schema import LAST_INSTANT, Fleet, instant_us
@@ -95,6 +96,32 @@ def test_a_report_that_saw_no_load_comes_back_without_one() -> None:
 def test_a_kept_report_names_the_versions_it_was_made_with() -> None:
     old = replace(report(), version="0.9", tzdata="2019.3")
     assert stores_of(unpacked(packed(old))).facts() == old.facts()
+
+
+@pytest.mark.parametrize("most", [1, 50_000])
+def test_outages_are_kept_with_their_report(most: int) -> None:
+    made = report(chosen=[OWN, "last_day"])
+    outages = outage_list(fleet(), made, most=most)
+    assert len(outages) == most or len(outages) > 1
+    back = unpacked_outages(packed(made, outages))
+    assert back is not None
+    for name, values in vars(outages.found).items():
+        assert np.array_equal(getattr(back.found, name), values), name
+        assert getattr(back.found, name).dtype == values.dtype, name
+    assert replace(back, found=outages.found) == outages
+    assert_same(made, stores_of(unpacked(packed(made, outages))))
+    assert packed(made, outages) == packed(made, back)
+    assert unpacked_outages(packed(made)) is None
+    with pytest.raises(DatabaseError, match="the kept report is damaged"):
+        unpacked_outages(b"PAR1")
+
+
+def test_a_report_without_outages_keeps_an_empty_list() -> None:
+    quiet = uphours.validate(polls(("a", "active", "2023-01-25 16:30 UTC"))).fleet
+    made = run_report(quiet, as_of=AS_OF)
+    back = unpacked_outages(packed(made, outage_list(quiet, made)))
+    assert back is not None
+    assert (len(back), back.left_out, back.found.ongoing.dtype.name) == (0, 0, "bool")
 
 
 NUMBERS = st.integers(0, LAST_INSTANT)

@@ -85,6 +85,7 @@ REQUESTS = st.builds(
     detail=st.booleans(),
     raw=st.booleans(),
     compare=st.booleans(),
+    outages=st.booleans(),
 )
 
 
@@ -139,6 +140,7 @@ def test_what_is_not_named_is_as_by_default() -> None:
         "detail": False,
         "raw": False,
         "compare": False,
+        "outages": False,
         "only": {},
     }
 
