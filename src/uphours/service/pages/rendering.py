@@ -114,7 +114,10 @@ def duration(us: int | None) -> str:
 
 def open_time(us: int | None) -> str:
     """Write open time in hours and minutes, to the nearest minute, however long it is: ``24 h 35 min``."""
-    return _NONE if us is None else minutes_text(us).replace(",", _THIN_SPACE).replace(" ", _THIN_SPACE)
+    if us is None:
+        return _NONE
+    sign = "−" if us < 0 else ""
+    return sign + minutes_text(abs(us)).replace(",", _THIN_SPACE).replace(" ", _THIN_SPACE)
 
 
 def hours(us: int) -> str:
