@@ -66,15 +66,15 @@ def test_no_policy_changes_it(client: httpx.Client, policy: dict[str, str]) -> N
     assert client.get("/v1/stores", params=policy).json()["fleet"]["coverage"] == WATCHED
 
 
-def test_the_fleet_says_how_much_was_watched_and_how_often_polling_failed(client: httpx.Client) -> None:
+def test_the_fleet_says_how_much_was_watched_and_how_often_monitoring_was_interrupted(client: httpx.Client) -> None:
     words = plain(client.get("/").raise_for_status().text)
-    assert "65.47\u202f% of open time was watched polling failed 2 times, 58.0\u202fh" in words
+    assert "65.47\u202f% of open time watched Monitoring was interrupted 2 times, 58.0\u202fh in all." in words
     assert "nobody can tell" not in words
     # What a gap has outside of the window does not count.
     words = plain(client.get("/", params={"window": "own=2023-01-23T22:00:00Z/2023-01-24T00:00:00Z"}).text)
-    assert "0\u202f% of open time was watched polling failed once, 2.0\u202fh" in words
+    assert "0\u202f% of open time watched Monitoring was interrupted once, 2.0\u202fh in all." in words
     words = plain(client.get("/", params={"window": "last_day"}).text)
-    assert "100\u202f% of open time was watched polling never failed" in words
+    assert "100\u202f% of open time watched Monitoring was never interrupted." in words
 
 
 def test_a_page_of_a_store_draws_the_gaps(client: httpx.Client) -> None:
@@ -89,7 +89,7 @@ def test_time_that_was_not_watched_can_be_left_out_by_the_address(client: httpx.
     found = client.get("/v1/stores/s1", params=asked).json()
     assert (found["unknown_us"], found["coverage"]) == (58 * HOUR_US, WATCHED)
     assert found["uptime_us"] + found["downtime_us"] == found["watched_us"]
-    page = client.get("/", params=asked).raise_for_status().text
+    page = client.get("/", params=asked | {"tab": "all"}).raise_for_status().text
     assert 'name="only_watched" value="true" checked' in page
     assert '/stores/s1?only_watched=true"' in page
     assert "the rest left out" in plain(client.get("/stores/s1", params=asked).text)

@@ -121,17 +121,17 @@ def test_raw_figures_stand_beside_adjusted_ones_and_a_box_ignores_the_ledger(pag
     page.goto(adjusted.url + "/?raw=true")
     with httpx.Client(base_url=adjusted.url, verify=False) as client:
         assert client.get("/v1/stores?raw=true").json()["fleet"]["excluded_us"] == 0
-    expect(page.locator(".tiles")).not_to_contain_text("excluded")
+    expect(page.locator("#listed")).not_to_contain_text("excluded")
     expect(page.get_by_label("ignore the ledger")).to_be_checked()
 
 
 def test_the_fleet_tells_excluded_stores_apart(page: Page, adjusted: Service) -> None:
-    page.goto(adjusted.url)
-    expect(page.locator(".tile.excluded .number")).to_have_text("1")
-    expect(page.locator(".tiles")).to_contain_text("excluded")
+    page.goto(adjusted.url + "/?tab=all")
+    expect(page.locator("#listed")).to_contain_text("excluded")
+    page.locator(".chip summary", has_text="State").click()
     page.locator(".filters").get_by_label("excluded").check()
     page.wait_for_url("**state=excluded**")
-    expect(page.locator("#stores tbody tr th")).to_have_text(["1005"])
+    expect(page.locator("#stores tbody tr th .id")).to_have_text(["1005"])
     page.get_by_text("The chart as a table").click()
     expect(page.locator(".chart details th[scope=col]", has_text="Excluded")).to_be_visible()
     page.goto(adjusted.url + "/week?window=last_week&as_of=2023-01-25T18:00:00Z")

@@ -51,6 +51,7 @@ def test_files_are_dropped_on_an_empty_store_and_a_report_is_made_and_fetched(
     page.get_by_role("link", name="What is wrong with them").click()
     expect(page.locator("main")).to_contain_text("activ")
     page.get_by_role("link", name="Fleet", exact=True).click()
+    page.locator("#tab-all").click()
     expect(page.locator("#stores tbody tr")).to_have_count(40)
 
     page.get_by_role("link", name="Reports", exact=True).click()
@@ -97,8 +98,8 @@ def test_the_demo_is_one_press_away(page: Page, empty: Service) -> None:
     page.goto(empty.url)
     page.get_by_role("button", name="Load the demo data").click()
     expect(page.locator("h1")).to_have_text("Fleet")
-    expect(page.locator("#stores tbody tr")).to_have_count(40)
-    expect(page.locator(".as-of")).not_to_have_class("as-of notice")  # its polls end now
+    expect(page.locator("#tab-all .stores")).to_have_text("40")
+    expect(page.locator("#standing .notice")).to_have_count(0)  # its polls end now
 
 
 def test_a_report_shows_how_far_it_is_and_then_that_it_is_complete(page: Page, tmp_path: Path) -> None:
@@ -142,7 +143,7 @@ def test_a_mistake_in_a_form_is_told_with_what_is_valid(page: Page, shared: Serv
 def test_a_service_that_is_gone_is_said_and_so_is_its_return(page: Page, tmp_path: Path, watched: Watched) -> None:
     load_demo(tmp_path)
     running = begin_service(tmp_path, workers="0")
-    page.goto(running.url)
+    page.goto(running.url + "/?tab=all")
     expect(page.locator("#stores tbody tr")).to_have_count(43)
     running.kill()
     page.get_by_label("Search").fill("1004")

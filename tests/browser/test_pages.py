@@ -155,7 +155,7 @@ def test_without_scripts_the_pages_say_the_same(browser: Browser, shared: Servic
         page.get_by_label("Search").fill("1004")
         page.get_by_role("button", name="Filter").click()
         expect(page.locator("#stores tbody tr")).to_have_count(1)
-        page.get_by_role("link", name="1004").click()
+        page.get_by_role("link", name="1004", exact=True).click()
         expect(page.locator("h1")).to_have_text("Store 1004")
 
 
