@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -118,7 +119,7 @@ def test_the_ten_worst_of_a_region_yesterday_are_four_steps_away_with_their_file
         steps.click(page.get_by_text("Worst stores of NY"))
         fetched = steps.fetch(page.get_by_role("link", name="CSV of these, NY"))
     with fleet.client() as client:
-        query = {"by": "region", "window": "yesterday", "worst": 10, "where": "region=NY"}
+        query: dict[str, Any] = {"by": "region", "window": "yesterday", "worst": 10, "where": "region=NY"}
         (group,) = client.get("/v1/groups", params=query).json()["groups"]
     expect(page.locator("#groups details[open] li")).to_have_count(len(group["worst"]))
     table = pl.read_csv(fetched.path(), infer_schema=False)
