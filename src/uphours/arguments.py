@@ -19,6 +19,7 @@ from uphours.ingest.readers.arrow import frame
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import DEFAULT_WINDOWS, WINDOW_NAMES, Window, window_names
 from uphours.schema import VALID_INSTANTS, Instant, instant_text, instant_us, is_whole_number
+from uphours.where import Where, where_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
@@ -104,6 +105,27 @@ def names(name: str, value: Sequence[str]) -> tuple[str, ...]:
     if not listed or not all(isinstance(one, str) for one in listed):
         raise wrong(name, value, valid)
     return listed
+
+
+def optional_names(name: str, value: Sequence[str] | None) -> tuple[str, ...]:
+    """Return names of attributes; () where none are given."""
+    return () if value is None else names(name, value)
+
+
+def where(value: Mapping[str, str | Sequence[str]] | None) -> Where:
+    """Return the values that stores must have, by attribute; () where none are given."""
+    if value is None:
+        return ()
+    valid = "values by name of attribute, such as {'region': ['TX', 'CA']}"
+    if not isinstance(value, Mapping):
+        raise wrong("where", value, valid)
+    listed = {
+        attribute: (some,) if isinstance(some, str) else _items("where", some, valid)
+        for attribute, some in value.items()
+    }
+    if not all(isinstance(text, str) for attribute, some in listed.items() for text in (attribute, *some)):
+        raise wrong("where", value, valid)
+    return where_of(listed)
 
 
 def policy(value: Policy | None) -> Policy:

@@ -24,9 +24,10 @@ from uphours.kernel import schedule as local_hours
 from uphours.kernel.periods import period_of
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import ELAPSED_US, Window
+from uphours.reports.answers import narrowed
 from uphours.reports.groups import groups as group_figures
 from uphours.reports.measure import Timelines, latest_instant, run_request, timelines
-from uphours.reports.memberships import check_names
+from uphours.reports.memberships import with_columns
 from uphours.reports.request import ReportRequest
 from uphours.reports.target_table import target_table
 from uphours.reports.targets import targets as target_figures
@@ -142,6 +143,8 @@ def report(
     windows: Sequence[str | Window] | None = None,
     policy: Policy | None = None,
     stores: Sequence[str] | None = None,
+    where: Mapping[str, str | Sequence[str]] | None = None,
+    columns: Sequence[str] | None = None,
     all_stores: bool = False,
     raw: bool = False,
     compare: bool = False,
@@ -159,6 +162,11 @@ def report(
         ``last_hour``, ``last_day``, ``last_week``.
     stores
         Only these stores.
+    where
+        Only stores with these values at ``as_of``: ``{"region": ["TX", "CA"], "brand": "A"}``. A blank value
+        stands for stores without one.
+    columns
+        Names of attributes whose values at ``as_of`` stand beside ``store_id``.
     all_stores
         Also the stores that were never observed.
     raw
@@ -185,9 +193,12 @@ def report(
     NotFoundError
         One of ``stores`` is in none of the tables.
     """
-    request = _request(as_of, windows, policy, stores, all_stores=all_stores, raw=raw, compare=compare)
+    request = _request(
+        as_of, windows, policy, stores, where, columns=columns, all_stores=all_stores, raw=raw, compare=compare
+    )
     fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments)
-    return run_request(fleet.of(request.stores), request).table()
+    asked = narrowed(fleet, request)
+    return with_columns(run_request(asked, request), asked, request.columns).table()
 
 
 def groups(
@@ -203,6 +214,7 @@ def groups(
     windows: Sequence[str | Window] | None = None,
     policy: Policy | None = None,
     stores: Sequence[str] | None = None,
+    where: Mapping[str, str | Sequence[str]] | None = None,
     all_stores: bool = False,
     raw: bool = False,
     compare: bool = False,
@@ -215,7 +227,7 @@ def groups(
     ----------
     by
         Names of attributes, such as ``["region"]`` or ``["region", "brand"]``.
-    as_of, windows, policy, stores, all_stores, raw, compare
+    as_of, windows, policy, stores, where, all_stores, raw, compare
         As with `report`; the tables as well.
 
     Returns
@@ -233,10 +245,9 @@ def groups(
         One of ``stores`` is in none of the tables.
     """
     names = arguments.names("by", by)
-    request = _request(as_of, windows, policy, stores, all_stores=all_stores, raw=raw, compare=compare)
+    request = _request(as_of, windows, policy, stores, where, by=names, all_stores=all_stores, raw=raw, compare=compare)
     fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments)
-    check_names(fleet, names)
-    return group_figures(fleet.of(request.stores), request, names).table()
+    return group_figures(narrowed(fleet, request), request, names).table()
 
 
 def targets(
@@ -375,7 +386,10 @@ def _request(
     windows: Sequence[str | Window] | None,
     policy: Policy | None,
     stores: Sequence[str] | None,
+    where: Mapping[str, str | Sequence[str]] | None,
     *,
+    by: Sequence[str] = (),
+    columns: Sequence[str] | None = None,
     all_stores: bool,
     raw: bool,
     compare: bool,
@@ -385,6 +399,9 @@ def _request(
         windows=arguments.windows(windows),
         policy=arguments.policy(policy),
         stores=arguments.stores(stores),
+        where=arguments.where(where),
+        by=tuple(by),
+        columns=arguments.optional_names("columns", columns),
         all_stores=arguments.flag("all_stores", all_stores),
         raw=arguments.flag("raw", raw),
         compare=arguments.flag("compare", compare),

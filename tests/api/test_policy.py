@@ -201,6 +201,7 @@ def test_a_setting_that_makes_no_sense_is_refused_in_a_sentence(text: str) -> No
 @only_sqlite
 @pytest.mark.parametrize("name", FIELDS)
 def test_the_library_and_spark_take_every_choice(name: str) -> None:
+    from uphours.reports.request import ReportRequest
     from uphours.spark.results import Reports
 
     policy = NOBODY.changed({name: OTHER[name]})
@@ -209,7 +210,7 @@ def test_the_library_and_spark_take_every_choice(name: str) -> None:
     made = uphours.report(observations, policy=policy, windows=["last_week"])
     as_of = fleet.latest_observation()
     assert as_of is not None
-    assert Reports(("last_week",), policy).of_fleet(fleet, as_of).equals(made)
+    assert Reports(ReportRequest(windows=("last_week",), policy=policy)).of_fleet(fleet, as_of).equals(made)
 
 
 @only_sqlite

@@ -131,7 +131,10 @@ def test_an_entry_is_about_the_stores_that_have_the_value_when_it_begins(run: Ru
         (["report", "--where", "region"], "cannot read --where 'region'; valid are NAME=VALUE"),
         (["report", "--where", "brand=A"], "there is no attribute 'brand'"),
         (["report", "--where", "region=East"], "no store with region=East at that time; values of region are 'South'"),
-        (["report", "--by", "region", "--engine", "spark", *FILES[:2]], "are not for --engine spark"),
+        (
+            ["report", "--by", "region", "--engine", "spark", *FILES[:2], "-o", "r.xlsx"],
+            "workbooks with --by are not for --engine spark",
+        ),
         (["stores", "--where", "brand=A"], "there is no attribute 'brand'"),
         (
             ["adjust", "--as", "up", "--reason", "other", "--where", "region=S", "--all", "--from", "1", "--to", "2"],
@@ -160,8 +163,12 @@ def test_an_attribute_cannot_be_called_as_a_column(run: Run, loaded: Path) -> No
         assert "as a column of the report; valid are attributes with names of their own" in ran.err
 
 
-def test_polls_that_do_not_fit_into_memory_are_refused(run: Run, loaded: Path) -> None:
+def test_only_a_workbook_needs_memory_for_all_polls(run: Run, loaded: Path) -> None:
     (loaded / "many.csv").write_text("store_id,status,timestamp_utc\n" + "s1,active,2024-06-01 00:00:00 UTC\n" * 40_000)
-    ran = run("report", "--polls", "many.csv", "--stores", "stores.csv", "--by", "region", "--memory", "1MiB")
-    assert ran.code == 2
-    assert "polls do not fit into 0.00104858 GB of memory" in ran.err
+    files = ("--polls", "many.csv", "--stores", "stores.csv")
+    for words in (("--by", "region"), ("--where", "region=South", "--columns", "name")):
+        asked = ("report", *files, *JUNE, *words)
+        assert said(run(*asked, "--memory", "1MiB")) == said(run(*asked))
+        ran = run(*asked, "--memory", "1MiB", "-o", "report.xlsx")
+        assert ran.code == 2
+        assert "polls do not fit into 0.00104858 GB of memory" in ran.err

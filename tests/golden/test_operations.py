@@ -12,10 +12,11 @@ import pytest
 import uphours
 from tests.cli.conftest import Run, run
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.streams import Names, report_of
+from tests.fixtures.streams import Names, answer_of, report_of
 from uphours.cli import edge
 from uphours.ingest.inputs import Kind
 from uphours.kernel.windows import Window
+from uphours.reports.groups import Groups
 from uphours.reports.request import ReportRequest
 from uphours.schema import DAY_US, instant_iso, instant_us
 
@@ -34,6 +35,8 @@ TARGET_PARTS = {
 }  # fmt: skip
 #: What belongs to a whole period, after as_of too: of targets, no figure of a report.
 OF_WHOLE_PERIODS = "scheduled_whole_us"
+#: How polls lie in files.
+FORMS = ("as they are", "sorted by time", "shuffled")
 Figures = dict[tuple[str, str], dict[str, int]]
 
 
@@ -93,6 +96,29 @@ def assert_worked(name: str, table: pl.DataFrame) -> None:
     assert said.keys() == expected.keys()
 
 
+def assert_worked_groups(attribute: str, expected: dict[str, Any], table: pl.DataFrame) -> None:
+    """Compare the groups in a table of the library, those of one attribute, with the worked ones."""
+    groups = table.filter(pl.col(attribute).is_not_null())
+    said = {(row[attribute], row["window"]): row for row in groups.iter_rows(named=True)}
+    assert {(value, window) for value, windows in expected.items() for window in windows} == said.keys()
+    for value, windows in expected.items():
+        for window, parts in windows.items():
+            assert {part: said[value, window][part] for part in parts} == parts
+
+
+def in_form(name: str, form: str, folder: Path) -> Names:
+    """Return the files of a case, its polls in another form where it is not as they are."""
+    files = dict(files_of(name))
+    if form != FORMS[0]:
+        instants = pl.col("timestamp_utc").str.to_datetime("%Y-%m-%d %H:%M:%S UTC", time_unit="us", time_zone="UTC")
+        polls = pl.read_csv(*files["polls"], infer_schema=False).with_columns(instants)
+        is_sorted = form == "sorted by time"
+        polls = polls.sort("timestamp_utc") if is_sorted else polls.sample(fraction=1, shuffle=True, seed=1)
+        polls.write_parquet(folder / "polls.parquet", row_group_size=1)
+        files["polls"] = [str(folder / "polls.parquet")]
+    return files
+
+
 def later(name: str) -> int:
     """Return a clock at which nothing of a case is in the future."""
     return instant_us(options_of(name)["as_of"]) + 400 * DAY_US
@@ -133,19 +159,26 @@ def test_the_command_gives_the_worked_answer_from_a_database(
 
 @only_sqlite  # nor does it
 @pytest.mark.parametrize("name", CASES)
-@pytest.mark.parametrize("form", ["as they are", "sorted by time", "shuffled"])
+@pytest.mark.parametrize("form", FORMS)
 def test_files_that_do_not_fit_into_memory_give_the_worked_answer(name: str, form: str, tmp_path: Path) -> None:
-    files = dict(files_of(name))
-    if form != "as they are":
-        instants = pl.col("timestamp_utc").str.to_datetime("%Y-%m-%d %H:%M:%S UTC", time_unit="us", time_zone="UTC")
-        polls = pl.read_csv(*files["polls"], infer_schema=False).with_columns(instants)
-        is_sorted = form == "sorted by time"
-        polls = polls.sort("timestamp_utc") if is_sorted else polls.sample(fraction=1, shuffle=True, seed=1)
-        polls.write_parquet(tmp_path / "polls.parquet", row_group_size=1)
-        files["polls"] = [str(tmp_path / "polls.parquet")]
     options = ReportRequest(as_of=instant_us(options_of(name)["as_of"]), windows=windows_of(name), all_stores=True)
-    report = report_of(files, options, folder=tmp_path, rows=2, now=later(name))
+    report = report_of(in_form(name, form, tmp_path), options, folder=tmp_path, rows=2, now=later(name))
     assert_worked(name, report.table())
+
+
+@only_sqlite  # nor does it
+@pytest.mark.parametrize("name", OF_GROUPS)
+@pytest.mark.parametrize("form", FORMS)
+def test_groups_of_files_that_do_not_fit_into_memory_have_the_worked_answer(
+    name: str, form: str, tmp_path: Path
+) -> None:
+    for attribute, expected in groups_of(name).items():
+        as_of = instant_us(options_of(name)["as_of"])
+        options = ReportRequest(as_of=as_of, windows=windows_of(name), by=(attribute,), all_stores=True)
+        files = in_form(name, form, tmp_path)
+        made = answer_of(files, options, folder=tmp_path, rows=2, now=later(name))
+        assert isinstance(made, Groups)
+        assert_worked_groups(attribute, expected, made.table())
 
 
 @pytest.mark.parametrize("name", OF_GROUPS)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import random
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 import polars as pl
 from hypothesis import given, settings
@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from tests import operations_oracle, oracle
 from tests.fixtures.oracle_fleets import is_accepted_whole, policy_of, tables_of
-from tests.fixtures.streams import Names, content_of, held, report_of, stored, streamed
+from tests.fixtures.streams import Names, Streamed, content_of, held, report_of, stored, streamed
 from tests.fixtures.tables import table, write
 from tests.oracle import DAY_US
 from tests.property import operations_strategies
@@ -30,7 +30,9 @@ from tests.property.strategies import (
     observation_table,
     zone_table,
 )
+from tests.property.test_groups import named
 from tests.property.test_operations import assert_same, windows_of
+from uphours.errors import UphoursError
 from uphours.ingest.inputs import Kind
 from uphours.kernel.windows import Window
 from uphours.reports.request import ReportRequest
@@ -204,3 +206,56 @@ def test_a_report_of_parts_is_that_of_a_database_with_calendar_and_ledger(
         names = operations_files(case, folder, random.Random(seed), order, 3)
         expected = stored(names, options, folder=folder, now=now)
         assert streamed(names, options, folder=folder, rows=rows, now=now).content == expected.content
+
+
+# --- attributes -------------------------------------------------------------------------------------------------
+
+NORTH = (("region", ("North",)),)
+#: What may be asked of attributes, which change inside of the windows.
+ASKED: list[dict[str, Any]] = [
+    {"by": ("region",)},
+    {"by": ("brand", "region")},
+    {"by": ("region",), "where": (("brand", ("(none)", "B")),)},
+    {"by": ("first_day",)},
+    {"by": ("brand",), "where": NORTH},
+    {"by": ("region",), "stores": ("1",)},
+    {"columns": ("region", "brand")},
+    {"columns": ("brand",), "where": NORTH},
+    {"where": (("brand", ("A", "B")), ("region", ("(none)", "South")))},
+    {"where": NORTH, "stores": ("1", "01")},
+]
+
+
+def said(content: Callable[[], Streamed]) -> bytes | str:
+    """Return an answer, or what is wrong with the question."""
+    try:
+        return content().content
+    except UphoursError as error:
+        return str(error)
+
+
+@FEWER
+@given(
+    case=OPERATIONS,
+    asked=st.sampled_from(ASKED),
+    seed=st.integers(0, 1 << 30),
+    order=st.sampled_from(["as they come", "by time", "in slices"]),
+    rows=st.sampled_from([1, 2, 3, 7, 1_000]),
+    is_as_of_known=st.booleans(),
+    raw=st.booleans(),
+    all_stores=st.booleans(),
+)
+def test_attributes_mean_in_parts_what_they_mean_in_the_whole(
+    case: operations_strategies.Case, asked: dict[str, Any], seed: int, order: Order, rows: int, is_as_of_known: bool,
+    raw: bool, all_stores: bool,
+) -> None:  # fmt: skip
+    options = replace(options_of(case, raw=raw, all_stores=all_stores), **asked)
+    if not is_as_of_known:
+        options = replace(options, as_of=None)
+    now = case.as_of_us + 500 * DAY_US
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        names = operations_files(named(case), folder, random.Random(seed), order, 3)
+        assert said(lambda: streamed(names, options, folder=folder, rows=rows, now=now)) == said(
+            lambda: held(names, options, now=now)
+        )

@@ -13,12 +13,13 @@ import pyarrow.parquet as pq
 import pytest
 
 from tests.fixtures import tables
+from tests.fixtures.streams import content_of
 from tests.fixtures.tables import HOURS, NOW, POLLS, TIMEZONES, table, write
 from tests.spark.conftest import Files
 from uphours import spark as library_of_spark
 from uphours.database.database import connect
 from uphours.database.prune import prune
-from uphours.errors import InputError, NotFoundError
+from uphours.errors import InputError, NotFoundError, UphoursError
 from uphours.ingest.inputs import Kind
 from uphours.ingest.load import read_files, read_sources
 from uphours.ingest.memory_fleet import memory_fleet
@@ -132,6 +133,50 @@ def test_calendar_and_ledger_give_the_bytes_and_the_words_of_the_local_engine(
     assert contents(made.report) == contents(expected.report)
     assert made.report.totals.excluded_us.any() != raw
     assert [*loaded.notices, *made.summary.sentences()] == expected.summary.sentences()
+
+
+ASKED: list[dict[str, Any]] = [
+    {"by": ("region",)},
+    {"by": ("region", "city"), "where": (("city", ("(none)", "Köln")),), "raw": True},
+    {"columns": ("city", "region")},
+    {"where": (("region", ("North West",)),), "columns": ("city",), "as_of": 1_674_600_000_000_000},
+    {"where": (("region", ("West",)),)},
+    {"by": ("brand",)},
+    {"where": (("brand", ("A",)),), "stores": ("1",)},
+]
+
+
+def test_groups_and_attributes_have_the_bytes_and_the_mistakes_of_the_local_engine(spark: Any, tmp_path: Path) -> None:
+    names: dict[Kind, list[str]] = {
+        kind: [write(tmp_path / f"{kind}.csv", content)] for kind, content in tables.WITH_EXCLUDED.items()
+    }
+    names["stores"] = [
+        write(
+            tmp_path / "stores.csv",
+            'store_id,valid_from,region,city\n1,,North West,Ulm\n1,2023-01-24,"South, ""1""",\n2,,North West,\n'
+            "2,2023-01-23,,Köln\nelsewhere,,East,\n",
+        )
+    ]
+    names["polls"] = [str(tmp_path / "polls.parquet")]
+    pl.read_csv(POLLS.encode(), infer_schema=False).write_parquet(*names["polls"])
+    loaded = read_files({kind: paths for kind, paths in names.items() if kind != "polls"}, now=NOW)
+    windows = ("last_week", "this_month", Window("dates", "2023-01-23", "2023-01-26"))
+    for asked in ASKED:
+        options = ReportRequest(windows=windows, policy=Policy(assume="inactive"), all_stores=True, **asked)
+
+        def locally_made(options: ReportRequest = options) -> bytes:
+            return content_of(report_from_files(names, options, now=NOW, folder=tmp_path).answer)
+
+        def made_on_spark(options: ReportRequest = options) -> bytes:
+            return content_of(command.report(spark, names["polls"], loaded, options, now=NOW).answer)
+
+        outcomes = []
+        for make in (locally_made, made_on_spark):
+            try:
+                outcomes.append(make())
+            except UphoursError as error:
+                outcomes.append(str(error).encode())
+        assert outcomes[0] == outcomes[1], asked
 
 
 KNOWN, UNKNOWN, ALONE = (uuid.UUID(int=number << 96 | 0xFF) for number in (7, 8, 9))

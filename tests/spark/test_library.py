@@ -95,14 +95,70 @@ def test_the_golden_cases_have_their_worked_answers(spark: Any) -> None:
 def test_the_golden_cases_of_calendar_and_ledger_have_their_worked_answers(spark: Any) -> None:
     jobs = {}
     for name in worked.CASES:
-        files = worked.files_of(name)
-        tables = {TABLE_NAMES[kind]: pl.read_csv(path, infer_schema=False) for kind, (path,) in files.items()}
-        tables.pop("targets", None)  # which a report does not take
-        frames_of_case = {called: frame(spark, made) for called, made in tables.items()}
+        frames_of_case = {called: frame(spark, made) for called, made in tables_of(name).items()}
         as_of, windows = worked.options_of(name)["as_of"], worked.windows_of(name)
         jobs[name] = on_spark.report(**frames_of_case, as_of=as_of, windows=windows, all_stores=True, buckets=2)
     for name, made in reports_at_once(spark, jobs).items():
         worked.assert_worked(name, made)
+
+
+def tables_of(name: str) -> dict[str, Any]:
+    """Return the tables of a worked case as the library takes them."""
+    return {
+        TABLE_NAMES[kind]: pl.read_csv(path, infer_schema=False)
+        for kind, (path,) in worked.files_of(name).items()
+        if kind != "targets"  # which a report does not take
+    }
+
+
+@pytest.mark.parametrize("name", worked.OF_GROUPS)
+def test_groups_have_the_worked_answer_and_the_rows_of_the_library(spark: Any, name: str) -> None:
+    tables = tables_of(name)
+    options: dict[str, Any] = {"as_of": worked.options_of(name)["as_of"], "windows": worked.windows_of(name)}
+    there = {called: frame(spark, made) for called, made in tables.items()}
+    for attribute, expected in worked.groups_of(name).items():
+        made = pl.DataFrame(on_spark.groups(**there, by=[attribute], **options, buckets=2).toArrow())
+        worked.assert_worked_groups(attribute, expected, made)
+        assert_frame_equal(made, uphours.groups(**tables, by=[attribute], **options), check_exact=True)
+
+
+#: Values and a name that are no single words.
+ODD_ATTRIBUTES = pl.DataFrame(
+    {
+        "store_id": ["1", "1", "2", "3"],
+        "valid_from": ["", "2023-01-24", "", ""],
+        "region": ["North West", 'South "1"', "North West", "Ost\u00a0é"],
+        "the city": ["Ulm", "", "", "Köln"],
+    }
+)
+
+
+def test_attributes_choose_stores_and_stand_beside_them_as_in_the_library(spark: Any) -> None:
+    tables: dict[str, Any] = {
+        "observations": POLLS, "business_hours": HOURS, "timezones": ZONES, "attributes": ODD_ATTRIBUTES,
+    }  # fmt: skip
+    there = {called: frame(spark, made) for called, made in tables.items()}
+    there["attributes"] = there["attributes"].repartition(3)
+    questions: list[dict[str, Any]] = [
+        {"columns": ["the city", "region"], "all_stores": True},
+        {"where": {"region": ["North West", 'South "1"']}, "columns": ["region"]},
+        {"where": {"the city": ""}, "as_of": "2023-01-25T18:00:00Z"},
+    ]
+    for question in questions:
+        expected = uphours.report(**tables, **question)
+        assert expected.height
+        assert_frame_equal(collected(on_spark.report(**there, **question)), expected, check_exact=True)
+    assert on_spark.report(**there, where={"region": "West"}).count() == 0
+    by = ["region", "the city"]
+    made = pl.DataFrame(on_spark.groups(on_spark.validate(**there), by=by).toArrow())
+    assert_frame_equal(made, uphours.groups(**tables, by=by), check_exact=True)
+    with pytest.raises(InputError, match="there is no attribute 'brand'; valid are 'region', 'the city'"):
+        on_spark.groups(**there, by=["brand"])
+    with pytest.raises(InputError, match="an attribute is called window, as a column of the report"):
+        on_spark.report(
+            there["observations"], attributes=there["attributes"].withColumnRenamed("region", "window"),
+            columns=["window"],
+        )  # fmt: skip
 
 
 def test_rows_for_every_store_and_local_times_reach_every_bucket(spark: Any) -> None:

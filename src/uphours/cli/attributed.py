@@ -1,4 +1,4 @@
-"""Options about the attributes of stores, and reports of files that need them: of groups, of stores with values."""
+"""Options about the attributes of stores, tables of groups, and files that are read into memory as a whole."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def names_in(option: str, given: Sequence[str] | None) -> tuple[str, ...]:
     return names
 
 
-def answer_of_files(request: ReportRequest, names: Mapping[Kind, Sequence[str]], **reading: Unpack[Reading]) -> Answer:
+def answer_in_memory(request: ReportRequest, names: Mapping[Kind, Sequence[str]], **reading: Unpack[Reading]) -> Answer:
     """Read files into memory, say what was read, and make what is asked for."""
     from uphours.reports.answers import answer
 
@@ -121,9 +121,9 @@ def fleet_of_files(
 def _check_fits(size: int, most: int) -> None:
     if size > most:
         raise InputError(
-            f"polls do not fit into {most / 10**9:g} GB of memory, and --by, --where, --columns, --compare, --outages "
-            "and targets need all at once; `uphours load` puts them into a database, which has no such limit; --memory "
-            "SIZE allows more"
+            f"polls do not fit into {most / 10**9:g} GB of memory, and targets, --compare, and workbooks with --by, "
+            "--where, --columns or --outages need all at once; `uphours load` puts them into a database, which has no "
+            "such limit; --memory SIZE allows more"
         )
 
 

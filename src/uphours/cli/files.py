@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from uphours.ingest.inputs import Kind
     from uphours.ingest.quarantine import Quarantine
     from uphours.load_record import LoadedFile, Summary
-    from uphours.reports.report import Report
+    from uphours.reports.answers import Answer
     from uphours.reports.request import ReportRequest
 
 QuarantineFile = Annotated[
@@ -67,7 +67,7 @@ def check_no_files(
             raise InputError(f"{name} is for reports from files; {why}")
 
 
-def report_of_files(
+def answer_of_files(
     names: Mapping[Kind, Sequence[str]],
     options: ReportRequest,
     *,
@@ -77,8 +77,8 @@ def report_of_files(
     temp: Path | None,
     statuses: Mapping[str, str],
     valid_from: int,
-) -> Report:
-    """Make the report, and say what was read."""
+) -> Answer:
+    """Make what is asked for, and say what was read."""
     from uphours.ingest.quarantine import share
     from uphours.large_files.incremental import report_from_files
 
@@ -96,7 +96,7 @@ def report_of_files(
         say(line)
     if made.summary.rejected and quarantine is None:
         say("--quarantine FILE keeps the rejected rows")
-    return made.report
+    return made.answer
 
 
 @contextmanager

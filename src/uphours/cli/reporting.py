@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from uphours.cli import edge, engines
-from uphours.cli.attributed import By, Columns, Where, answer_of_files, groups_table, names_in
+from uphours.cli.attributed import By, Columns, Where, answer_in_memory, groups_table, names_in
 from uphours.cli.files import (
     FILE_OPTIONS,
     Memory,
     QuarantineFile,
     Strict,
     Temp,
+    answer_of_files,
     check_no_files,
     quarantine_file,
-    report_of_files,
 )
 from uphours.cli.ledger_entries import said_of
 from uphours.cli.options import (
@@ -187,9 +187,11 @@ def report(
         outages=outages,
     )
     engines.check(engine, master, conf)
+    if request.by and engine == "spark" and form == "xlsx":
+        raise InputError("workbooks with --by are not for --engine spark; valid is --engine local, or another format")
     needs_attributes = bool(request.where or request.by or request.columns)
-    if (needs_attributes or compare) and engine == "spark":
-        raise InputError("--by, --where, --columns and --compare are not for --engine spark; valid is --engine local")
+    if compare and engine == "spark":
+        raise InputError("--compare is not for --engine spark; valid is --engine local")
     _check_not_ids(stores or ())
     names = names_of(polls, hours, timezones, special, stores, adjustments)
     if any(names.values()) and db is not None:
@@ -203,6 +205,7 @@ def report(
         made = engines.on_spark(
             names, request, master=master, conf=conf, statuses=statuses_of(status),
             valid_from=valid_from_of(valid_from),
+            with_names=form == "xlsx" and bool(request.where) and not request.columns,
         )  # fmt: skip
     else:
         with nullcontext() if _are_small(names["polls"]) else _in_the_meantime(warm_up):
@@ -213,13 +216,13 @@ def report(
                 )  # fmt: skip
             elif not any(names.values()):
                 made = _answer_of_database(db, request)
-            elif needs_attributes or compare:
-                made = answer_of_files(
+            elif compare:
+                made = answer_in_memory(
                     request, names, quarantine=quarantine, strict=strict, memory=memory,
                     statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
                 )  # fmt: skip
             else:
-                made = report_of_files(
+                made = answer_of_files(
                     names, request, quarantine=quarantine, strict=strict, memory=memory, temp=temp,
                     statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
                 )  # fmt: skip

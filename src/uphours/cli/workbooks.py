@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 Outages = Annotated[bool, typer.Option("--outages", help="Also a sheet with each outage, in XLSX.")]
 
 #: The attribute that a workbook shows beside the id, unless others are asked for.
-_NAME: Final = "name"
+NAME: Final = "name"
 
 
 @dataclass(frozen=True)
@@ -120,8 +120,8 @@ def _made(fleet: TargetedFleet, request: ReportRequest, *, entries_seen: int | N
     # What is read besides is read of the stores that are reported; a whole fleet is read faster than most of one.
     if 0 < len(report.store_ids) < len(fleet.store_ids) // 2:
         fleet = fleet.of(report.store_ids)
-    if not request.columns and fleet.attributes([_NAME]):
-        report = with_columns(report, fleet, [_NAME])
+    if not request.columns and fleet.attributes([NAME]):
+        report = with_columns(report, fleet, [NAME])
     listed = outage_list(fleet, report) if request.outages else None
     if not isinstance(made, Groups):
         return Workbook(report, outages=listed, target=target)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import replace
 from typing import TypeVar
 
@@ -12,6 +13,7 @@ from uphours.ingest.given import Given
 from uphours.ingest.memory_fleet import adjustments_of, schedule_of
 from uphours.kernel.adjustments import nothing_adjusted
 from uphours.load_record import Brought
+from uphours.reports.memberships import Attribute
 from uphours.schema import DEFAULT_TIMEZONE, FOR_EVER, SINCE_EVER, Adjustments, Schedule
 
 _Value = TypeVar("_Value", bound=np.generic)
@@ -44,10 +46,16 @@ class Growing:
             given.adjustments, self._schedule
         )  # also where they are left out: it looks at them
         self._adjustments = nothing_adjusted(n) if raw else adjustments
+        self._attributes = [(*key, value) for key, value in given.attributes.items()]
+        self.attribute_names = {name for _, name, _ in given.attributes}
 
     def stores(self) -> npt.NDArray[np.int64]:
         """Return the numbers of all stores of which something is said."""
         return np.array(self._stores, dtype=np.int64)
+
+    def attributes(self, names: Collection[str] | None = None) -> list[Attribute]:
+        """Return the attributes of all stores, by number, or those with some names."""
+        return [row for row in self._attributes if names is None or row[1] in names]
 
     def given(self, n: int) -> tuple[npt.NDArray[np.bool_], npt.NDArray[np.bool_]]:
         """Say of each of ``n`` stores whether hours, and whether a zone was given, usable or not."""
@@ -60,15 +68,15 @@ class Growing:
         """Return the names of all zones, and whether any store has dated ones."""
         return self._schedule.zone_names, self._schedule.dated_zones is not None
 
-    def schedule(self, n: int, divisor: int = 1, rest: int = 0) -> Schedule:
-        """Return the schedule of those of ``n`` stores whose number is ``rest`` modulo ``divisor``."""
+    def schedule(self, n: int, chosen: npt.NDArray[np.int64] | None = None) -> Schedule:
+        """Return the schedule of ``n`` stores, or of those of them with some numbers, ascending."""
         self._grow(n)
-        return self._schedule.pick(np.arange(rest, n, divisor, dtype=np.int64))
+        return self._schedule.pick(np.arange(n, dtype=np.int64) if chosen is None else chosen)
 
-    def adjustments(self, n: int, divisor: int = 1, rest: int = 0) -> Adjustments:
-        """Return what the ledger says of those of ``n`` stores whose number is ``rest`` modulo ``divisor``."""
+    def adjustments(self, n: int, chosen: npt.NDArray[np.int64]) -> Adjustments:
+        """Return what the ledger says of those of ``n`` stores with some numbers, ascending."""
         self._grow(n)
-        return self._adjustments.pick(np.arange(rest, n, divisor, dtype=np.int64))
+        return self._adjustments.pick(chosen)
 
     def _grow(self, n: int) -> None:
         schedule, adjustments = self._schedule, self._adjustments

@@ -22,7 +22,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from uphours.errors import InputError, NotFoundError, NothingObservedError
+from uphours.errors import InputError, NothingObservedError
 from uphours.ingest.given import Given
 from uphours.ingest.inputs import Kind, Progress
 from uphours.ingest.load import find_inputs, prefetched
@@ -32,8 +32,10 @@ from uphours.ingest.statuses import status_words
 from uphours.ingest.validate import Accepted
 from uphours.kernel.local_time import tzdata_version
 from uphours.kernel.windows import windows
+from uphours.large_files.asked_stores import AskedStores
 from uphours.large_files.buffer import Extent, Held, grouped
 from uphours.large_files.checked_rows import Intake, Rows
+from uphours.large_files.cut_windows import MeasuredPieces
 from uphours.large_files.growing import Growing
 from uphours.large_files.parts import Piece, Read, pieces_of
 from uphours.large_files.running import RunningTotals
@@ -41,7 +43,11 @@ from uphours.large_files.spill import Part, Spill, check_room
 from uphours.load_record import LoadedFile, StoreCounts, Summary
 from uphours.reports import measure
 from uphours.reports.ahead import Ahead
+from uphours.reports.answers import Answer, stores_of
+from uphours.reports.groups import places_of, pooled
 from uphours.reports.measure import totals
+from uphours.reports.memberships import memberships, with_columns
+from uphours.reports.pieces import Pieces
 from uphours.reports.report import Report, Totals
 from uphours.reports.request import ReportRequest
 from uphours.schema import DAY_US, END_OF_TIME, LAST_INSTANT, SINCE_EVER, Schedule, check_kept
@@ -114,7 +120,7 @@ def report_from_files(
     room = max(memory_bytes // BYTES_PER_ROW, 1)
     making = _Making(intake, options, room, folder, progress)
     try:
-        made = making.report(polls)
+        made = making.answer(polls)
     except NothingObservedError:
         # All that was read may have been rejected: then that is the reason.
         check_rejected(intake.files(), intake.quarantine.rejected(), strict=strict)
@@ -125,11 +131,16 @@ def report_from_files(
 
 @dataclass(frozen=True)
 class Streamed:
-    """A report straight from files, what was read of each file, and what that means for the stores."""
+    """What a request is answered with straight from files, what was read of each file, and what that means."""
 
-    report: Report
+    answer: Answer
     files: Sequence[LoadedFile]
     summary: Summary
+
+    @property
+    def report(self) -> Report:
+        """That of the stores."""
+        return stores_of(self.answer)
 
 
 class _Making:
@@ -147,6 +158,8 @@ class _Making:
         self._progress = progress
         self._ids = intake.accepted.store_ids
         self._growing = Growing(Given.of(intake.accepted), raw=options.raw)
+        self._asked = AskedStores(self._growing, self._ids.texts, options)
+        self._pieces: MeasuredPieces | None = None
         intake.accepted.hours.clear()  # of half a million stores they are 0.2 GB
         intake.accepted.timezones.clear()
         intake.accepted.special_hours.clear()
@@ -156,7 +169,7 @@ class _Making:
         self._latest: int | None = None
         self._ahead: set[int] = set()
 
-    def report(self, polls: Sequence[Piece]) -> Report:
+    def answer(self, polls: Sequence[Piece]) -> Answer:
         """Read all pieces, and measure what is in them."""
         as_of = self._options.as_of
         bounded = all(piece.bounds for piece in polls)
@@ -166,6 +179,8 @@ class _Making:
                 for _ in self._rows(polls):
                     pass  # so that all that is wrong is known
                 raise NothingObservedError
+        if as_of is not None:
+            self._asked.settle(as_of)
         if as_of is not None and bounded:
             extent = self._extent(as_of)
             kept = sum(_kept(piece, extent) for piece in polls)
@@ -176,12 +191,14 @@ class _Making:
                 check_room(self._folder, kept)
         with Spill(self._folder) as spill:
             as_of = self._gather(polls, as_of, spill)
+            self._asked.settle(as_of)
             return self._made(as_of, self._in_parts(spill, as_of))
 
     # --- in the order of time -----------------------------------------------------------------------------------
 
     def _in_slices(self, polls: Sequence[Piece], as_of: int, extent: Extent) -> Totals:
         """Read pieces in order of their first row, and measure what is before all that is still to come."""
+        self._cut(as_of, extent.start)
         running = RunningTotals(len(self._options.windows), extent.start)
         current: Piece | None = None
         for piece, rows in self._rows(polls):
@@ -194,22 +211,29 @@ class _Making:
                 raise InputError(f"{piece.source.label} has more rows than it says; write it again")
         self._measure(running, END_OF_TIME, as_of)
         self._held.free()
-        return running.totals(len(self._ids.texts))
+        if self._pieces is not None:
+            self._pieces.end_slices()
+        return running.totals(len(self._asked.numbers(len(self._ids.texts))))
 
     def _measure(self, running: RunningTotals, until: int, as_of: int) -> None:
         """Measure each store up to its last row before an instant; all that is left at the end of time."""
         n = len(self._ids.texts)
         self._held.grow(n)
-        running.grow(n)
         observations = self._held.give_up(n, until)
-        ends = np.full(n, END_OF_TIME)
+        asked = self._asked.numbers(n)
+        if not self._asked.are_all:
+            observations = observations.pick(asked)
+        running.grow(len(asked))
+        ends = np.full(len(asked), END_OF_TIME)
         if until < END_OF_TIME:
-            ends = running.since[:n].copy()
+            ends = running.since[: len(asked)].copy()
             some = np.flatnonzero(np.diff(observations.offsets))
             ends[some] = np.maximum(ends[some], observations.times[observations.offsets[1:][some] - 1])
-        schedule, adjustments = self._growing.schedule(n), self._growing.adjustments(n)
+        schedule, adjustments = self._growing.schedule(n, asked), self._growing.adjustments(n, asked)
         laid = windows(self._options.windows, as_of, schedule)
         running.add(observations, schedule, adjustments, laid, ends, as_of, self._options.policy)
+        if self._pieces is not None:
+            self._pieces.add_slice(observations, schedule, adjustments, ends)
 
     # --- in parts of all stores ---------------------------------------------------------------------------------
 
@@ -236,18 +260,26 @@ class _Making:
         """Measure the stores of one part after the other."""
         n, held, chosen = len(self._ids.texts), self._held, self._options.windows
         held.grow(n)
-        made = Totals(*(np.zeros((n, len(chosen)), dtype=np.int64) for _ in fields(Totals)))
+        self._cut(as_of, as_of)
+        asked = self._asked.numbers(n)
+        made = Totals(*(np.zeros((len(asked), len(chosen)), dtype=np.int64) for _ in fields(Totals)))
         parts = spill.parts(n, held.room) if spill.is_used else [Part(1, 0, *held.give_away())]
         for part in parts:
-            mine = slice(part.rest, n, part.divisor)
-            stores = part.stores // np.int32(part.divisor)
-            observations, _ = grouped(stores, part.keys, held.before[mine], held.after[mine])
-            schedule = self._growing.schedule(n, part.divisor, part.rest)
-            adjustments = self._growing.adjustments(n, part.divisor, part.rest)
+            places = np.flatnonzero(asked % part.divisor == part.rest)
+            mine = asked[places]
+            stores, keys = part.stores // np.int32(part.divisor), part.keys
+            if not self._asked.are_all:
+                is_asked = self._asked.mask(n)[part.rest :: part.divisor]
+                rows = is_asked[stores]
+                stores, keys = (np.cumsum(is_asked, dtype=np.int32) - np.int32(1))[stores[rows]], keys[rows]
+            observations, _ = grouped(stores, keys, held.before[mine], held.after[mine])
+            schedule, adjustments = self._growing.schedule(n, mine), self._growing.adjustments(n, mine)
             laid = windows(chosen, as_of, schedule)
             counted = totals(observations, schedule, adjustments, laid, as_of, self._options.policy)
             for name, values in vars(counted).items():
-                getattr(made, name)[mine] = values
+                getattr(made, name)[places] = values
+            if self._pieces is not None:
+                self._pieces.add_stores(places, observations, schedule, adjustments)
         held.free()
         return made
 
@@ -262,7 +294,20 @@ class _Making:
                 self._latest = latest if self._latest is None else max(self._latest, latest)
                 if latest > self._intake.now:
                     self._ahead.update(np.unique(rows.stores[rows.times > self._intake.now]).tolist())
+            if not self._asked.are_all and self._asked.is_settled:
+                self._held.polled[rows.stores] = True
+                rows = rows.where(self._asked.mask(len(self._ids.texts))[rows.stores])
             yield piece, rows
+
+    def _cut(self, as_of: int, start: int) -> None:
+        """Find the stores that change groups inside a window, as far as they are known: no others do."""
+        if self._options.by:
+            self._pieces = MeasuredPieces(self._cut_windows(as_of).cut(), start, as_of, self._options.policy)
+
+    def _cut_windows(self, as_of: int) -> Pieces:
+        described, by = self._asked.described(len(self._ids.texts)), self._options.by
+        belongs = memberships(described.clocks, described.attributes(by), by)
+        return Pieces.of(windows(self._options.windows, as_of, described.clocks), belongs)
 
     def _extent(self, as_of: int) -> Extent:
         """Return from where to where the windows of any store reach."""
@@ -299,32 +344,29 @@ class _Making:
         )  # fmt: skip
         return self._intake.latest.noted(summary, self._intake.now)
 
-    def _made(self, as_of: int, counted: Totals) -> Report:
+    def _made(self, as_of: int, counted: Totals) -> Answer:
         n, options = len(self._ids.texts), self._options
-        texts = self._ids.texts[:n]
-        reported = self._known(n) if options.all_stores else self._held.observed[:n]
-        if options.stores is not None:
-            known = {texts[store] for store in np.flatnonzero(self._known(n))}
-            if missing := set(options.stores) - known:
-                raise NotFoundError("store", min(missing), "it is in none of the tables")
-            reported = reported & self._chosen(texts, options.stores)
-        laid = windows(options.windows, as_of, self._growing.schedule(n))
-        asked = np.arange(n) if options.stores is None else np.flatnonzero(self._chosen(texts, options.stores))
-        start, end = measure.extent(laid.of(asked), as_of)
-        check_kept(self._intake.accepted.pruned_before, start, end)
+        self._asked.check(self._known(n), as_of)
+        asked, texts = self._asked.numbers(n), self._ids.texts
+        is_reported = (self._known(n) if options.all_stores else self._held.observed[:n])[asked]
+        schedule = self._growing.schedule(n, asked)
+        laid = windows(options.windows, as_of, schedule)
+        check_kept(self._intake.accepted.pruned_before, *measure.extent(laid, as_of))
         now = self._intake.now
         far = options.as_of is None and as_of > now
-        ahead = Ahead.of(as_of, now, [texts[store] for store in self._ahead]) if far else None
-        hours_known = self._growing.schedule(n).known()
+        ahead = (
+            Ahead.of(as_of, now, [texts[store] for store in self._ahead.intersection(asked.tolist())]) if far else None
+        )
+        ids = [texts[store] for store in asked.tolist()]
         whole = Report(
-            as_of, options.policy, VERSION, tzdata_version(), texts, laid, counted, hours_known, options.raw,
+            as_of, options.policy, VERSION, tzdata_version(), ids, laid, counted, schedule.known(), options.raw,
             ahead=ahead,
         )  # fmt: skip
-        return measure.in_order(whole, np.flatnonzero(reported))
-
-    def _chosen(self, texts: Sequence[str], stores: Sequence[str]) -> npt.NDArray[np.bool_]:
-        names = set(stores)
-        return np.array([text in names for text in texts], dtype=np.bool_)
+        report = measure.in_order(whole, np.flatnonzero(is_reported))
+        if self._pieces is not None:
+            places = places_of(ids, report.store_ids)
+            return pooled(report, options.by, self._cut_windows(as_of), places, self._pieces.counted())
+        return with_columns(report, self._asked.described(n), options.columns)
 
 
 def _read(polls: Sequence[Piece], progress: Progress | None) -> Iterator[tuple[Piece, Read]]:

@@ -41,17 +41,30 @@ def answer(
     InputError
         No store has such an attribute or value, there is no observation to take ``as_of`` from, or a window is unknown.
     """
-    fleet = bounded(fleet, request.only, now)
-    if request.by or request.columns:
-        check_names(fleet, [*request.by, *request.columns])
-    fleet = fleet.of(request.stores)
-    if request.where:
-        as_of = latest_instant(fleet) if request.as_of is None else request.as_of
-        fleet = fleet.of(stores_where(fleet, request.where, as_of))
+    fleet = narrowed(bounded(fleet, request.only, now), request)
     seen = {"loads_seen": loads_seen, "entries_seen": entries_seen, "now": now}
     if request.by:
         return groups(fleet, request, request.by, progress=progress, **seen)
     return with_columns(run_request(fleet, request, progress=progress, **seen), fleet, request.columns)
+
+
+def narrowed(fleet: _Fleet, request: ReportRequest) -> _Fleet:
+    """Return the stores that a request is about, of a whole fleet or of one that is narrowed down to them already.
+
+    Raises
+    ------
+    NotFoundError
+        There is no such store.
+    InputError
+        No store has such an attribute or value, or there is no observation to take ``as_of`` from.
+    """
+    if request.by or request.columns:
+        check_names(fleet, [*request.by, *request.columns])
+    fleet = fleet.of(request.stores)
+    if not request.where:
+        return fleet
+    as_of = latest_instant(fleet) if request.as_of is None else request.as_of
+    return fleet.of(stores_where(fleet, request.where, as_of))
 
 
 def stores_of(made: Answer) -> Report:

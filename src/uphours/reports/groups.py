@@ -6,7 +6,7 @@ in the pieces of the window.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final, TypeAlias
 
@@ -15,11 +15,14 @@ import numpy.typing as npt
 import polars as pl
 
 from uphours.errors import InputError
-from uphours.kernel.windows import laid_in_pieces
+from uphours.kernel.policy import Policy
+from uphours.kernel.windows import windows
+from uphours.kernel.windows_before import with_before
 from uphours.reports.ahead import ahead
 from uphours.reports.comparison import change_facts
 from uphours.reports.measure import Progress, latest_instant, run_request, totals
-from uphours.reports.memberships import AttributedFleet, Memberships, Values, memberships
+from uphours.reports.memberships import AttributedFleet, Values, memberships
+from uphours.reports.pieces import CutWindows, Pieces
 from uphours.reports.reading import Known, Unadjusted, read_windows
 from uphours.reports.report import Report, Totals, booked, check_titles
 from uphours.reports.request import ReportRequest
@@ -33,6 +36,8 @@ _COUNTS: Final = ("observations", "outages")
 _DURATIONS: Final = tuple(field.name for field in fields(Totals) if field.name not in (*_COUNTS, _LONGEST))
 _SUMMED: Final = (*_DURATIONS, *_COUNTS)
 _RATIOS: Final = ("availability", "coverage", "availability_change", "before_availability", "before_coverage")
+#: What a group has in each window, in order.
+FIGURES: Final = ("stores", *_DURATIONS, "availability", "coverage", *_COUNTS, _LONGEST)
 _HALF: Final = 32
 #: What shares are parts of.
 _WHOLE: Final = 100_000
@@ -118,27 +123,36 @@ class Groups:
         Raises
         ------
         InputError
-            A sum does not fit into 64 bits, or an attribute is called as another column.
+            As `groups_table`.
         """
-        names = self.report.windows.names
-        rows = [
-            [*(group.values or (None,) * len(self.by)), window, *_flat(figures).values()]
-            for group in [*self.groups, self.fleet]
-            for window, figures in zip(names, group.windows, strict=True)
-        ]
-        titles = [*self.by, "window", *_flat(self.fleet.windows[0])]
-        check_titles(titles)
-        kinds: dict[str, type[pl.DataType]] = dict.fromkeys(titles, pl.Int64) | dict.fromkeys(
-            [*self.by, "window"], pl.String
-        )
-        kinds |= {title: pl.Float64 for title in titles if title in _RATIOS}
-        try:
-            return pl.DataFrame(rows, schema=kinds, orient="row")
-        except OverflowError as error:
-            raise InputError(
-                "the time of all stores together does not fit into 64 bits of microseconds; valid are shorter windows, "
-                "and as formats csv and json"
-            ) from error
+        return groups_table([*self.groups, self.fleet], self.by, self.report.windows.names)
+
+
+def groups_table(groups: Sequence[Group], by: Sequence[str], windows: Sequence[str]) -> pl.DataFrame:
+    """Return one row per group and window, exact; of the whole fleet with nulls for the attributes.
+
+    Raises
+    ------
+    InputError
+        A sum does not fit into 64 bits, or an attribute is called as another column.
+    """
+    rows = [
+        [*(group.values or (None,) * len(by)), window, *_flat(figures).values()]
+        for group in groups
+        for window, figures in zip(windows, group.windows, strict=True)
+    ]
+    figures = _flat(groups[0].windows[0]) if groups else FIGURES
+    titles = [*by, "window", *figures]
+    check_titles(titles)
+    kinds: dict[str, type[pl.DataType]] = dict.fromkeys(titles, pl.Int64) | dict.fromkeys([*by, "window"], pl.String)
+    kinds |= {title: pl.Float64 for title in titles if title in _RATIOS}
+    try:
+        return pl.DataFrame(rows, schema=kinds, orient="row")
+    except OverflowError as error:
+        raise InputError(
+            "the time of all stores together does not fit into 64 bits of microseconds; valid are shorter windows, "
+            "and as formats csv and json"
+        ) from error
 
 
 def groups(
@@ -170,14 +184,11 @@ def groups(
     report = run_request(known, request, loads_seen=loads_seen, entries_seen=entries_seen, progress=progress)
     if is_latest and now is not None:
         report = replace(report, ahead=ahead(fleet, as_of, now))
+    places = places_of(known.store_ids, report.store_ids)
     belongs = memberships(fleet.clocks, fleet.attributes(by), by)
-    together = report.together()
-    pieces = _Pieces.of(known, together, belongs)
-    counted = pieces.counted(known, together)
-    added, whole = _added(together, belongs, pieces, counted, len(request.windows)), _whole(together)
-    if request.compare:
-        added, whole = list(map(_compared, added)), _compared(whole)
-    return Groups(report, tuple(by), added, whole, _members(together, pieces, counted))
+    laid = (with_before if request.compare else windows)(request.windows, as_of, known.clocks)
+    pieces = Pieces.of(laid, belongs).where(places >= 0)
+    return pooled(report, by, pieces, places, _measured(known, report, pieces.cut()))
 
 
 def _compared(group: Group) -> Group:
@@ -187,65 +198,86 @@ def _compared(group: Group) -> Group:
     return replace(group, windows=[now | change_facts(now, before) | {"before": before} for now, before in pairs])
 
 
-@dataclass(frozen=True)
-class _Pieces:
-    """Windows cut where stores change groups: arrays with an element for each piece, in order of store.
+def pooled(
+    report: Report,
+    by: Sequence[str],
+    pieces: Pieces,
+    places: npt.NDArray[np.int64],
+    measured: Mapping[str, npt.NDArray[np.int64]],
+) -> Groups:
+    """Add a report up by group.
 
-    ``stores``: the position of the piece's store in the fleet. ``places``: the same in the report. ``windows``: the
-    position of the window. ``groups``: as in `Memberships`. ``starts``, ``ends``: UTC microseconds. ``is_whole``: the
-    piece is the window.
+    Parameters
+    ----------
+    pieces
+        The windows of stores, and with a comparison behind them those before, cut where they change groups.
+    places
+        Of each of these stores the row in the report; -1 where it is not reported.
+    measured
+        What is counted in each of the pieces that are no whole windows, by figure.
     """
+    is_reported = places >= 0
+    is_kept = is_reported[pieces.stores[~pieces.is_whole]]
+    pieces = pieces.where(is_reported)
+    rows = places[pieces.stores]
+    both = report.together()
+    counted = {name: values[rows, pieces.windows] for name, values in vars(both.totals).items()}
+    for name, values in measured.items():
+        counted[name][~pieces.is_whole] = values[is_kept]
+    added, whole = _added(both, pieces, rows, counted, len(report.windows.names)), whole_fleet(both)
+    if report.before is not None:
+        added, whole = list(map(_compared, added)), _compared(whole)
+    return Groups(report, tuple(by), added, whole, _members(both, pieces, rows, counted))
 
-    stores: npt.NDArray[np.int64]
-    places: npt.NDArray[np.int64]
-    windows: npt.NDArray[np.int64]
-    groups: npt.NDArray[np.int64]
-    starts: npt.NDArray[np.int64]
-    ends: npt.NDArray[np.int64]
-    is_whole: npt.NDArray[np.bool_]
 
-    @staticmethod
-    def of(known: Known, report: Report, belongs: Memberships) -> _Pieces:
-        """Cut the windows of the stores of a report."""
-        place_of = {store_id: place for place, store_id in enumerate(report.store_ids)}
-        places = np.array([place_of.get(store_id, -1) for store_id in known.store_ids], dtype=np.int64)
-        of_row = places[belongs.stores]
-        rows = np.flatnonzero(of_row >= 0)
-        window_starts, window_ends = report.windows.starts[of_row[rows]], report.windows.ends[of_row[rows]]
-        starts = np.maximum(window_starts, belongs.starts[rows, np.newaxis])
-        ends = np.minimum(window_ends, belongs.ends[rows, np.newaxis])
-        some, window = np.nonzero(starts < ends)
-        is_whole = (starts == window_starts) & (ends == window_ends)
-        row = rows[some]
-        return _Pieces(
-            belongs.stores[row].astype(np.int64), of_row[row], window, belongs.groups[row].astype(np.int64),
-            starts[some, window], ends[some, window], is_whole[some, window],
-        )  # fmt: skip
+def together(parts: Iterable[Sequence[Group]], policy: Policy) -> list[Group]:
+    """Add up the groups of parts of a fleet, which have no store in common; in order of their values as text.
 
-    def counted(self, known: Known, report: Report) -> dict[str, npt.NDArray[np.int64]]:
-        """Return what is counted in each piece, by figure."""
-        figures = {name: values[self.places, self.windows] for name, values in vars(report.totals).items()}
-        cut = np.flatnonzero(~self.is_whole)
-        if len(cut):
-            measured, place = self._measured(known, cut, report)
-            for name, values in vars(measured).items():
-                figures[name][cut] = values[place]
-        return figures
+    The parts book unknown time as unknown, the sums as the policy says. The whole fleet, if it is among them, is last.
+    """
+    by_values: dict[Values | None, list[Group]] = {}
+    for groups_of_part in parts:
+        for group in groups_of_part:
+            by_values.setdefault(group.values, []).append(group)
+    return [
+        _together(by_values[values], policy) for values in sorted(by_values, key=lambda one: (one is None, one or ()))
+    ]
 
-    def _measured(
-        self, known: Known, cut: npt.NDArray[np.int64], report: Report
-    ) -> tuple[Totals, tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]]:
-        """Measure pieces as windows of their stores; return totals and the place in them of each piece."""
-        stores, laid, place = laid_in_pieces(self.stores[cut], self.starts[cut], self.ends[cut])
-        narrow = known.of(stores)
-        measured = totals(narrow.known, narrow.schedule, narrow.adjustments, laid, report.as_of, report.policy)
-        return measured, place
+
+def _together(groups_of_parts: Sequence[Group], policy: Policy) -> Group:
+    added = []
+    for of_window in zip(*(group.windows for group in groups_of_parts), strict=True):
+        sums = {name: sum(figures[name] for figures in of_window) for name in _SUMMED}
+        sums[_LONGEST] = max(figures[_LONGEST] for figures in of_window)
+        added.append(_figures(policy, sum(figures["stores"] for figures in of_window), sums))
+    return Group(groups_of_parts[0].values, sum(group.stores for group in groups_of_parts), added)
+
+
+def places_of(store_ids: Sequence[str], reported: Sequence[str]) -> npt.NDArray[np.int64]:
+    """Return the row in a report of each store of a fleet; -1 where it is not reported."""
+    place_of = {store_id: place for place, store_id in enumerate(reported)}
+    return np.array([place_of.get(store_id, -1) for store_id in store_ids], dtype=np.int64)
+
+
+def _measured(known: Known, report: Report, cut: CutWindows) -> dict[str, npt.NDArray[np.int64]]:
+    """Measure pieces as windows of their stores; return what is counted in each, by figure."""
+    if not len(cut.stores):
+        return {}
+    narrow = known.of(cut.stores)
+    return cut.counted(totals(narrow.known, narrow.schedule, narrow.adjustments, cut.laid, report.as_of, report.policy))
 
 
 def _added(
-    report: Report, belongs: Memberships, pieces: _Pieces, counted: dict[str, npt.NDArray[np.int64]], own_windows: int
+    report: Report,
+    pieces: Pieces,
+    rows: npt.NDArray[np.int64],
+    counted: dict[str, npt.NDArray[np.int64]],
+    own_windows: int,
 ) -> list[Group]:
-    """Add the pieces up by group and window; ``own_windows``: those before the windows that precede them."""
+    """Add the pieces up by group and window.
+
+    ``rows``: of the store of each in the report. ``own_windows``: how many stand before the windows that precede them.
+    """
     w = len(report.windows.names)
     found, groups = np.unique(pieces.groups, return_inverse=True)
     cells = groups * w + pieces.windows
@@ -254,17 +286,15 @@ def _added(
     np.maximum.at(longest, cells, counted[_LONGEST])
     sums[_LONGEST] = longest.tolist()
     n = len(report.store_ids)
-    stores = np.bincount(np.unique(cells * n + pieces.places) // max(n, 1), minlength=len(found) * w).tolist()
+    stores = np.bincount(np.unique(cells * n + rows) // max(n, 1), minlength=len(found) * w).tolist()
     is_now = pieces.windows < own_windows
-    of_group = np.bincount(
-        np.unique(groups[is_now] * n + pieces.places[is_now]) // max(n, 1), minlength=len(found)
-    ).tolist()
+    of_group = np.bincount(np.unique(groups[is_now] * n + rows[is_now]) // max(n, 1), minlength=len(found)).tolist()
     return [
         Group(
-            belongs.keys[group],
+            pieces.keys[group],
             of_group[number],
             [
-                _figures(report, stores[cell], {name: values[cell] for name, values in sums.items()})
+                _figures(report.policy, stores[cell], {name: values[cell] for name, values in sums.items()})
                 for cell in range(number * w, (number + 1) * w)
             ],
         )
@@ -272,11 +302,13 @@ def _added(
     ]
 
 
-def _members(report: Report, pieces: _Pieces, counted: dict[str, npt.NDArray[np.int64]]) -> Members:
+def _members(
+    report: Report, pieces: Pieces, rows: npt.NDArray[np.int64], counted: dict[str, npt.NDArray[np.int64]]
+) -> Members:
     """Add the pieces up by group, window and store."""
     n, w = max(len(report.store_ids), 1), len(report.windows.names)
     groups = np.unique(pieces.groups, return_inverse=True)[1]
-    cells, place = np.unique((groups * w + pieces.windows) * n + pieces.places, return_inverse=True)
+    cells, place = np.unique((groups * w + pieces.windows) * n + rows, return_inverse=True)
     figures = {}
     for name, values in counted.items():
         figures[name] = np.zeros(len(cells), dtype=np.int64)
@@ -286,7 +318,7 @@ def _members(report: Report, pieces: _Pieces, counted: dict[str, npt.NDArray[np.
     return Members(cells // (n * w), cells // n % w, cells % n, figures, up, down)
 
 
-def _whole(report: Report) -> Group:
+def whole_fleet(report: Report) -> Group:
     """Add up the stores of a report."""
     n, w = report.windows.starts.shape
     cells = np.tile(np.arange(w), n)
@@ -294,7 +326,9 @@ def _whole(report: Report) -> Group:
     sums = {name: _sums(figures[name].ravel(), cells, w) for name in _SUMMED}
     sums[_LONGEST] = figures[_LONGEST].max(axis=0, initial=0).tolist()
     return Group(
-        None, n, [_figures(report, n, {name: values[place] for name, values in sums.items()}) for place in range(w)]
+        None,
+        n,
+        [_figures(report.policy, n, {name: values[place] for name, values in sums.items()}) for place in range(w)],
     )
 
 
@@ -316,10 +350,10 @@ def _sums(values: npt.NDArray[np.int64], cells: npt.NDArray[np.int64], n: int) -
     return [(high << _HALF) + low for high, low in zip(upper.tolist(), lower.tolist(), strict=True)]
 
 
-def _figures(report: Report, stores: int, sums: dict[str, int]) -> Figures:
+def _figures(policy: Policy, stores: int, sums: Mapping[str, int]) -> Figures:
     """Return the figures that follow from sums, in the order of a report's."""
-    up_down_unknown = booked(report.policy, sums["uptime_us"], sums["downtime_us"], sums["unknown_us"])
-    raw = booked(report.policy, sums["raw_uptime_us"], sums["raw_downtime_us"], sums["raw_unknown_us"])
+    up_down_unknown = booked(policy, sums["uptime_us"], sums["downtime_us"], sums["unknown_us"])
+    raw = booked(policy, sums["raw_uptime_us"], sums["raw_downtime_us"], sums["raw_unknown_us"])
     return {
         "stores": stores,
         **{name: sums[name] for name in _DURATIONS},

@@ -25,8 +25,16 @@ Labels: TypeAlias = Mapping[str, Sequence[str]]
 _LISTED: Final = 20
 
 
-class AttributedFleet(Fleet, Protocol):
-    """A fleet whose attributes are known, and that can be narrowed down."""
+class Attributed(Protocol):
+    """Stores whose attributes are known, and their zones."""
+
+    @property
+    def store_ids(self) -> Sequence[str]:
+        """Their ids."""
+
+    @property
+    def clocks(self) -> Schedule:
+        """Their zones; nothing else of this schedule is asked."""
 
     def attributes(self, names: Sequence[str] | None = None) -> list[Attribute]:
         """Return the attributes of its stores, or those with some names, in order."""
@@ -34,11 +42,44 @@ class AttributedFleet(Fleet, Protocol):
     def attribute_names(self) -> set[str]:
         """Return the names of the attributes of its stores."""
 
+
+class AttributedFleet(Attributed, Fleet, Protocol):
+    """A fleet whose attributes are known, and that can be narrowed down."""
+
     def of(self, store_ids: Sequence[str] | None) -> Self:
         """Return the named stores alone; all of them for None."""
 
     def alone(self, store_ids: Sequence[str]) -> Self:
         """Return the named stores as though there were no others: also the latest observation is one of theirs."""
+
+
+@dataclass(frozen=True)
+class DescribedStores:
+    """Stores with zones and attributes, whose observations are elsewhere.
+
+    ``all_attributes``: in any order.
+    """
+
+    store_ids: Sequence[str]
+    clocks: Schedule
+    all_attributes: Sequence[Attribute]
+
+    def attributes(self, names: Sequence[str] | None = None) -> list[Attribute]:
+        """Return the attributes of these stores, or those with some names."""
+        return [row for row in self.all_attributes if names is None or row[1] in names]
+
+    def attribute_names(self) -> set[str]:
+        """Return the names of the attributes of these stores."""
+        return {name for _, name, _, _ in self.all_attributes}
+
+    def of(self, stores: Sequence[int]) -> DescribedStores:
+        """Return some of these stores, given by position, ascending."""
+        numbers = {store: number for number, store in enumerate(stores)}
+        return DescribedStores(
+            [self.store_ids[store] for store in stores],
+            self.clocks.pick(np.array(stores, dtype=np.int64)),
+            [(numbers[row[0]], *row[1:]) for row in self.all_attributes if row[0] in numbers],
+        )
 
 
 @dataclass(frozen=True)
@@ -130,7 +171,7 @@ def _in_force(by_day: Mapping[int, str], day: int) -> str:
     return NO_VALUE if latest is None else by_day[latest] or NO_VALUE
 
 
-def check_names(fleet: AttributedFleet, names: Iterable[str]) -> None:
+def check_names(fleet: Attributed, names: Iterable[str]) -> None:
     """Check that stores have such attributes.
 
     Raises
@@ -154,7 +195,7 @@ def check_labels(known: Collection[str], names: Sequence[str]) -> None:
         raise InputError(f"attribute {', '.join(sorted(repeated))} is named more than once")
 
 
-def values_at(fleet: AttributedFleet, names: Sequence[str], at: int | Instants) -> list[Values]:
+def values_at(fleet: Attributed, names: Sequence[str], at: int | Instants) -> list[Values]:
     """Return the values of some attributes of each store, at an instant or at one of its own."""
     attributes = fleet.attributes(names)
     if any(valid_from != SINCE_EVER for _, _, valid_from, _ in attributes):
@@ -163,17 +204,25 @@ def values_at(fleet: AttributedFleet, names: Sequence[str], at: int | Instants) 
     return list(zip(*_columns(n, attributes, names), strict=True)) if names else [()] * n
 
 
-def with_columns(report: Report, fleet: AttributedFleet, names: Sequence[str]) -> Report:
-    """Return a report of stores of a fleet with values of their attributes, as they are at its instant."""
+def with_columns(report: Report, fleet: Attributed, names: Sequence[str]) -> Report:
+    """Return a report with values of the attributes of its stores, as they are at its instant.
+
+    Stores of the report that are not among those of the fleet have none.
+    """
     if not names:
         return report
+    nothing = (NO_VALUE,) * len(names)
     of_store = dict(zip(fleet.store_ids, values_at(fleet, names, report.as_of), strict=True))
-    columns = zip(*(of_store[store_id] for store_id in report.store_ids), strict=True) if report.store_ids else ()
+    columns = (
+        zip(*(of_store.get(store_id, nothing) for store_id in report.store_ids), strict=True)
+        if report.store_ids
+        else ()
+    )
     texts = [[None if value == NO_VALUE else value for value in column] for column in columns]
     return replace(report, attributes=dict(zip(names, texts or [[] for _ in names], strict=True)))
 
 
-def stores_where(fleet: AttributedFleet, where: Where, at: int | Instants) -> list[str]:
+def stores_where(fleet: Attributed, where: Where, at: int | Instants) -> list[str]:
     """Return the stores that have one of the values of each attribute, at an instant or at one of their own.
 
     Raises
@@ -185,7 +234,7 @@ def stores_where(fleet: AttributedFleet, where: Where, at: int | Instants) -> li
     return [fleet.store_ids[row] for row in rows_where(labels(fleet, at, [name for name, _ in where]), where)]
 
 
-def labels(fleet: AttributedFleet, at: int | Instants, names: Sequence[str] | None = None) -> Labels:
+def labels(fleet: Attributed, at: int | Instants, names: Sequence[str] | None = None) -> Labels:
     """Return the values of all or some attributes of each store, at an instant or at one of its own."""
     names = sorted(fleet.attribute_names()) if names is None else names
     columns = zip(*values_at(fleet, names, at), strict=True) if len(fleet.store_ids) else [()] * len(names)
@@ -201,15 +250,25 @@ def rows_where(labelled: Labels, where: Where) -> list[int]:
         There is no such attribute, or no such store.
     """
     check_labels(labelled, [name for name, _ in where])
-    wanted = [(labelled[name], frozenset(some)) for name, some in where]
-    found = [row for row in range(len(wanted[0][0])) if all(values[row] in some for values, some in wanted)]
+    found = rows_having(labelled, where)
     if not found:
-        there = "; ".join(f"values of {name} are {_some(sorted(set(labelled[name])))}" for name, _ in where)
-        raise InputError(f"there is no store with {said(where)} at that time; {there}")
+        raise no_store_with(where, labelled)
     return found
 
 
-def stores_seen(fleet: AttributedFleet, only: Where, at: int) -> list[str]:
+def rows_having(labelled: Labels, where: Where) -> list[int]:
+    """Return the positions of the stores that have one of the values of each attribute, which all are known."""
+    wanted = [(labelled[name], frozenset(some)) for name, some in where]
+    return [row for row in range(len(wanted[0][0])) if all(values[row] in some for values, some in wanted)]
+
+
+def no_store_with(where: Where, there: Mapping[str, Iterable[str]]) -> InputError:
+    """Return the mistake of asking for values that no store has; ``there``: those that stores have, by attribute."""
+    values = "; ".join(f"values of {name} are {_some(sorted(set(there[name])))}" for name, _ in where)
+    return InputError(f"there is no store with {said(where)} at that time; {values}")
+
+
+def stores_seen(fleet: Attributed, only: Where, at: int) -> list[str]:
     """Return the stores that a key sees which is bound to some values: those that have them at an instant.
 
     That may be none, and nothing is said of which attributes and values there are.
@@ -217,7 +276,7 @@ def stores_seen(fleet: AttributedFleet, only: Where, at: int) -> list[str]:
     return _having(fleet, only, values_at(fleet, [name for name, _ in only], at))
 
 
-def _having(fleet: AttributedFleet, where: Where, values: Sequence[Values]) -> list[str]:
+def _having(fleet: Attributed, where: Where, values: Sequence[Values]) -> list[str]:
     return [
         store_id
         for store_id, of_store in zip(fleet.store_ids, values, strict=True)

@@ -6,9 +6,9 @@ import json
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,17 +17,21 @@ import polars as pl
 
 from uphours import __version__
 from uphours.errors import EngineError, InputError, NotFoundError, NothingObservedError
+from uphours.ingest.memory_fleet import memory_fleet
 from uphours.ingest.readers.parquet_footer import latest_limit
 from uphours.ingest.statuses import status_words
 from uphours.kernel.local_time import tzdata_version
 from uphours.kernel.windows import Windows
 from uphours.load_record import Brought, Latest, Loaded, LoadedFile, Rejected, StoreCounts, Summary
+from uphours.reports.answers import stores_of
+from uphours.reports.groups import Groups, together, whole_fleet
+from uphours.reports.memberships import check_labels, no_store_with, with_columns
 from uphours.reports.report import Report, Totals
 from uphours.reports.request import ReportRequest
 from uphours.schema import EVERY_STORE
 from uphours.spark.job import in_order, of_stores, shuffled, table_of
 from uphours.spark.limits import pruned_before
-from uphours.spark.results import NotedReports, laid_in_utc
+from uphours.spark.results import NotedReports, groups_of, laid_in_utc
 from uphours.spark.setting_lines import settings
 
 if TYPE_CHECKING:
@@ -52,11 +56,16 @@ _VALID: Final = "valid are Parquet files, folders and globs, and jdbc:…#TABLE"
 
 @dataclass(frozen=True)
 class Answer:
-    """A report, the sources of polls that were read for it, and what all that was read means for the stores."""
+    """What is asked for, the sources of polls that were read for it, and what all that was read means."""
 
-    report: Report
+    answer: Report | Groups
     files: Sequence[LoadedFile]
     summary: Summary
+
+    @property
+    def report(self) -> Report:
+        """That of the stores."""
+        return stores_of(self.answer)
 
 
 @contextmanager
@@ -118,21 +127,23 @@ def report(
     Raises
     ------
     InputError
-        A source cannot be read or lacks a column, or there is no observation to take the instant from.
+        A source cannot be read or lacks a column, no store has such an attribute or value, or there is no observation
+        to take the instant from.
     NotFoundError
         One of the stores is in none of the tables.
     EngineError
         The cluster failed.
     """
     # Unknown time is booked by the report itself.
-    policy = options.policy.changed({"assume": "unknown"})
-    chosen = None if options.stores is None else frozenset(options.stores)
-    made = NotedReports(options.windows, policy, all_stores=options.all_stores, raw=options.raw, stores=chosen)
+    made = NotedReports(replace(options, policy=options.policy.changed({"assume": "unknown"})))
+    check_labels({name for _, name, _ in settings_read.attributes}, [*options.by, *options.columns])
+    if options.stores is None:
+        _check_where(settings_read, options)
     needed, words = made.needs(options.as_of), status_words(statuses)
     with _failures_told():
         frames = {name: _source(spark, name) for name in dict.fromkeys(polls)}
         rows = [table_of("polls", name, frame).rows("count", needed, now, words) for name, frame in frames.items()]
-        given = _settings(spark, settings_read)
+        given = _settings(spark, settings_read, made.attributes)
         rows.append(of_stores(given))
         special = given if (settings_read.special_hours[:, 0] == EVERY_STORE).any() else None
         before = latest_limit(settings_read.pruned_before, *map(pruned_before, frames.values()))
@@ -140,13 +151,44 @@ def report(
         job = in_order(shuffled(rows, None), options.as_of, special).mapInArrow(of_buckets, made.schema)
         table = pl.DataFrame(job.toArrow())
     notes = [json.loads(note) for note in table["note"].drop_nulls()]
-    if chosen is not None and (missing := chosen.difference(*(note.get("known", ()) for note in notes))):
-        raise NotFoundError("store", min(missing), "it is in none of the tables")
+    if options.stores is not None:
+        if missing := set(options.stores).difference(*(note.get("known", ()) for note in notes)):
+            raise NotFoundError("store", min(missing), "it is in none of the tables")
+        _check_where(settings_read, options)
     files, rejected = _read_of([*frames], [note for note in notes if "table" in note])
     summary = _summary([note for note in notes if "stores" in note], rejected, Brought.of(settings_read))
     if options.as_of is None:  # else the executors left out what is later
         summary = _latest(notes).noted(summary, now)
-    return Answer(_report(table.filter(pl.col("note").is_null()), options), files, summary)
+    report_of_stores = _report(table.filter(pl.col("note").is_null()), _as_of(notes, options), options)
+    return Answer(_answer(report_of_stores, notes, settings_read, options), files, summary)
+
+
+def _check_where(settings_read: Loaded, options: ReportRequest) -> None:
+    """Refuse attributes that none of the stores has which are named, or none at all."""
+    named = None if options.stores is None else frozenset(options.stores)
+    ids = settings_read.store_ids
+    known = {name for store, name, _ in settings_read.attributes if named is None or ids[store] in named}
+    check_labels(known, [name for name, _ in options.where])
+
+
+def _answer(
+    made: Report, notes: Sequence[Mapping[str, Any]], settings_read: Loaded, options: ReportRequest
+) -> Report | Groups:
+    """Put together what is asked for.
+
+    Raises
+    ------
+    InputError
+        No store has such values.
+    """
+    having = [note for note in notes if "having" in note]
+    if having and not any(note["having"] for note in having):
+        values = {name: {value for note in having for value in note["values"][name]} for name, _ in options.where}
+        raise no_store_with(options.where, values)
+    if options.by:
+        of_parts = [groups_of(note["groups"]) for note in notes if "groups" in note]
+        return Groups(made, options.by, together(of_parts, options.policy), whole_fleet(made))
+    return with_columns(made, memory_fleet(settings_read), options.columns) if options.columns else made
 
 
 def _read_of(names: Sequence[str], notes: Sequence[Mapping[str, Any]]) -> tuple[list[LoadedFile], list[Rejected]]:
@@ -182,22 +224,27 @@ def _latest(notes: Sequence[Mapping[str, Any]]) -> Latest:
     return latest
 
 
-def _settings(spark: SparkSession, loaded: Loaded) -> DataFrame:
+def _settings(spark: SparkSession, loaded: Loaded, attributes: Collection[str]) -> DataFrame:
     import pyarrow as pa
 
-    rows = settings(loaded)
+    rows = settings(loaded, attributes)
     plain = pa.schema([("store_id", pa.string()), ("moment", pa.int64()), ("setting", pa.string())])
     frame: DataFrame = spark.createDataFrame(rows.to_arrow(compat_level=pl.CompatLevel.oldest()).cast(plain))
     return frame
 
 
-def _report(table: pl.DataFrame, options: ReportRequest) -> Report:
+def _as_of(notes: Sequence[Mapping[str, Any]], options: ReportRequest) -> int:
+    """Return the instant to speak for, which executors noted where none is named."""
+    if options.as_of is not None:
+        return options.as_of
+    noted = [int(note["as_of"]) for note in notes if note.get("as_of") is not None]
+    if not noted:
+        raise NothingObservedError
+    return noted[0]
+
+
+def _report(table: pl.DataFrame, as_of: int, options: ReportRequest) -> Report:
     """Put the rows of a job together, in order of store, into the report that they are parts of."""
-    as_of = options.as_of
-    if as_of is None:
-        if not table.height:
-            raise NothingObservedError
-        as_of = int(table["as_of_us"][0])
     laid = laid_in_utc(options.windows, as_of)
     rows = table.sort("store_id", maintain_order=True)
 

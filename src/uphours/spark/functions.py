@@ -6,7 +6,7 @@ stores at a time. Everything is lazy: nothing runs before an action. This module
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -16,10 +16,12 @@ from uphours.ingest.inputs import Kind
 from uphours.ingest.readers.parquet_footer import latest_limit
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
+from uphours.reports.memberships import check_labels
+from uphours.reports.request import ReportRequest
 from uphours.schema import Instant
 from uphours.spark.job import in_order, of_stores, shuffled, tables
 from uphours.spark.limits import pruned_before
-from uphours.spark.results import Made, Reports, Timelines
+from uphours.spark.results import AddedGroups, Made, PartGroups, Reports, Timelines
 from uphours.spark.rows import Bad
 
 if TYPE_CHECKING:
@@ -105,6 +107,8 @@ def report(
     as_of: Instant | None = None,
     windows: Sequence[str | Window] | None = None,
     policy: Policy | None = None,
+    where: Mapping[str, str | Sequence[str]] | None = None,
+    columns: Sequence[str] | None = None,
     all_stores: bool = False,
     buckets: int | None = None,
 ) -> DataFrame:
@@ -119,6 +123,11 @@ def report(
     windows
         Names such as ``last_day`` or ``previous_month``, or a `Window` of your own; unless given
         ``last_hour``, ``last_day``, ``last_week``.
+    where
+        Only stores with these values of attributes at ``as_of``: ``{"region": ["TX", "CA"], "brand": "A"}``. A blank
+        value stands for stores without one. If no store has them, there is no row.
+    columns
+        Names of attributes whose values at ``as_of`` stand beside ``store_id``.
     all_stores
         Also the stores that were never observed.
     buckets
@@ -133,10 +142,16 @@ def report(
     Raises
     ------
     InputError
-        A column is missing, or an option is wrong.
+        A column is missing, there is no column for an attribute, or an option is wrong.
     """
     made = Reports(
-        arguments.windows(windows), arguments.policy(policy), all_stores=arguments.flag("all_stores", all_stores)
+        ReportRequest(
+            windows=arguments.windows(windows),
+            policy=arguments.policy(policy),
+            where=arguments.where(where),
+            columns=arguments.optional_names("columns", columns),
+            all_stores=arguments.flag("all_stores", all_stores),
+        )
     )
     as_of_us = arguments.instant("as_of", as_of)
     given = _given(
@@ -144,6 +159,61 @@ def report(
         adjustments=adjustments,
     )  # fmt: skip
     return _made(given, made, as_of=as_of_us, buckets=buckets)
+
+
+def groups(
+    observations: DataFrame | Validated,
+    business_hours: DataFrame | None = None,
+    timezones: DataFrame | None = None,
+    *,
+    by: Sequence[str],
+    special_hours: DataFrame | None = None,
+    attributes: DataFrame | None = None,
+    adjustments: DataFrame | None = None,
+    as_of: Instant | None = None,
+    windows: Sequence[str | Window] | None = None,
+    policy: Policy | None = None,
+    where: Mapping[str, str | Sequence[str]] | None = None,
+    all_stores: bool = False,
+    buckets: int | None = None,
+) -> DataFrame:
+    """Return the figures of groups of stores that share values of attributes: exact sums over the stores of each.
+
+    A store counts in a group as long as it belongs to it: attributes change at the store's local midnight.
+
+    Parameters
+    ----------
+    by
+        Names of attributes, such as ``["region"]`` or ``["region", "brand"]``.
+    as_of, windows, policy, where, all_stores, buckets
+        As with `report`; the tables as well.
+
+    Returns
+    -------
+    pyspark.sql.DataFrame
+        The columns of `uphours.groups`, in one part and in the same order: the last rows are the whole fleet, with
+        nulls for the attributes. When it is computed, a bad row ends the job, as with `report`.
+
+    Raises
+    ------
+    InputError
+        A column is missing, there is no column for an attribute, or an option is wrong.
+    """
+    request = ReportRequest(
+        windows=arguments.windows(windows),
+        policy=arguments.policy(policy),
+        where=arguments.where(where),
+        by=arguments.names("by", by),
+        all_stores=arguments.flag("all_stores", all_stores),
+    )
+    as_of_us = arguments.instant("as_of", as_of)
+    given = _given(
+        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
+        adjustments=adjustments,
+    )  # fmt: skip
+    added = AddedGroups(request)
+    of_parts = _made(given, PartGroups(request), as_of=as_of_us, buckets=buckets)
+    return of_parts.repartition(1).mapInArrow(added, added.schema)
 
 
 def timeline(
@@ -212,8 +282,9 @@ def _made(
 ) -> DataFrame:
     frames, bad = given
     buckets = arguments.buckets(buckets)
-    checked = tables(frames)
-    rows = {table.kind: table.rows(bad, made.needs(as_of)) for table in checked}
+    checked, asked = tables(frames), made.attributes
+    check_labels({name for table in checked for name in table.attribute_names()}, sorted(asked))
+    rows = {table.kind: table.rows(bad, made.needs(as_of), attributes=asked) for table in checked}
     special = rows.get("special")
     if special is not None:
         rows["special"] = of_stores(special)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import reduce
 from typing import TYPE_CHECKING, Any, Final
@@ -50,11 +50,24 @@ class Table:
     frame: DataFrame
 
     def rows(
-        self, bad: Bad, needed: Needed | None, now: int | None = None, words: Mapping[str, int] = STATUS_WORDS
+        self,
+        bad: Bad,
+        needed: Needed | None,
+        now: int | None = None,
+        words: Mapping[str, int] = STATUS_WORDS,
+        attributes: Collection[str] = (),
     ) -> DataFrame:
-        """Return its rows to shuffle; polls over 24 h after ``now`` are bad; ``words`` are those for statuses."""
-        checked = Checked(self.kind, self.name, bad, now, needed if self.kind == "polls" else None, versions(), words)
+        """Return its rows to shuffle; polls over 24 h after ``now`` are bad; ``words`` are those for statuses.
+
+        ``attributes``: the names of those that are asked for.
+        """
+        of_polls = needed if self.kind == "polls" else None
+        checked = Checked(self.kind, self.name, bad, now, of_polls, versions(), words, attributes)
         return self._whole().mapInArrow(checked, SHUFFLED)
+
+    def attribute_names(self) -> set[str]:
+        """Return the names of the attributes that it has columns for."""
+        return set(self.frame.columns) - {"store_id", "valid_from"} if self.kind == "stores" else set()
 
     def quarantined(self) -> DataFrame:
         """Return its bad rows."""

@@ -6,7 +6,7 @@ Runs in Spark's Python workers, before the shuffle.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, Literal, TypeAlias
 
@@ -94,7 +94,7 @@ class Needed:
 
 @dataclass(frozen=True)
 class Checked:
-    """Makes rows to shuffle of one table's rows."""
+    """Makes rows to shuffle of one table's rows. ``attributes``: the names of those that are asked for."""
 
     kind: Kind
     table: str
@@ -103,6 +103,7 @@ class Checked:
     needed: Needed | None
     made_with: Versions
     words: Mapping[str, int] = field(default_factory=lambda: STATUS_WORDS)
+    attributes: Collection[str] = ()
 
     def __call__(self, batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         """Yield the rows of `SHUFFLED`."""
@@ -111,7 +112,7 @@ class Checked:
         for rows in _tables(self.kind, batches):
             accepted = Accepted(self.words, store_ids=ids.numbers)
             batch, bad = _judged(self.kind, self.table, rows, accepted, self.now)
-            made = _rows(self.kind, accepted, ids)
+            made = _rows(self.kind, accepted, ids, self.attributes)
             yield from as_arrow(made if self.needed is None else self.needed.of(made))
             if self.bad == "refuse":
                 self._refuse(batch, bad)
@@ -236,13 +237,13 @@ class _Ids:
         return self._texts
 
 
-def _rows(kind: Kind, accepted: Accepted, ids: _Ids) -> pl.DataFrame:
+def _rows(kind: Kind, accepted: Accepted, ids: _Ids, attributes: Collection[str]) -> pl.DataFrame:
     if kind == "polls":
         (stores,), (times,), (statuses,) = accepted.stores, accepted.times, accepted.statuses
         return pl.DataFrame(
             {"store_id": ids.texts().gather(stores), "moment": pack(times, statuses), "setting": None}, schema=POLARS
         )
-    return settings_of(ids.texts(), Given.of(accepted), accepted.unreadable)
+    return settings_of(ids.texts(), Given.of(accepted), accepted.unreadable, attributes)
 
 
 def _by_cause(batch: Batch, bad: pl.DataFrame) -> list[tuple[str, int, str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -19,16 +19,22 @@ from polars.testing import assert_frame_equal
 import uphours
 from tests.fixtures.oracle_fleets import is_accepted_whole, policy_of
 from tests.fixtures.oracle_fleets import tables_of as tables_of_fleet
+from tests.fixtures.streams import content_of
 from tests.property import operations_strategies
 from tests.property.strategies import DEFAULT_WINDOWS, FEWER, Case, cases
+from tests.property.test_groups import named
 from uphours.errors import EngineError, InputError
 from uphours.ingest.inputs import Kind
-from uphours.ingest.load import TABLE_NAMES
+from uphours.ingest.load import TABLE_NAMES, read_tables
+from uphours.ingest.memory_fleet import memory_fleet
+from uphours.reports.answers import answer
+from uphours.reports.request import ReportRequest
 from uphours.schema import DAY_US, HOUR_US, INPUT_COLUMNS, STATUS_BITS, instant_us
-from uphours.spark import fleet_partitions, rows
-from uphours.spark.results import Made, NotedReports, Reports, Timelines
+from uphours.spark import command, fleet_partitions, rows
+from uphours.spark.results import AddedGroups, Made, NotedReports, PartGroups, Reports, Timelines
 from uphours.spark.rows import Bad, Checked, Needed, Quarantined, check_versions, versions
 from uphours.spark.setting_lines import OF_EVERY_STORE, POLARS
+from uphours.where import where_of
 
 pytestmark = pytest.mark.slow
 
@@ -44,8 +50,19 @@ def tables_of(made: Iterator[pa.RecordBatch], empty: dict[str, Any]) -> pl.DataF
     return pl.concat(frames) if frames else pl.DataFrame(schema=empty)
 
 
-def checked(kind: Kind, table: pl.DataFrame, size: int, needed: Needed | None = None, bad: Bad = "refuse") -> Any:
-    worker = Checked(kind, kind, bad, None, needed, versions())
+def asked(windows: Sequence[str | uphours.Window], policy: uphours.Policy, *, all_stores: bool = False) -> Reports:
+    return Reports(ReportRequest(windows=tuple(windows), policy=policy, all_stores=all_stores))
+
+
+def checked(
+    kind: Kind,
+    table: pl.DataFrame,
+    size: int,
+    needed: Needed | None = None,
+    bad: Bad = "refuse",
+    attributes: Collection[str] = (),
+) -> Any:
+    worker = Checked(kind, kind, bad, None, needed, versions(), attributes=attributes)
     return tables_of(worker(batches(table, size)), POLARS)
 
 
@@ -63,7 +80,8 @@ def through(
     with mock.patch.object(rows, "_ROWS_AT_ONCE", size), mock.patch.object(fleet_partitions, "ROWS_AT_ONCE", at_once):
         named = tables if isinstance(tables, dict) else dict(zip(KINDS, tables, strict=True))
         shuffled = pl.concat(
-            checked(kind, table, size, needed if kind == "polls" else None) for kind, table in named.items()
+            checked(kind, table, size, needed if kind == "polls" else None, attributes=made.attributes)
+            for kind, table in named.items()
         )
         of_every_store = (pl.col("store_id") == "*") & pl.col("setting").str.starts_with("special").fill_null(False)
         everywhere = shuffled.filter(of_every_store)["setting"].str.join("\n")
@@ -90,7 +108,7 @@ def test_the_report_is_the_one_of_the_library(
     case: Case, all_stores: bool, size: int, at_once: int, hashes: int
 ) -> None:
     own = [uphours.Window(*window) for window in case.extra_windows]
-    reports = Reports((*DEFAULT_WINDOWS, *own), case.policy(), all_stores=all_stores)
+    reports = asked((*DEFAULT_WINDOWS, *own), case.policy(), all_stores=all_stores)
     made = through(reports, case.tables(), case.as_of_us, size=size, at_once=at_once, hashes=hashes)
     expected = case.report(all_stores=all_stores)
     if not expected.height:
@@ -104,13 +122,15 @@ def test_the_command_knows_the_stores_that_the_library_knows(
     case: Case, all_stores: bool, chosen: st.DataObject, size: int
 ) -> None:
     stores = chosen.draw(st.lists(st.sampled_from(case.stores), unique=True)) if case.stores else []
-    reports = NotedReports(tuple(DEFAULT_WINDOWS), case.policy(), all_stores=all_stores, stores=frozenset(stores))
+    reports = NotedReports(
+        ReportRequest(windows=tuple(DEFAULT_WINDOWS), policy=case.policy(), all_stores=all_stores, stores=tuple(stores))
+    )
     made = through(reports, case.tables(), case.as_of_us, size=size)
     if not made.height:  # there was no row at all, so no part
         return
     noted = [json.loads(note).get("known", []) for note in made["note"].drop_nulls()]
     assert {store for known in noted for store in known} == set(stores)
-    rows = made.filter(pl.col("note").is_null()).drop("note", "as_of_us").sort("store_id", maintain_order=True)
+    rows = made.filter(pl.col("note").is_null()).drop("note").sort("store_id", maintain_order=True)
     windowed = replace(case, extra_windows=())
     assert_frame_equal(rows, windowed.report(stores=stores, all_stores=all_stores), check_exact=True)
 
@@ -138,9 +158,7 @@ def test_a_store_is_known_by_whatever_row_speaks_of_it(all_stores: bool, size: i
     as_of = instant_us("2023-01-25 10:00 UTC")
     options = {"windows": ["last_hour", "this_week"], "all_stores": all_stores}
     expected = uphours.report(*tables, as_of=as_of, **options)  # type: ignore[arg-type]
-    made = through(
-        Reports(("last_hour", "this_week"), uphours.Policy(), all_stores=all_stores), tables, as_of, size=size
-    )
+    made = through(asked(("last_hour", "this_week"), uphours.Policy(), all_stores=all_stores), tables, as_of, size=size)
     assert_frame_equal(made.sort("store_id", maintain_order=True), expected, check_exact=True)
     seen = ["at", "both", "old"]
     everything = sorted([*seen, "later", "later and hours", "hours", "zone"])
@@ -171,7 +189,7 @@ def test_calendar_and_ledger_give_the_report_and_the_timeline_of_the_library(
     dates = uphours.Window("dates", case.near, case.near + timedelta(days=2))
     windows: list[str | uphours.Window] = [*DEFAULT_WINDOWS, "previous_quarter", dates]
     made = through(
-        Reports(windows, policy, all_stores=True), tables, case.as_of_us, size=size, at_once=at_once, hashes=hashes
+        asked(windows, policy, all_stores=True), tables, case.as_of_us, size=size, at_once=at_once, hashes=hashes
     )
     expected = uphours.report(
         **names_in_the_library(tables), as_of=case.as_of_us, windows=windows, policy=policy, all_stores=True
@@ -182,6 +200,81 @@ def test_calendar_and_ledger_give_the_report_and_the_timeline_of_the_library(
     expected = uphours.timeline(**names_in_the_library(tables), start=start, as_of=case.as_of_us, policy=policy)
     if expected.height:
         assert_frame_equal(spans.sort("store_id", maintain_order=True), expected, check_exact=True)
+
+
+NORTH = {"region": ["North"]}
+#: What may be asked of attributes, which change inside of the windows.
+QUESTIONS: list[dict[str, Any]] = [
+    {"by": ["region"]},
+    {"by": ["brand", "region"]},
+    {"by": ["region"], "where": {"brand": ["", "B"]}},
+    {"columns": ["region", "brand"]},
+    {"columns": ["brand"], "where": NORTH},
+    {"where": {"brand": ["A", "B"], "region": ["", "South"]}},
+    {"where": NORTH, "stores": ["1"]},
+]
+
+
+@FEWER
+@given(
+    case=operations_strategies.cases(max_stores=3).filter(lambda case: is_accepted_whole(case.fleet)),
+    question=st.sampled_from(QUESTIONS),
+    size=st.integers(1, 30),
+    at_once=st.integers(1, 60),
+    hashes=st.integers(1, 4),
+    is_as_of_known=st.booleans(),
+    assume=st.sampled_from(["unknown", "inactive"]),
+)
+def test_attributes_mean_in_partitions_what_they_mean_in_memory(
+    case: operations_strategies.Case, question: dict[str, Any], size: int, at_once: int, hashes: int,
+    is_as_of_known: bool, assume: str,
+) -> None:  # fmt: skip
+    case = named(case)
+    tables, policy = tables_of_fleet(case.fleet), policy_of(case.fleet.rules).changed({"assume": assume})
+    as_of = case.as_of_us if is_as_of_known or not case.fleet.polls else None
+    windows: tuple[str | uphours.Window, ...] = (
+        *DEFAULT_WINDOWS,
+        uphours.Window("dates", case.near, case.near + timedelta(days=2)),
+    )
+    options = ReportRequest(
+        as_of=as_of, windows=windows, policy=policy, all_stores=True,
+        **question | {"where": where_of(question.get("where", {}))},
+    )  # fmt: skip
+    how = {"size": size, "at_once": at_once, "hashes": hashes}
+    made = NotedReports(replace(options, policy=policy.changed({"assume": "unknown"})))
+    noted = through(made, tables, as_of, **how)
+    loaded = read_tables(tables)
+
+    def of_command() -> bytes:
+        notes = list(map(json.loads, noted["note"].drop_nulls()))
+        report = command._report(noted.filter(pl.col("note").is_null()), command._as_of(notes, options), options)
+        return content_of(command._answer(report, notes, loaded, options))
+
+    wanted = said(lambda: content_of(answer(memory_fleet(loaded), options, now=case.as_of_us + 500 * DAY_US)))
+    if noted.height and "there is no attribute" not in str(wanted):  # no part notes them
+        assert said(of_command) == wanted
+    if "stores" in question or not noted.height:
+        return
+    given_by_name = {"as_of": as_of, "windows": windows, "policy": policy, "all_stores": True, **question}
+    function = uphours.groups if "by" in question else uphours.report
+    library = said(lambda: function(**names_in_the_library(tables), **given_by_name))
+    if "by" in question:
+        notes = through(PartGroups(options), tables, as_of, **how)
+        table = tables_of(AddedGroups(options)(batches(notes, size)), {"window": pl.String})
+    else:
+        table = through(Reports(options), tables, as_of, **how).sort("store_id", maintain_order=True)
+    if isinstance(library, str):
+        assert not table.drop_nulls(question.get("by", ())).height, library
+    else:
+        assert_frame_equal(table, library, check_exact=True)
+
+
+def said(content: Callable[[], Any]) -> Any:
+    """Return an answer, or what is wrong with the question."""
+    try:
+        return content()
+    except uphours.UphoursError as error:
+        return str(error)
 
 
 def csv(text: str) -> pl.DataFrame:
@@ -218,7 +311,7 @@ def test_every_table_is_taken_and_makes_stores_known(size: int) -> None:
     as_of = instant_us("2024-06-05 00:00 UTC")
     options = {"windows": ["last_week", "yesterday"], "all_stores": True}
     expected = uphours.report(**names_in_the_library(ALL_KINDS), as_of=as_of, **options)  # type: ignore[arg-type]
-    made = through(Reports(("last_week", "yesterday"), uphours.Policy(), all_stores=True), ALL_KINDS, as_of, size=size)
+    made = through(asked(("last_week", "yesterday"), uphours.Policy(), all_stores=True), ALL_KINDS, as_of, size=size)
     assert_frame_equal(made.sort("store_id", maintain_order=True), expected, check_exact=True)
     assert set(expected["store_id"]) == {
         "*", "a", "only special", "only described", "only named", "only adjusted", "only withdrawn",
@@ -250,7 +343,7 @@ def test_rows_that_contradict_each_other_are_rejected_wherever_they_stand() -> N
 
 @given(case=cases(), names=st.lists(st.sampled_from(["today", "previous_week", "this_month"]), min_size=1, unique=True))
 def test_calendar_windows_need_no_more_than_what_is_kept(case: Case, names: list[str]) -> None:
-    made = through(Reports(names, case.policy(), all_stores=True), case.tables(), case.as_of_us)
+    made = through(asked(names, case.policy(), all_stores=True), case.tables(), case.as_of_us)
     expected = uphours.report(*case.tables(), as_of=case.as_of_us, windows=names, policy=case.policy(), all_stores=True)
     if expected.height:
         assert_frame_equal(made.sort("store_id", maintain_order=True), expected, check_exact=True)
@@ -260,7 +353,7 @@ def test_calendar_windows_need_no_more_than_what_is_kept(case: Case, names: list
 def test_the_instant_is_the_latest_observation_unless_one_is_named(case: Case) -> None:
     if not case.observations:
         return
-    made = through(Reports(tuple(DEFAULT_WINDOWS), case.policy()), case.tables(), None)
+    made = through(asked(tuple(DEFAULT_WINDOWS), case.policy()), case.tables(), None)
     expected = uphours.report(*case.tables(), policy=case.policy())
     assert_frame_equal(made.sort("store_id", maintain_order=True), expected, check_exact=True)
 
@@ -276,7 +369,7 @@ def test_the_timeline_is_the_one_of_the_library(case: Case, days: int) -> None:
 
 @given(case=cases())
 def test_an_old_history_is_forgotten_before_the_shuffle(case: Case) -> None:
-    needed = Reports(("last_hour",), case.policy()).needs(case.as_of_us)
+    needed = asked(("last_hour",), case.policy()).needs(case.as_of_us)
     assert needed is not None
     table = case.tables()[0]
     kept = checked("polls", table, 1000, needed).with_columns(at=pl.col("moment") // (1 << STATUS_BITS))
@@ -322,8 +415,8 @@ def test_nothing_observed_is_an_error_unless_an_instant_is_named() -> None:
     hours = pl.DataFrame(schema=dict.fromkeys(("store_id", "day", "start_time_local", "end_time_local"), pl.String))
     tables = POLLS.clear(), hours, zones
     with pytest.raises(InputError, match="there are no observations yet"):
-        through(Reports(("last_day",), uphours.Policy()), tables, None)
-    made = through(Reports(("last_day",), uphours.Policy(), all_stores=True), tables, DAY_US * 20_000)
+        through(asked(("last_day",), uphours.Policy()), tables, None)
+    made = through(asked(("last_day",), uphours.Policy(), all_stores=True), tables, DAY_US * 20_000)
     assert made["unknown_us"].to_list() == [DAY_US]
 
 
