@@ -88,10 +88,11 @@ class _Answer:
     @property
     def size(self) -> int:
         if isinstance(self.made, Overview | Groups):
-            report = self.made.report.together()
+            report = self.made.report
             arrays = (*vars(report.totals).values(), report.windows.starts, report.windows.ends)
+            halves = 1 if report.before is None else 2
             # Once more for the figures that are made of the totals.
-            return int(2 * sum(array.nbytes for array in arrays) + _STORE_BYTES * len(report.store_ids))
+            return int(2 * halves * sum(array.nbytes for array in arrays) + _STORE_BYTES * len(report.store_ids))
         return _ROW_BYTES * len(self.made.buckets if isinstance(self.made, History) else self.made.cells)
 
 
