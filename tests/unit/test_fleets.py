@@ -100,6 +100,23 @@ def add_poll(database: Database, folder: Path, at: str = "2023-01-25 16:00:00 UT
     tables.load(database, folder, polls=tables.table("polls", f"3,active,{at}"))
 
 
+def test_a_comparison_is_an_answer_of_its_own_and_its_reading_serves_the_others(
+    database: Database, fleets: Fleets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reading = counted(monkeypatch, "read_fleet")
+    day = QUESTION | {"window": "last_day"}
+    compared, plain = fleets.overview(**day, compare=True), fleets.overview(**day)
+    assert reading.calls == 1
+    assert compared.before is not None
+    assert plain.before is None
+    fresh = Fleets(database).overview(**day)
+    assert plain.report.table().equals(fresh.report.table())
+    assert compared.report.table().select(fresh.report.table().columns).equals(fresh.report.table())
+    assert (plain.since_us.tolist(), plain.followed_back_to_us) == (fresh.since_us.tolist(), fresh.followed_back_to_us)
+    assert fleets.overview(**day, compare=True) is compared
+    assert fleets.history(**day, compare=True) is fleets.history(**day)
+
+
 def test_an_entry_of_the_ledger_makes_another_answer_and_raw_ones_ignore_it(database: Database, fleets: Fleets) -> None:
     day = QUESTION | {"stale_ok": 0}
     first = fleets.overview(**day)
