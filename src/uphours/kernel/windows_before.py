@@ -76,7 +76,7 @@ def _is_calendar(window: str | Window) -> bool:
 
 def _length_before(as_of: int, starts: Instants, ends: Instants) -> tuple[Instants, Instants]:
     """Return the same length of time before ``[starts, ends)``, up to the part that has elapsed at ``as_of``."""
-    lengths = ends - starts
+    lengths = np.maximum(ends - starts, 0)  # a window of a date and an instant may be empty at a store
     return starts - lengths, starts - lengths + np.clip(as_of - starts, 0, lengths)
 
 

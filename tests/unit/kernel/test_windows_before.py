@@ -73,3 +73,9 @@ def test_each_store_has_the_window_before_of_its_own_clock() -> None:
         "today": (None, None),
         "last_day": (instant_us("2026-01-03T06:00Z"), instant_us("2026-01-04T06:00Z")),
     }
+
+
+def test_before_a_window_that_is_empty_at_a_store_is_nothing() -> None:
+    window = Window("own", "2026-05-04", "2026-05-04T03:00Z")
+    assert before(window, "2026-05-20T00:00Z", UTC) == ("2026-05-03 21:00", "2026-05-04 00:00")
+    assert before(window, "2026-05-20T00:00Z", CHICAGO) == ("2026-05-04 05:00", "2026-05-04 05:00")
