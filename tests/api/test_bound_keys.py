@@ -213,7 +213,7 @@ def test_an_answer_is_that_of_a_service_without_other_stores(both: Both, asked: 
 
 def test_pages_show_no_other_stores(both: Both) -> None:
     paths = (
-        "/", "/week", "/stores/west", "/stores/west/calendar", "/stores/west/hours",
+        "/", "/?tab=all", "/list.csv?tab=all", "/week", "/stores/west", "/stores/west/calendar", "/stores/west/hours",
         "/stores/west/proof", "/stores/west/standing", "/adjustments", "/adjustments/1", "/reports", "/targets",
         "/targets?percent=98", "/targets?period=2023-01&target=hill", "/targets/below.csv?percent=98",
         "/groups?by=franchisee&by=name", "/groups/stores.csv?by=franchisee&group=F7", "/groups/download?by=franchisee",
@@ -222,7 +222,7 @@ def test_pages_show_no_other_stores(both: Both) -> None:
         answer = both.bound.get(path, headers={"Accept": "text/html"})
         assert answer.status_code == 200, path
         assert FOREIGN not in answer.text, path
-        assert FOREIGN in both.free.get("/").text
+        assert FOREIGN in both.free.get("/?tab=all").text
     for path in (
         f"/stores/a-{FOREIGN}",
         *(f"/stores/a-{FOREIGN}/{part}" for part in ("calendar", "hours", "proof", "standing")),
@@ -366,7 +366,7 @@ def test_who_signs_in_with_such_a_key_sees_the_same(both: Both) -> None:
     token = both.bound.headers["authorization"].removeprefix("Bearer ")
     with httpx.Client(base_url=both.bound.base_url, verify=False) as browser:
         assert browser.post("/sign-in", data={"key": token}).status_code == 303
-        shown = browser.get("/", headers={"Accept": "text/html"})
+        shown = browser.get("/?tab=all", headers={"Accept": "text/html"})
         assert "west" in shown.text
         assert FOREIGN not in shown.text
         assert browser.get("/data", headers={"Accept": "text/html"}).status_code == 403

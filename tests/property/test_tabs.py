@@ -20,8 +20,8 @@ from uphours.reports.tabs import NOT_POLLED_US, TABS, UNSTABLE_OUTAGES, standing
 SHARES: Final = st.sampled_from([None, 0, 50_000, 98_000, 100_000])
 
 
-def belongs(row: dict[str, Any], tab: str, share: int | None, as_of: int) -> bool:
-    """Say whether a store belongs to a tab, from its facts alone."""
+def belongs(row: dict[str, Any], tab: str, share: int | None, as_of: int) -> Any:
+    """Return whether a store belongs to a tab, from its facts alone."""
     up, down = row["uptime_us"], row["downtime_us"]
     throughout = down > 0 and up == 0
     match tab:

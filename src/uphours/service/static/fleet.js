@@ -12,10 +12,11 @@ async function go(address, { push = false, toList = false } = {}) {
   document.getElementById("content").setAttribute("aria-busy", "true");
   try {
     const answer = await fetch(address, { headers: { Accept: "text/html" }, signal: mine.signal });
-    if (answer.status === 401) return location.reload();
+    if (answer.status === 401) return leave(address);
     const made = new DOMParser().parseFromString(await answer.text(), "text/html");
     if (mine.signal.aborted) return;
-    if (!answer.ok || !made.getElementById("stores")) return trouble(`The service refuses: ${made.querySelector("main .notice.bad")?.textContent.trim() ?? answer.statusText}`);
+    if (answer.ok && !made.getElementById("stores")) return leave(address);
+    if (!answer.ok) return trouble(`The service refuses: ${made.querySelector("main .notice.bad")?.textContent.trim() ?? answer.statusText}`);
     if (push && address !== location.href) history.pushState(null, "", address);
     show(made, toList);
     trouble();
@@ -25,6 +26,12 @@ async function go(address, { push = false, toList = false } = {}) {
   } finally {
     if (going === mine) { going = null; document.getElementById("content").removeAttribute("aria-busy"); }
   }
+}
+
+/** Go to an address that shows something else than the fleet by now, such as a form to sign in. */
+function leave(address) {
+  if (address === location.href) location.reload();
+  else location.assign(address);
 }
 
 function show(made, toList) {
