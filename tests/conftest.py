@@ -140,6 +140,13 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
     databases.use("sqlite")
 
 
+@pytest.fixture(autouse=True, scope="session")
+def tables_at_once() -> Iterator[None]:
+    """Make the tables of new SQLite files quickly."""
+    with databases.tables_at_once():
+        yield
+
+
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_teardown(item: pytest.Item) -> Iterator[None]:
     """Let go of the databases of a test after all that used them has ended."""

@@ -9,6 +9,7 @@ import tomllib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -114,6 +115,7 @@ def sections(page: str) -> dict[str, str]:
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+@cache
 def commands() -> dict[str, Any]:
     """Return every command by the words that call it, such as ``keys create``."""
     return dict(commands_of(typer.main.get_command(app)))
@@ -249,6 +251,7 @@ def test_every_reason_of_the_quarantine_is_documented() -> None:
 # --- the service ----------------------------------------------------------------------------------------
 
 
+@cache  # it takes a second to make
 def operations() -> dict[str, Any]:
     """Return what the service can be asked, by verb and path; of the earlier systems there is a page of their own."""
     document = openapi.document(create_app(Settings(database_url="sqlite:///never-opened.db")))
@@ -280,18 +283,18 @@ def test_the_reference_has_exactly_the_operations_that_there_are() -> None:
     assert {heading.strip("`") for heading in parts_of(HTTP_API)} - {VIEW} == set(operations())
 
 
-@pytest.mark.parametrize("operation", operations())
-def test_an_operation_is_documented_with_exactly_its_parameters(operation: str) -> None:
-    section = parts_of(HTTP_API)[f"`{operation}`"]
-    if re.search(rf"\(#{VIEW.lower().replace(' ', '-')}\)(\.|, and:)", section):
-        section += parts_of(HTTP_API)[VIEW]
-    found = operations()[operation]
-    documented = set(re.findall(r"^\| `([\w-]+)` \| (path|query|header) \|", section, flags=re.MULTILINE))
-    assert {(name.lower(), place) for name, place in documented} == {
-        (one["name"], one["in"]) for one in found.get("parameters", [])
-    }
-    for name in found["body"]:
-        assert re.search(rf"^\| .*`{name}`.* \|", section, flags=re.MULTILINE), name
+def test_an_operation_is_documented_with_exactly_its_parameters() -> None:
+    parts = parts_of(HTTP_API)
+    for operation, found in operations().items():
+        section = parts[f"`{operation}`"]
+        if re.search(rf"\(#{VIEW.lower().replace(' ', '-')}\)(\.|, and:)", section):
+            section += parts[VIEW]
+        documented = set(re.findall(r"^\| `([\w-]+)` \| (path|query|header) \|", section, flags=re.MULTILINE))
+        assert {(name.lower(), place) for name, place in documented} == {
+            (one["name"], one["in"]) for one in found.get("parameters", [])
+        }, operation
+        for name in found["body"]:
+            assert re.search(rf"^\| .*`{name}`.* \|", section, flags=re.MULTILINE), f"{operation}: {name}"
 
 
 def table(section: str) -> list[list[str]]:

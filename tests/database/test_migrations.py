@@ -17,7 +17,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from tests.fixtures import tables
-from tests.fixtures.databases import check_whole, dump, only_mysql, only_sqlite, opened, path_of, url_in
+from tests.fixtures.databases import check_whole, dump, only_mysql, only_sqlite, opened, path_of, tables_at_once, url_in
 from uphours.database.database import Database, connect
 from uphours.database.loads import list_loads, list_stores
 from uphours.database.migrate import SCHEMA_VERSION, upgrade
@@ -28,6 +28,12 @@ from uphours.reports.writers import written
 from uphours.schema import DAY_US, SINCE_EVER, instant_us
 
 Structure = dict[str, object]
+
+
+@pytest.fixture(autouse=True)
+def step_by_step() -> Iterator[None]:
+    with tables_at_once(wanted=False):
+        yield
 
 
 @pytest.fixture
@@ -114,6 +120,21 @@ def test_alembic_finds_no_difference_between_the_migrations_and_the_tables(migra
 def test_the_migrations_make_the_same_tables_as_their_description(migrated: Connection, created: Connection) -> None:
     assert structure(migrated) == structure(created)
     assert set(structure(created)) == set(metadata.tables)
+
+
+@only_sqlite
+def test_other_tests_have_what_the_migrations_make(migrated: Connection, tmp_path: Path) -> None:
+    with tables_at_once():
+        at_once = connect(url_in(tmp_path, "at_once.db"))
+        at_once.migrate()
+    with at_once.engine.writing() as connection:
+        assert dumped(connection) == dumped(migrated)
+
+
+def dumped(connection: Connection) -> list[str]:
+    """Return the SQL that makes a database and all that is in it."""
+    driver: Any = connection.connection.driver_connection
+    return list(driver.iterdump())
 
 
 @only_sqlite
