@@ -2,6 +2,7 @@
 
 import os
 import random
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,11 +17,12 @@ from uphours.kernel.jit import compile_always
 # A slow shared machine is no reason to fail, and large examples are wanted: no deadline, no check of sizes.
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
-settings.register_profile("dev", max_examples=50, deadline=None, suppress_health_check=_SLOW_IS_FINE)
-settings.register_profile("ci", settings.get_profile("dev"), max_examples=200, print_blob=True)
+# Each run draws new examples, so that many runs find what many examples would; `make soak` makes a thousand each.
+settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile("ci", settings.get_profile("dev"), max_examples=50, print_blob=True)
 settings.register_profile("soak", settings.get_profile("ci"), max_examples=1_000)
 # The run under another time zone asks whether the zone matters; what the answers are, the first run has shown.
-settings.register_profile("again", settings.get_profile("ci"), max_examples=40)
+settings.register_profile("again", settings.get_profile("ci"), max_examples=10)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE") or ("ci" if os.environ.get("CI") else "dev"))
 
 # --- the seed --------------------------------------------------------------------------------------------
@@ -96,6 +98,10 @@ _FOLDERS = {
 }
 
 
+#: How a file says that all of its tests are slow.
+_ALL_SLOW = re.compile(r"^pytestmark = .*\bpytest\.mark\.slow\b", re.MULTILINE)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engines", default=",".join(databases.ENGINES), help="run tests of databases on these engines: %(default)s"
@@ -115,7 +121,21 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if folder in _FOLDERS:
         marker = metafunc.definition.get_closest_marker("engines")
         names = _FOLDERS[folder] if marker is None else marker.args
-        metafunc.parametrize("engine", names, indirect=True, scope="session")
+        wanted = [name for name in names if name in _chosen(metafunc.config)]
+        # One that is about other engines alone is left out below, where that is counted.
+        metafunc.parametrize("engine", wanted or names[:1], indirect=True, scope="session")
+
+
+def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
+    """Do not even read a file in which a run of quick tests, or of slow ones, has nothing to run."""
+    if not collection_path.match("test_*.py"):
+        return None
+    marks: str = config.getoption("markexpr")
+    if marks == "slow":
+        return "mark.slow" not in collection_path.read_text(encoding="utf-8") or None
+    if marks.startswith("not slow"):
+        return bool(_ALL_SLOW.search(collection_path.read_text(encoding="utf-8"))) or None
+    return None
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:

@@ -157,7 +157,7 @@ def test_files_without_a_store_give_the_worked_answer(name: str, form: str, tmp_
             table.sort("timestamp_utc") if form == "sorted by time" else table.sample(fraction=1, shuffle=True, seed=1)
         )
         polls = tmp_path / "polls.parquet"
-        table.write_parquet(polls, row_group_size=1)
+        table.write_parquet(polls, row_group_size=table.height // 20 + 1)
     report = report_of(
         {
             "polls": [str(polls)],

@@ -52,9 +52,9 @@ def parquet(rows: int) -> bytes:
 
 
 def packed(start: bytes, filler: bytes, compressor: Any) -> bytes:
-    """Return 300 MiB of the same byte behind a start, packed."""
+    """Return 100 MiB of the same byte behind a start, packed."""
     block = filler * MIB
-    return b"".join([compressor.compress(start), *(compressor.compress(block) for _ in range(300)), compressor.flush()])
+    return b"".join([compressor.compress(start), *(compressor.compress(block) for _ in range(100)), compressor.flush()])
 
 
 def gzip_compressor() -> Any:
