@@ -11,7 +11,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tests.cli.conftest import Ran, Run
+from tests.cli.conftest import Ran, Run, load_once
 from uphours.cli import edge
 from uphours.schema import instant_us
 
@@ -30,7 +30,7 @@ def loaded(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         "store_id,valid_from,region,name,city\n"
         "s1,,North,=1+1,Austin\ns1,2024-06-16,South,=1+1,Austin\ns2,,South,@home,\n"
     )
-    assert run("load", *FILES).code == 0
+    load_once(run, "stores with regions", *FILES)
     return tmp_path
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.conftest import Ran, Run
+from tests.cli.conftest import Ran, Run, load_once
 from uphours.cli import edge
 from uphours.schema import instant_us
 
@@ -24,7 +24,16 @@ def loaded(run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setattr(edge, "now", lambda: instant_us("2024-06-05"))
     for name in ("polls", "hours", "timezones"):
         shutil.copy(CASE / f"{name}.csv", tmp_path)
-    assert run("load", "--polls", "polls.csv", "--hours", "hours.csv", "--timezones", "timezones.csv").code == 0
+    load_once(
+        run,
+        "the worked case but for its ledger",
+        "--polls",
+        "polls.csv",
+        "--hours",
+        "hours.csv",
+        "--timezones",
+        "timezones.csv",
+    )
     return tmp_path
 
 
