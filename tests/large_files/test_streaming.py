@@ -162,7 +162,7 @@ def test_ids_that_are_integers_are_the_same_stores_as_their_texts(tmp_path: Path
 def test_of_two_rows_for_an_instant_the_inactive_one_counts_whatever_files_they_are_in(
     tmp_path: Path, rows: int
 ) -> None:
-    whole = polls(4, HOURS - 100)
+    whole = polls(4, HOURS - 60)
     whole.write_parquet(tmp_path / "a.parquet", row_group_size=2)
     whole[::3].with_columns(status=pl.lit("inactive")).write_parquet(tmp_path / "b.parquet", row_group_size=1)
     whole[::2].with_columns(status=pl.lit("active")).write_parquet(tmp_path / "c.parquet", row_group_size=1)
