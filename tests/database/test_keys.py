@@ -93,30 +93,27 @@ def test_keys_are_listed_the_oldest_first_also_the_revoked_ones(database: Databa
     assert keys_of(database) == [ended, later]
 
 
-@pytest.mark.parametrize("name", ["x", "x" * 100, "Kasse 7 – Zürich", "店", "a'; DROP TABLE api_keys; --", '"{}"'])
-def test_a_name_may_be_any_printable_text(database: Database, name: str) -> None:
-    key, token = make(database, name)
-    assert shown_to(database, token) == key
-    assert [key.name for key in keys_of(database)] == [name]
+def test_a_name_may_be_any_printable_text(database: Database) -> None:
+    names = ["x", "x" * 100, "Kasse 7 – Zürich", "店", "a'; DROP TABLE api_keys; --", '"{}"']
+    for name in names:
+        key, token = make(database, name)
+        assert shown_to(database, token) == key, name
+    assert sorted(key.name for key in keys_of(database)) == sorted(names)
 
 
-@pytest.mark.parametrize(
-    "name",
-    ["", "x" * 101, "x" * 10_000, "  ", "a\nb", "a\x00b", "\x1b[31m", "a\u202eb", "\udcff"],
-    ids=lambda name: ascii(name)[:20],
-)
-def test_other_names_are_refused(database: Database, name: str) -> None:
-    with pytest.raises(InputError, match="valid are 1 to 100 printable characters") as error:
-        make(database, name)
-    assert len(str(error.value)) < 300
-    assert str(error.value).isprintable()
+def test_other_names_are_refused(database: Database) -> None:
+    for name in ("", "x" * 101, "x" * 10_000, "  ", "a\nb", "a\x00b", "\x1b[31m", "a\u202eb", "\udcff"):
+        with pytest.raises(InputError, match="valid are 1 to 100 printable characters") as error:
+            make(database, name)
+        assert len(str(error.value)) < 300
+        assert str(error.value).isprintable(), ascii(name)
     assert keys_of(database) == []
 
 
-@pytest.mark.parametrize("scopes", [("write",), ("read", "Admin"), ("",), ("read ingest",)])
-def test_an_unknown_scope_is_refused_with_the_valid_ones(database: Database, scopes: tuple[str, ...]) -> None:
-    with pytest.raises(InputError, match=r"there is no scope '.*'; valid are read, ingest, adjust, feed, admin$"):
-        make(database, "till", *scopes)
+def test_an_unknown_scope_is_refused_with_the_valid_ones(database: Database) -> None:
+    for scopes in (("write",), ("read", "Admin"), ("",), ("read ingest",)):
+        with pytest.raises(InputError, match=r"there is no scope '.*'; valid are read, ingest, adjust, feed, admin$"):
+            make(database, "till", *scopes)
 
 
 def test_a_key_without_a_scope_is_refused(database: Database) -> None:
@@ -213,12 +210,12 @@ def test_revoking_twice_keeps_the_first_time(database: Database) -> None:
     assert actions(database) == [("key.revoke", key.key_id), ("key.create", key.key_id)]
 
 
-@pytest.mark.parametrize("key_id", ["", "aaaaaaaaaaaa", "nobody", "' OR 1=1 --", "a\x00", "\udcff", "x" * 10_000])
-def test_an_unknown_key_cannot_be_revoked(database: Database, key_id: str) -> None:
+def test_an_unknown_key_cannot_be_revoked(database: Database) -> None:
     _, token = make(database)
-    with pytest.raises(NotFoundError, match=r"there is no key .*; `uphours keys list`"):
-        end(database, key_id)
-    assert shown_to(database, token) is not None
+    for key_id in ("", "aaaaaaaaaaaa", "nobody", "' OR 1=1 --", "a\x00", "\udcff", "x" * 10_000):
+        with pytest.raises(NotFoundError, match=r"there is no key .*; `uphours keys list`"):
+            end(database, key_id)
+        assert shown_to(database, token) is not None, ascii(key_id)[:20]
     assert len(actions(database)) == 1
 
 

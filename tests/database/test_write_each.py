@@ -104,17 +104,20 @@ def test_a_later_request_replaces_what_an_earlier_one_said(database: Database) -
     assert (record.load, record.accepted, record.repeated, record.conflicting) == (1, 3, 1, 1)
 
 
-@pytest.mark.parametrize("known", [[], ["active"], ["inactive"], ["unknown"]], ids=str)
-@pytest.mark.parametrize(
-    "order", [*permutations(OBSERVATION_STATUSES, 2), *permutations(OBSERVATION_STATUSES)], ids=" ".join
-)
-def test_inside_one_request_the_smallest_status_wins_whatever_was_known(
-    database: Database, known: list[str], order: tuple[str, ...]
-) -> None:
-    for status in known:
-        write_alone(database, [value(("a", status, 1))])
-    write_together(database, [[value(("a", status, 1)) for status in order]])
-    assert [row[2] for row in statuses(database)] == [min(map(OBSERVATION_STATUSES.index, order))]
+def test_inside_one_request_the_smallest_status_wins_whatever_was_known(database: Database) -> None:
+    orders = [*permutations(OBSERVATION_STATUSES, 2), *permutations(OBSERVATION_STATUSES)]
+    cases = {
+        f"{known} {' '.join(order)}": (known, order)
+        for known in ("nothing", "active", "inactive", "unknown")
+        for order in orders
+    }
+    before = [value((store, known, 1)) for store, (known, _) in cases.items() if known != "nothing"]
+    write_alone(database, before)
+    for store, (_, order) in cases.items():
+        write_together(database, [[value((store, status, 1)) for status in order]])
+    assert {store: status for store, _, status in statuses(database)} == {
+        store: min(map(OBSERVATION_STATUSES.index, order)) for store, (_, order) in cases.items()
+    }
 
 
 def test_bad_rows_of_one_request_are_set_aside_and_the_others_count_for_their_own(database: Database) -> None:
