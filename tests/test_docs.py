@@ -393,7 +393,7 @@ class Services:
 
     def start(self, *words: str) -> None:
         database = os.environ.get("UPHOURS_DATABASE_URL", "sqlite:///uphours.db")
-        self._running = self._stack.enter_context(service(Path.cwd(), *words, database_url=database))
+        self._running = self._stack.enter_context(service(Path.cwd(), *words, database_url=database, workers="1"))
 
     def placed(self, code: str) -> str:
         """Return a block with the address at which the service is."""
@@ -485,11 +485,12 @@ def test_the_curl_lines_of_the_readme_fail_where_no_service_is_up(tmp_path: Path
             assert re.search(r"curl: \(7\) ", said)
 
 
+@pytest.mark.slow
 def test_the_curl_lines_of_the_readme_fail_where_a_key_is_asked_for(
     beside_the_demo: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     run_ours(["keys", "create", "test", "--scope", "read"])
-    with service(tmp_path, require_key="true", database_url="sqlite:///uphours.db") as running:
+    with service(tmp_path, require_key="true", database_url="sqlite:///uphours.db", workers="0") as running:
         for code in curl_blocks():
             assert "401" in gone_wrong(code, tmp_path, running.url)
 

@@ -432,6 +432,7 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, 
         yield running, made
 
 
+@pytest.mark.slow
 def test_only_adjust_and_admin_enter_into_the_ledger(tokens: tuple[Service, dict[str, str]]) -> None:
     running, token_of = tokens
     headers = {scope: {"Authorization": f"Bearer {token}"} for scope, token in token_of.items()}

@@ -240,6 +240,7 @@ def following(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
         yield made, folder
 
 
+@pytest.mark.slow
 def test_all_that_a_service_says_follows_its_policy(following: tuple[httpx.Client, Path]) -> None:
     client, _ = following
     for path in (
@@ -258,6 +259,7 @@ def test_all_that_a_service_says_follows_its_policy(following: tuple[httpx.Clien
             assert {name: store[name] for name in figures[store["store_id"]]} == figures[store["store_id"]]
 
 
+@pytest.mark.slow
 def test_the_urls_of_earlier_systems_follow_it(following: tuple[httpx.Client, Path]) -> None:
     client, folder = following
     report_id = client.get("/trigger_report").raise_for_status().json()["report_id"]
@@ -268,6 +270,7 @@ def test_the_urls_of_earlier_systems_follow_it(following: tuple[httpx.Client, Pa
         assert written(run_report(fleet), "csv") != csv
 
 
+@pytest.mark.slow
 def test_a_request_can_still_say_otherwise(following: tuple[httpx.Client, Path]) -> None:
     client, _ = following
     for name in FIELDS:
@@ -280,6 +283,7 @@ def test_a_request_can_still_say_otherwise(following: tuple[httpx.Client, Path])
     assert client.post("/v1/reports", json={"policy": {}}).json()["options"]["policy"] == NOBODY.to_dict()
 
 
+@pytest.mark.slow
 def test_the_pages_show_the_policy_of_the_service_and_keep_what_differs(
     following: tuple[httpx.Client, Path],
 ) -> None:

@@ -484,6 +484,7 @@ def test_a_result_is_sent_whole(client: httpx.Client, path: str) -> None:
 # --- the queue, and what outlives the process --------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_a_full_queue_refuses_and_what_is_in_it_outlives_the_service(tmp_path: Path) -> None:
     tables.load(database_in(tmp_path), tmp_path, polls=tables.POLLS, hours=tables.HOURS, timezones=tables.TIMEZONES)
     stopped = begin_service(tmp_path, workers="0", queue_limit="2")

@@ -17,7 +17,7 @@ from uphours.database.database import connect
 from uphours.schema import PERIODS
 from uphours.wire_targets import TargetPeriod
 
-pytestmark = only_sqlite  # no statement of its own: tests/database compares the engines
+pytestmark = [pytest.mark.slow, only_sqlite]  # no statement of its own: tests/database compares the engines
 
 ROW = {"name": "norm", "target": 99.5, "period": "month"}
 

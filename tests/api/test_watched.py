@@ -14,6 +14,8 @@ from tests.fixtures.services import finished, service
 from uphours.database.database import connect
 from uphours.schema import DAY_US, HOUR_US, instant_text, instant_us
 
+pytestmark = pytest.mark.slow
+
 AS_OF = instant_us("2023-01-30 00:00:00 UTC")
 WEEK_US = 7 * DAY_US
 #: When polling failed, in hours of the last week: from the last poll before to the first one after.
