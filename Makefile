@@ -66,7 +66,7 @@ test-spark: $(SPARK) java ## run the tests on Spark, on this machine's cores and
 	TZ=UTC $(BIN)/pytest -n 0 --engines sqlite $(or $(ARGS),tests/spark)
 
 test-db: setup ## run the tests of the database, of faults and a journey through the API on PostgreSQL and MariaDB
-	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines postgresql,mysql tests/database tests/api tests/golden tests/faults $(ARGS)
+	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines postgresql,mysql tests/database tests/api/test_journey.py tests/golden tests/faults $(ARGS)
 
 test-browser: setup $(CHROMIUM) ## run the tests of the pages in a real browser
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) tests/browser $(ARGS)
@@ -75,7 +75,7 @@ test-attacks: setup java ## attack the service: bombs, raw sockets, other HTTP c
 	TZ=UTC $(BIN)/pytest -n 0 --engines sqlite,postgresql tests/attacks $(ARGS)
 
 test-zone: setup ## run the quick tests that read or write dates on a machine that lives in an odd time zone
-	TZ=Australia/Lord_Howe HYPOTHESIS_PROFILE=again $(BIN)/pytest $(AT_ONCE) --engines sqlite -m "not slow and not anywhere" $(or $(ARGS),$(ZONED))
+	TZ=Australia/Lord_Howe HYPOTHESIS_PROFILE=again $(BIN)/pytest -n 3 $(TOGETHER) -p no:schemathesis --engines sqlite -m "not slow and not anywhere" $(or $(ARGS),$(ZONED))
 
 soak: setup ## run random tests with a thousand examples each, and those that kill, with new seeds for an hour (ARGS="--minutes 10")
 	TZ=UTC $(BIN)/python tests/soak.py $(AT_ONCE) $(ARGS)

@@ -98,10 +98,6 @@ _FOLDERS = {
 }
 
 
-#: How a file says that all of its tests are slow.
-_ALL_SLOW = re.compile(r"^pytestmark = .*\bpytest\.mark\.slow\b", re.MULTILINE)
-
-
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engines", default=",".join(databases.ENGINES), help="run tests of databases on these engines: %(default)s"
@@ -131,10 +127,13 @@ def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool 
     if not collection_path.match("test_*.py"):
         return None
     marks: str = config.getoption("markexpr")
+    text = collection_path.read_text(encoding="utf-8")
     if marks == "slow":
-        return "mark.slow" not in collection_path.read_text(encoding="utf-8") or None
-    if marks.startswith("not slow"):
-        return bool(_ALL_SLOW.search(collection_path.read_text(encoding="utf-8"))) or None
+        return "mark.slow" not in text or None
+    if re.fullmatch(r"not \w+( and not \w+)*", marks):
+        unwanted = "|".join(re.findall(r"not (\w+)", marks))
+        # How a file says it of all of its tests.
+        return bool(re.search(rf"^pytestmark = .*\bpytest\.mark\.({unwanted})\b", text, re.MULTILINE)) or None
     return None
 
 

@@ -28,6 +28,8 @@ from tests.fixtures.services import in_ci, in_time
 from uphours.client import Client
 from uphours.settings import Settings
 
+pytestmark = pytest.mark.anywhere
+
 ROOT: Final = Path(__file__).parents[2]
 COMPOSE: Final = yaml.safe_load((ROOT / "compose.yaml").read_text(encoding="utf-8"))
 GUIDE: Final = (ROOT / "docs/how-to/run-with-docker.md").read_text(encoding="utf-8")

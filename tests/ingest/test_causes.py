@@ -7,6 +7,8 @@ import pytest
 from tests.fixtures.tables import read_files
 from uphours.ingest.inputs import Kind
 
+pytestmark = pytest.mark.anywhere
+
 NOW = 1_700_000_000_000_000
 
 #: Per kind: rows that differ, and are rejected for the same cause.

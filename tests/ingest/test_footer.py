@@ -12,6 +12,8 @@ import pytest
 
 from uphours.ingest.readers.parquet_footer import footer
 
+pytestmark = pytest.mark.anywhere
+
 ROWS, TIME = 1_000, 1_674_000_000_000_000
 TABLE = pl.DataFrame(
     {

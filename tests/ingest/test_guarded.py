@@ -12,6 +12,8 @@ from tests.fixtures import tables
 from uphours.ingest import quarantine
 from uphours.ingest.guarded import guarded, unguarded
 
+pytestmark = pytest.mark.anywhere
+
 
 @given(st.lists(st.sampled_from([*"=+-@'\",;\t\n ", "x", "\r"])).map("".join), st.sampled_from([",", ";", "\t", "|"]))
 def test_what_is_guarded_is_read_back_as_it_was(text: str, delimiter: str) -> None:

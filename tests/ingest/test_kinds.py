@@ -16,6 +16,8 @@ from uphours.errors import InputError
 from uphours.ingest.inputs import Kind, Limits, detected
 from uphours.ingest.load import read_sources
 
+pytestmark = pytest.mark.anywhere
+
 
 def kind_of(content: bytes | str) -> Kind:
     found = detected("rows", lambda: io.BytesIO(content.encode() if isinstance(content, str) else content))

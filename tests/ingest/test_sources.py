@@ -20,6 +20,8 @@ from uphours.errors import InputError
 from uphours.ingest.inputs import Kind, sources
 from uphours.ingest.load import load_files, read_files
 
+pytestmark = pytest.mark.anywhere
+
 MANY = tables.table(
     "polls",
     *(

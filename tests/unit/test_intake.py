@@ -25,6 +25,8 @@ from uphours.schema import SECOND_US, instant_text
 from uphours.service import intake
 from uphours.service.intake import GroupCommit, Outcome, Sending
 
+pytestmark = pytest.mark.anywhere
+
 T = TypeVar("T")
 
 

@@ -34,6 +34,8 @@ from uphours.service import worker as working
 from uphours.service.heart import Heart
 from uphours.service.worker import Terms, Watched, Worker, failure_of
 
+pytestmark = pytest.mark.anywhere
+
 
 class Clock:
     """Time that goes on when a test says so."""

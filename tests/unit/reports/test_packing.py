@@ -22,6 +22,8 @@ from uphours.reports.report import Report, Totals
 from uphours.reports.writers import FORMATS, written
 from uphours.schema import LAST_INSTANT, Fleet, instant_us
 
+pytestmark = pytest.mark.anywhere
+
 AS_OF = instant_us("2023-01-25 18:00:00.25 UTC")
 OWN = Window("own", "2023-01-21T00:00:00.000001Z", "2023-01-25T06:00+05:30")
 
