@@ -21,6 +21,7 @@ from typing import Final
 PARTS: Final = (
     ("tests/faults",),
     ("-m", "hypothesis", "--engines", "sqlite", "--ignore=tests/browser", "--ignore=tests/spark"),
+    ("-k", "random", "tests/ingest/formats"),
 )
 #: How long pytest may take to end and tell what it has found.
 GRACE_S: Final = 60

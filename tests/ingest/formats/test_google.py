@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.openings import DAY, HERE, WEEK, day_of, hours_a_week, week_of
+from tests.fixtures.openings import DAY, HERE, RANDOM_CASES, WEEK, day_of, hours_a_week, week_of
 from uphours.ingest.formats import import_hours
 from uphours.ingest.formats.imported import Imported
 from uphours.ingest.formats.wall_clock import WEEKDAYS
@@ -188,11 +188,9 @@ def as_business(periods: list[Any]) -> list[Any]:
     return result
 
 
-def test_ten_thousand_places_are_used_rightly_or_rejected() -> None:
-    seed = random.randrange(10**9)
-    print(f"seed {seed}")  # noqa: T201  # shown when it fails
+def test_random_places_are_used_rightly_or_rejected(seed: int) -> None:
     chance = random.Random(seed)
-    for _ in range(5_000):
+    for _ in range(RANDOM_CASES // 2):
         periods, quarters, is_good = random_place(chance)
         if len(periods) == 1 and periods[0] == {"open": point(6, 0)}:
             continue

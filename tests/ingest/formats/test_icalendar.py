@@ -6,7 +6,7 @@ from zoneinfo import ZoneInfo
 
 import pytest
 
-from tests.fixtures.openings import HERE, day_of, days_from, quarters
+from tests.fixtures.openings import HERE, RANDOM_CASES, day_of, days_from, quarters
 from uphours.errors import InputError
 from uphours.ingest.formats import import_hours
 from uphours.ingest.formats.imported import Imported
@@ -243,12 +243,10 @@ def random_event(chance: random.Random, uid: str) -> tuple[str, dict[date, set[i
     return event(*lines, uid=uid), dict.fromkeys(meant, open_then)
 
 
-def test_ten_thousand_events_are_used_rightly() -> None:
-    seed = random.randrange(10**9)
-    print(f"seed {seed}")  # noqa: T201  # shown when it fails
+def test_random_events_are_used_rightly(seed: int) -> None:
     chance = random.Random(seed)
     count = 0
-    while count < 10_000:
+    while count < RANDOM_CASES:
         made = [random_event(chance, f"event {number}") for number in range(chance.choice([1, 2, 4, 8]))]
         count += len(made)
         said = calendar(*(text for text, _ in made), period=(FIRST, FIRST + timedelta(days=60)))

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.fixtures.openings import HERE, day_of, days_from, quarters
+from tests.fixtures.openings import HERE, RANDOM_CASES, day_of, days_from, quarters
 from uphours.ingest.formats import import_hours
 from uphours.ingest.formats.imported import Imported
 from uphours.ingest.formats.wall_clock import WEEKDAYS
@@ -153,11 +153,9 @@ def random_specification(chance: random.Random) -> tuple[dict[str, Any], Any]:
     return written, (set(weekdays), meant, first, last)
 
 
-def test_ten_thousand_specifications_are_used_rightly_or_rejected() -> None:
-    seed = random.randrange(10**9)
-    print(f"seed {seed}")  # noqa: T201  # shown when it fails
+def test_random_specifications_are_used_rightly_or_rejected(seed: int) -> None:
     chance = random.Random(seed)
-    for _ in range(4_000):
+    for _ in range(RANDOM_CASES // 2):
         made = [random_specification(chance) for _ in range(chance.choice([1, 2, 4]))]
         said = specified(*(written for written, _ in made))
         weekly = [meant for _, meant in made if meant[2] is None]
@@ -180,11 +178,9 @@ def test_ten_thousand_specifications_are_used_rightly_or_rejected() -> None:
             assert (day_of(said, "1", day) or set()) == expected, (day, made)
 
 
-def test_ten_thousand_texts_are_used_rightly_or_rejected() -> None:
-    seed = random.randrange(10**9)
-    print(f"seed {seed}")  # noqa: T201  # shown when it fails
+def test_random_texts_are_used_rightly_or_rejected(seed: int) -> None:
     chance = random.Random(seed)
-    for _ in range(10_000):
+    for _ in range(RANDOM_CASES):
         first, last = chance.randrange(7), chance.randrange(7)
         start, end = chance.randrange(96), chance.randrange(97)
         times = (f"{start // 4:02}:{start % 4 * 15:02}", f"{end // 4:02}:{end % 4 * 15:02}")
