@@ -20,8 +20,8 @@ from typing import Final
 #: What a round is made of, killing first: it takes less time, and must not be what the end of the hour cuts off.
 PARTS: Final = (
     ("tests/faults",),
-    ("-m", "hypothesis", "--engines", "sqlite", "--ignore=tests/browser", "--ignore=tests/spark"),
     ("-k", "random", "tests/ingest/formats"),
+    ("-m", "hypothesis", "--engines", "sqlite", "--ignore=tests/browser", "--ignore=tests/spark"),
 )
 #: How long pytest may take to end and tell what it has found.
 GRACE_S: Final = 60
