@@ -79,7 +79,7 @@ def test_a_load_that_is_killed_leaves_all_or_nothing(
 
 
 @only_servers
-@pytest.mark.parametrize("number", (1, 2))
+@pytest.mark.parametrize("number", [1, 2])
 def test_a_load_that_is_killed_leaves_all_or_nothing_on_a_server(
     fleet: Fleet, moments: list[float], tmp_path: Path, number: int
 ) -> None:
