@@ -1,4 +1,4 @@
-"""Take pictures of the pages for the documentation: a made-up fleet of 14,092 stores in a real browser.
+"""Take pictures of the pages for the documentation: a made-up fleet of 2,000 stores in a real browser.
 
 Needs Debian's Chromium; ``make screenshots`` installs it where it may.
 """
@@ -23,7 +23,21 @@ from uphours.service.terms import now_us
 
 HERE: Final = Path(__file__).parent / "pictures" / "pages"
 SIZES: Final = {"phone": (390, 844), "laptop": (1366, 900), "wall": (2560, 1440)}
-STORES: Final = 14_092
+STORES: Final = 2_000
+#: Each store has one of each, in turn.
+PLACES: Final = (
+    "Midtown",
+    "Lakeside",
+    "Airport",
+    "Harbour",
+    "Oak Park",
+    "Old Town",
+    "Campus",
+    "Riverside",
+    "Hillcrest",
+)
+REGIONS: Final = ("TX", "CA", "NY", "FL", "IL", "WA", "CO")
+BRANDS: Final = ("Bakery", "Coffee", "Pizza")
 COMMAND: Final = str(Path(sys.executable).with_name("uphours"))
 
 
@@ -43,7 +57,14 @@ def fill(folder: Path) -> None:
     demo.write_files(folder, ids, as_of=now_us() - 4 * MINUTE_US)
     with (folder / "polls.csv").open("a") as file:
         file.write(f"{ids[6]},activ,2023-01-25 10:00:00 UTC\n8.41954E+18,active,2023-01-25 10:00:00 UTC\n")
-    files = [word for kind in ("polls", "hours", "timezones") for word in (f"--{kind}", f"{kind}.csv")]
+    with (folder / "stores.csv").open("w") as file:
+        file.write("store_id,name,region,brand\n")
+        for place, store_id in enumerate(ids):
+            words = (of[place % len(of)] for of in (REGIONS, BRANDS))
+            file.write(f"{store_id},#{place + 1} {PLACES[place % len(PLACES)]},{','.join(words)}\n")
+    (folder / "targets.csv").write_text("name,target,period\nnorm,98,month\n")
+    kinds = ("polls", "hours", "timezones", "stores", "targets")
+    files = [word for kind in kinds for word in (f"--{kind}", f"{kind}.csv")]
     subprocess.run([COMMAND, "load", *files], cwd=folder, check=True)
 
 
@@ -66,7 +87,7 @@ def shoot_fleet(url: str) -> None:
         page.locator(".downloads").wait_for(timeout=60_000)
 
     def store(page: Page) -> None:
-        page.goto(f"{url}/?below_percent=60&sort=availability&descending=true")
+        page.goto(f"{url}/?tab=unstable")
         page.locator("#stores tbody a").first.click()
         page.wait_for_load_state("networkidle")
 
@@ -74,6 +95,9 @@ def shoot_fleet(url: str) -> None:
     shoot("fleet", lambda page: page.goto(url))
     shoot("store", store)
     shoot("reports", lambda page: page.goto(f"{url}/reports"))
+    shoot("groups", lambda page: page.goto(f"{url}/groups?by=region"))
+    shoot("targets", lambda page: page.goto(f"{url}/targets"))
+    shoot("adjustments", lambda page: page.goto(f"{url}/adjustments"))
     shoot("data", lambda page: page.goto(f"{url}/data"))
 
 
