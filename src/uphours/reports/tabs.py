@@ -71,7 +71,8 @@ class Standing:
     ``went_down_day``, ``went_down_hour``: down at as_of, and since at most a day, or an hour. ``others``: stores of
     which something is known in the window and that are not down throughout it. ``below_target``: how many of them
     miss it; None where there is no target. Availabilities are pooled, 0 to 1, None where nothing is known;
-    ``change_of_others`` is the difference to that of the same stores in the window before, None without a comparison.
+    ``change_of_others`` is the difference to that of the same stores in the window before; None without a comparison,
+    and where nothing of that window was watched.
     """
 
     down_now: int
@@ -112,7 +113,7 @@ def standing(overview: Overview, share: int | None) -> Standing:
 
 
 def _change(overview: Overview, rows: _Rows) -> float | None:
-    if overview.figures_before is None:
+    if overview.figures_before is None or not overview.figures_before["watched_us"][rows].any():
         return None
     now, before = (
         {name: sum(figures[name][rows].tolist()) for name in ("uptime_us", "downtime_us")}
