@@ -23,6 +23,10 @@ def read(reader: Reader, chosen: Sequence[Numbers], wanted: Sequence[str] | None
     values = {f"n{place}": name for place, name in enumerate(wanted or ())}
     if wanted is not None:
         query += f" attributes.name IN ({', '.join(f':{name}' for name in values)}) AND" if wanted else " FALSE AND"
-    rows = (row for stores in chosen for row in reader.rows(f"{query} {among(stores)}", **values))
     # Not every text that a database takes for the same one is the same.
-    return [row for row in rows if wanted is None or row[1] in wanted]
+    return [
+        row
+        for stores in chosen
+        for row in reader.rows(f"{query} {among(stores)}", **values)
+        if wanted is None or row[1] in wanted
+    ]

@@ -345,8 +345,8 @@ class Snapshot:
         return self._positions(stores), np.repeat(found.keys.astype(np.int64), found.counts), starts, ends
 
     def attributes(self, names: Sequence[str] | None = None) -> list[tuple[int, str, int, str]]:
-        """Return the attributes of these stores: position of the store, name, valid_from and value, in order."""
-        return sorted(self._placed(attribute_values.read(self._reader, self._chosen, names)))
+        """Return the attributes of these stores: position of the store, name, valid_from and value, in any order."""
+        return self._placed(attribute_values.read(self._reader, self._chosen, names))
 
     def attribute_names(self) -> set[str]:
         """Return the names of the attributes of these stores."""
@@ -416,8 +416,8 @@ class Snapshot:
 
     def _placed(self, rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
         """Return rows that begin with the number of a store with its position in ``store_ids`` instead."""
-        places = self._positions([row[0] for row in rows]).tolist()
-        return [(place, *row[1:]) for place, row in zip(places, rows, strict=True)]
+        numbers, *columns = zip(*rows, strict=True) if rows else ((),)
+        return list(zip(self._positions(numbers).tolist(), *columns, strict=True))
 
     def _rows_of(self, query: str) -> list[tuple[Any, ...]]:
         """Return what a query finds of the chosen stores."""

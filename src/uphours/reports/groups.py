@@ -7,7 +7,8 @@ in the pieces of the window.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, field, fields, replace
+from functools import cached_property
 from typing import Any, Final, TypeAlias
 
 import numpy as np
@@ -33,7 +34,7 @@ Figures: TypeAlias = dict[str, Any]
 #: What is added up over the stores of a group.
 _LONGEST: Final = "longest_outage_us"
 _COUNTS: Final = ("observations", "outages")
-_DURATIONS: Final = tuple(field.name for field in fields(Totals) if field.name not in (*_COUNTS, _LONGEST))
+_DURATIONS: Final = tuple(one.name for one in fields(Totals) if one.name not in (*_COUNTS, _LONGEST))
 _SUMMED: Final = (*_DURATIONS, *_COUNTS)
 _RATIOS: Final = ("availability", "coverage", "availability_change", "before_availability", "before_coverage")
 #: What a group has in each window, in order.
@@ -102,10 +103,32 @@ class Members:
 
 
 @dataclass(frozen=True)
+class _Counted:
+    """What is counted in each piece, by figure; ``rows``: of the store of each in the report."""
+
+    report: Report
+    pieces: Pieces
+    rows: npt.NDArray[np.int64]
+    figures: dict[str, npt.NDArray[np.int64]]
+
+    def members(self) -> Members:
+        """Add the pieces up by group, window and store."""
+        n, w = max(len(self.report.store_ids), 1), len(self.report.windows.names)
+        groups = np.unique(self.pieces.groups, return_inverse=True)[1]
+        cells, place = np.unique((groups * w + self.pieces.windows) * n + self.rows, return_inverse=True)
+        figures = {}
+        for name, values in self.figures.items():
+            figures[name] = np.zeros(len(cells), dtype=np.int64)
+            add = np.maximum if name == _LONGEST else np.add
+            add.at(figures[name], place, values)
+        known = (figures[name] for name in ("uptime_us", "downtime_us", "unknown_us"))
+        up, down, _ = booked(self.report.policy, *known)
+        return Members(cells // (n * w), cells // n % w, cells % n, figures, up, down)
+
+
+@dataclass(frozen=True)
 class Groups:
     """Groups in order of their values as text, and the fleet; ``report``: that of the stores, with the same figures.
-
-    ``members``: the stores of the groups; None of groups that were kept.
 
     Durations and observations of the groups add up to those of the fleet. An outage that is going on while its store
     changes groups counts in both, and once in the fleet.
@@ -115,7 +138,12 @@ class Groups:
     by: tuple[str, ...]
     groups: list[Group]
     fleet: Group
-    members: Members | None = None
+    _counted: _Counted | None = field(default=None, repr=False, compare=False)
+
+    @cached_property
+    def members(self) -> Members | None:
+        """The stores of the groups; None of groups that were kept, or added up from parts."""
+        return None if self._counted is None else self._counted.members()
 
     def table(self) -> pl.DataFrame:
         """Return one row per group and window, exact; those of the fleet come last, with nulls for the attributes.
@@ -227,7 +255,7 @@ def pooled(
     added, whole = _added(both, pieces, rows, counted, len(report.windows.names)), whole_fleet(both)
     if report.before is not None:
         added, whole = list(map(_compared, added)), _compared(whole)
-    return Groups(report, tuple(by), added, whole, _members(both, pieces, rows, counted))
+    return Groups(report, tuple(by), added, whole, _Counted(both, pieces, rows, counted))
 
 
 def together(parts: Iterable[Sequence[Group]], policy: Policy) -> list[Group]:
@@ -300,22 +328,6 @@ def _added(
         )
         for number, group in enumerate(found.tolist())
     ]
-
-
-def _members(
-    report: Report, pieces: Pieces, rows: npt.NDArray[np.int64], counted: dict[str, npt.NDArray[np.int64]]
-) -> Members:
-    """Add the pieces up by group, window and store."""
-    n, w = max(len(report.store_ids), 1), len(report.windows.names)
-    groups = np.unique(pieces.groups, return_inverse=True)[1]
-    cells, place = np.unique((groups * w + pieces.windows) * n + rows, return_inverse=True)
-    figures = {}
-    for name, values in counted.items():
-        figures[name] = np.zeros(len(cells), dtype=np.int64)
-        add = np.maximum if name == _LONGEST else np.add
-        add.at(figures[name], place, values)
-    up, down, _ = booked(report.policy, *(figures[name] for name in ("uptime_us", "downtime_us", "unknown_us")))
-    return Members(cells // (n * w), cells // n % w, cells % n, figures, up, down)
 
 
 def whole_fleet(report: Report) -> Group:

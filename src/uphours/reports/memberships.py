@@ -37,7 +37,7 @@ class Attributed(Protocol):
         """Their zones; nothing else of this schedule is asked."""
 
     def attributes(self, names: Sequence[str] | None = None) -> list[Attribute]:
-        """Return the attributes of its stores, or those with some names, in order."""
+        """Return the attributes of its stores, or those with some names, in any order."""
 
     def attribute_names(self) -> set[str]:
         """Return the names of the attributes of its stores."""
