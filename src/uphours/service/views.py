@@ -25,6 +25,7 @@ from uphours.reports.memberships import Labels, labels, rows_where, with_columns
 from uphours.reports.reading import Known, Unadjusted, end_of, read_fleet, read_window
 from uphours.reports.request import ReportRequest
 from uphours.schema import Fleet
+from uphours.service.target_views import Standing, TargetsAsked, standing_of
 from uphours.where import Where
 
 #: Seconds: an answer this old is accepted unless a caller says otherwise.
@@ -43,8 +44,10 @@ _MOST_BYTES: Final = 128 << 20
 #: About what the names of a store, and a row of a history, take.
 _STORE_BYTES: Final = 200
 _ROW_BYTES: Final = 2000
+#: About what the figures and the intervals of a store of a target take.
+_TARGET_STORE_BYTES: Final = 3000
 
-_Kind: TypeAlias = Literal["overview", "history", "heat map", "groups"]
+_Kind: TypeAlias = Literal["overview", "history", "heat map", "groups", "targets"]
 
 
 class Asked(NamedTuple):
@@ -67,7 +70,7 @@ class Asked(NamedTuple):
 
 class _Question(NamedTuple):
     kind: _Kind
-    asked: Asked
+    asked: Asked | TargetsAsked
     by: tuple[str, ...] = ()
 
 
@@ -93,6 +96,8 @@ class _Answer:
             halves = 1 if report.before is None else 2
             # Once more for the figures that are made of the totals.
             return int(2 * halves * sum(array.nbytes for array in arrays) + _STORE_BYTES * len(report.store_ids))
+        if isinstance(self.made, Standing):
+            return sum(_TARGET_STORE_BYTES * len(outcome.store_ids) for outcome in self.made.targets.outcomes)
         return _ROW_BYTES * len(self.made.buckets if isinstance(self.made, History) else self.made.cells)
 
 
@@ -114,7 +119,7 @@ class _Reading:
 
 
 class Fleets:
-    """Makes overviews, histories and heat maps: one at a time, and none twice of the same content.
+    """Makes overviews, histories, heat maps, groups and targets: one at a time, and none twice of the same content.
 
     Whether an answer is still right, one small query tells: content changes with a load, with an entry of the ledger,
     and when observations are pruned. Callers may accept an older one, up to ``stale_ok`` seconds after it was last
@@ -155,6 +160,10 @@ class Fleets:
     def groups(self, asked: Asked, by: Sequence[str], *, stale_ok: float = FRESH_S) -> Groups:
         """Return groups of stores that are right, or were ``stale_ok`` seconds ago; see `uphours.reports.groups`."""
         return cast(Groups, self._answer(_Question("groups", asked, tuple(by)), stale_ok))
+
+    def targets(self, asked: TargetsAsked) -> Standing:
+        """Return how targets stand, those too that were set a moment ago; nothing of it is compared with the clock."""
+        return cast(Standing, self._answer(_Question("targets", asked), 0.0))
 
     def _answer(self, question: _Question, stale_ok: float) -> Any:
         asked_at = time.monotonic()
@@ -227,6 +236,9 @@ class Fleets:
     def _computed(self, question: _Question) -> _Answer:
         began_at = time.monotonic()
         kind, asked, by = question
+        if isinstance(asked, TargetsAsked):
+            standing = standing_of(self._database, asked)
+            return _Answer(standing, standing.content, began_at, began_at)
         if kind == "groups":
             return self._grouped(asked, by, began_at)
         reading = self._reading(asked, up_to_as_of=kind == "overview")

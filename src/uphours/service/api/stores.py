@@ -80,6 +80,11 @@ DefaultPolicy = Annotated[Policy, Depends(_default_policy)]
 """The policy of what a request does not say."""
 
 
+def quarter_of(serving: Service) -> int:
+    """Return when the present quarter of an hour began: what stores belong to changes at midnight, of any clock."""
+    return serving.now() // _QUARTER_US * _QUARTER_US
+
+
 class Question:
     """What a view of stores is asked for: an instant, a window, a policy, and whether the ledger counts."""
 
@@ -106,7 +111,7 @@ class Question:
 
     def asked_by(self, serving: Service, caller: Caller) -> Asked:
         """Return what a view of the fleet is asked for, by someone who may see some of it alone."""
-        at = serving.now() // _QUARTER_US * _QUARTER_US if caller.only else 0
+        at = quarter_of(serving) if caller.only else 0
         return Asked(self.as_of, self.window, self.policy, self.raw, self.where, caller.only, at, self.compare)
 
     def of(self, fleet: Fleet) -> Fleet:

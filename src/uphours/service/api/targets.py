@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Annotated, Final, NamedTuple
+from dataclasses import replace
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Request, Response
 
-from uphours.database.database import Content
 from uphours.errors import InputError
 from uphours.ingest.target_rows import share_of
 from uphours.kernel.periods import Period, period_of
 from uphours.kernel.policy import Policy
-from uphours.reports.memberships import labels
-from uphours.reports.targets import Targets, expected_of_all, targets
+from uphours.reports.ahead import ahead
+from uphours.reports.targets import expected_of_all
 from uphours.schema import PERIODS, instant_us
 from uphours.service.api.loads import load_body
 from uphours.service.api.row_bodies import ANSWERS, Prefer, body_of
-from uphours.service.api.stores import DefaultPolicy
+from uphours.service.api.stores import DefaultPolicy, quarter_of
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import ViewRoute
@@ -25,7 +24,7 @@ from uphours.service.load_models import LoadOutcome
 from uphours.service.models import AheadModel, Instant
 from uphours.service.policy_parameters import InQuery
 from uphours.service.target_models import TargetList, TargetModel, TargetRowModel
-from uphours.where import NO_VALUE
+from uphours.service.target_views import Standing, TargetsAsked
 
 router = APIRouter(prefix="/v1", tags=["targets"], route_class=KeyedRoute)
 view_router = APIRouter(prefix="/v1", tags=["targets"], route_class=ViewRoute)
@@ -96,7 +95,7 @@ def list_targets(
     ] = _USUAL_WORST,
 ) -> TargetList:
     """Show the targets in force on the first day of a period: budget, used and left, and the stores below them."""
-    standing = standing_of(
+    standing = standing_for(
         serving,
         caller,
         period=None if period is None else period_of(period),
@@ -118,15 +117,7 @@ def list_targets(
     )
 
 
-class Standing(NamedTuple):
-    """How targets stand, of which content of the database, and the names of stores, by id, as far as they have one."""
-
-    targets: Targets
-    content: Content
-    names: Mapping[str, str]
-
-
-def standing_of(
+def standing_for(
     serving: Service,
     caller: Caller,
     *,
@@ -137,22 +128,14 @@ def standing_of(
     all_stores: bool = False,
 ) -> Standing:
     """Return how the targets stand that a caller sees; the rest as with `uphours.reports.targets.targets`."""
+    at = quarter_of(serving) if caller.only else 0
+    asked = TargetsAsked(period, expected, as_of, policy, all_stores, caller.only, at)
+    found = serving.fleets.targets(asked)
+    latest, now = found.targets.as_of, serving.now()
+    if as_of is not None or latest <= now:
+        return found
     with serving.snapshot(caller) as fleet:
-        content = fleet.content()
-        found = targets(
-            fleet,
-            period=period,
-            expected=expected,
-            as_of=as_of,
-            policy=policy,
-            all_stores=all_stores,
-            now=serving.now(),
-        )
-        if caller.only:
-            found = found.of_stores(fleet)
-        labelled = labels(fleet, found.as_of, ["name"]).get("name", ()) if "name" in fleet.attribute_names() else ()
-        named = zip(fleet.store_ids, labelled, strict=False)
-        return Standing(found, content, {store_id: name for store_id, name in named if name != NO_VALUE})
+        return found._replace(targets=replace(found.targets, ahead=ahead(fleet, latest, now)))
 
 
 def expected_of_all_stores(serving: Service, caller: Caller, as_of: int) -> int | None:

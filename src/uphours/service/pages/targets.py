@@ -19,7 +19,7 @@ from uphours.reports.target_table import below_csv
 from uphours.reports.targets import Outcome, Targets, definition
 from uphours.schema import PERIODS, instant_us
 from uphours.service.api import fleet, loads
-from uphours.service.api.targets import Standing, standing_of
+from uphours.service.api.targets import standing_for
 from uphours.service.auth import Caller, Calling, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.downloads import sent_text
@@ -27,6 +27,7 @@ from uphours.service.lane_routes import ViewRoute
 from uphours.service.models import date_of
 from uphours.service.pages.attributes import offered
 from uphours.service.pages.rendering import page
+from uphours.service.target_views import Standing
 
 router = APIRouter(prefix="/targets", route_class=ViewRoute)
 
@@ -67,7 +68,7 @@ class Asked:
             raise InputError(
                 f"cannot read the percentage {shown(self.percent)}; valid are 1 to 100, with up to three decimals"
             )
-        return standing_of(
+        return standing_for(
             serving,
             caller,
             period=period_of(self.period) if self.period else None,
