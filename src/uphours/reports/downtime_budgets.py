@@ -118,6 +118,13 @@ class Measured:
     down: _Intervals
     ahead: _Intervals
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory it takes."""
+        sums = (self.business_us, self.elapsed_us, self.uptime_us, self.downtime_us, self.unknown_us)
+        intervals = (array for one in (self.down, self.ahead) for array in vars(one).values())
+        return sum(array.nbytes for array in (*sums, *intervals))
+
     def is_met(self, target: Target) -> list[bool | None]:
         """Return whether each store meets the target; None where nothing is known of it."""
         times = zip(self.uptime_us.tolist(), self.downtime_us.tolist(), strict=True)

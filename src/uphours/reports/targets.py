@@ -63,6 +63,11 @@ class Outcome:
     not_observed: int
     _measured: Measured
 
+    @property
+    def nbytes(self) -> int:
+        """How much memory its figures take."""
+        return self._measured.nbytes
+
     @cached_property
     def pooled(self) -> Budget:
         """The sums over all stores."""

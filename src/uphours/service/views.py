@@ -44,8 +44,6 @@ _MOST_BYTES: Final = 128 << 20
 #: About what the names of a store, and a row of a history, take.
 _STORE_BYTES: Final = 200
 _ROW_BYTES: Final = 2000
-#: About what the figures and the intervals of a store of a target take.
-_TARGET_STORE_BYTES: Final = 3000
 
 _Kind: TypeAlias = Literal["overview", "history", "heat map", "groups", "targets"]
 
@@ -97,7 +95,8 @@ class _Answer:
             # Once more for the figures that are made of the totals.
             return int(2 * halves * sum(array.nbytes for array in arrays) + _STORE_BYTES * len(report.store_ids))
         if isinstance(self.made, Standing):
-            return sum(_TARGET_STORE_BYTES * len(outcome.store_ids) for outcome in self.made.targets.outcomes)
+            outcomes = self.made.targets.outcomes
+            return sum(outcome.nbytes + _STORE_BYTES * len(outcome.store_ids) for outcome in outcomes)
         return _ROW_BYTES * len(self.made.buckets if isinstance(self.made, History) else self.made.cells)
 
 
