@@ -57,7 +57,7 @@ def take(database: Database, folder: Path, step: str, stores: list[str]) -> Stor
     return made.summary.stores
 
 
-@settings(max_examples=25)
+@settings(max_examples=settings().max_examples // 2)
 @given(steps=_STEPS, most=st.sampled_from([0, 1, 1_000]))
 def test_counts_are_those_of_the_whole_fleet(steps: list[tuple[str, list[str]]], most: int) -> None:
     with TemporaryDirectory() as folder, given_back(Path(folder)), pytest.MonkeyPatch.context() as patch:

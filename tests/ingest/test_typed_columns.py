@@ -132,7 +132,7 @@ def both(kind: Kind, rows: pa.Table) -> list[Loaded]:
 LATER = NOW + int(timedelta(days=365 * 300) / timedelta(microseconds=1))
 
 
-@settings(max_examples=200)
+@settings(max_examples=2 * settings().max_examples)
 @given(form=st.sampled_from(FORMS), drawn=st.data())
 def test_a_typed_value_means_what_its_text_means(form: Form, drawn: st.DataObject) -> None:
     values = drawn.draw(st.lists(form.values, min_size=1, max_size=4))

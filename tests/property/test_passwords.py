@@ -52,7 +52,7 @@ def told(url: str) -> str:
     _PARTS, _BETWEEN, st.sampled_from(_URLS), st.sampled_from(["postgresql", "postgres", "mysql", "oracle", "sqlite"]),
     st.booleans(),
 )  # fmt: skip
-@settings(max_examples=300)
+@settings(max_examples=4 * settings().max_examples)
 def test_no_part_of_a_password_is_told(
     parts: list[str], between: list[str], template: str, scheme: str, escaped: bool
 ) -> None:
