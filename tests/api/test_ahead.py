@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from pathlib import Path
+from collections.abc import Iterator
 
 import pytest
 
@@ -17,14 +17,16 @@ from uphours.service.terms import now_us
 pytestmark = only_sqlite  # no engine shows in what these are about
 
 
-@pytest.fixture
-def client(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Client:
-    now = now_us()
-    monkeypatch.setattr(tables, "NOW", now)
-    database = connect(url_in(tmp_path))
+@pytest.fixture(scope="module")
+def client(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
+    folder, now = tmp_path_factory.mktemp("ahead"), now_us()
     polls = (f"1,active,{instant_text(now - HOUR_US)}", f"fast,inactive,{instant_text(now + 20 * HOUR_US)}")
-    tables.load(database, tmp_path, polls=tables.table("polls", *polls))
-    return Client(url_in(tmp_path))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tables, "NOW", now)
+        tables.load(connect(url_in(folder)), folder, polls=tables.table("polls", *polls))
+    made = Client(url_in(folder))
+    yield made
+    made.app.state.service.database.close()
 
 
 @pytest.mark.parametrize(
