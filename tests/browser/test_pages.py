@@ -67,7 +67,7 @@ def test_time_that_was_not_watched_is_left_out_by_one_switch_that_lives_in_the_a
     page.wait_for_url("**/stores/1004?**only_watched=true**")
     expect(page.locator("rect.gap").first).to_be_attached()
     expect(page.locator(".legend")).to_contain_text("monitoring was interrupted")
-    page.locator(".periods summary").click()
+    page.locator(".periods details.menu > summary").click()
     page.locator(".question").get_by_label("leave out time that was not watched").uncheck()
     page.get_by_role("button", name="Show").click()
     page.wait_for_url(lambda url: "only_watched=true" not in url)
@@ -90,8 +90,8 @@ def test_a_mistake_in_the_address_is_told_with_what_is_valid(page: Page, shared:
 
 def test_a_span_is_explained_where_one_points_and_by_keyboard(page: Page, shared: Service) -> None:
     page.goto(shared.url + "/stores/1004")
-    says, spans = page.locator(".says"), page.locator("[data-timeline] svg a")
-    spans.first.hover()
+    says = page.locator(".says")
+    page.locator("[data-timeline] svg a[href='#span-0']").hover()
     expect(says).to_contain_text("speaks for it")
     first = says.inner_text()
     page.locator("[data-timeline] svg a[tabindex='0']").focus()

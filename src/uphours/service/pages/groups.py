@@ -128,7 +128,7 @@ def _fleet_query(asked: Asked, group: GroupModel) -> str:
     others = [
         (name, text) for name, text in asked.pairs if name != "where" or text.partition("=")[0] not in group.values
     ]
-    return f"?{urlencode([*others, *own])}"
+    return f"?{urlencode([*others, *own, ('tab', 'all')])}"
 
 
 @router.get("/download")
