@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
 from uphours.database.dialects.dialect import Numbers, Reader, among
 
-Row: TypeAlias = tuple[int, str, int, str]
-"""Number of the store, name, valid_from in days since the epoch, and value."""
+Held: TypeAlias = tuple[str, int, str, list[int]]
+"""A name, valid_from in days since the epoch, a value, and the numbers of stores that have it from then on."""
 
 
 def names(reader: Reader, chosen: Sequence[Numbers]) -> set[str]:
@@ -17,16 +17,12 @@ def names(reader: Reader, chosen: Sequence[Numbers]) -> set[str]:
     return {name for stores in chosen for (name,) in reader.rows(f"{query} {among(stores)}")}
 
 
-def read(reader: Reader, chosen: Sequence[Numbers], wanted: Sequence[str] | None) -> list[Row]:
-    """Return the attributes of some stores; only the wanted ones, unless that is None."""
-    query = "SELECT store, attributes.name, valid_from, attributes.value FROM attributes WHERE"
-    values = {f"n{place}": name for place, name in enumerate(wanted or ())}
-    if wanted is not None:
-        query += f" attributes.name IN ({', '.join(f':{name}' for name in values)}) AND" if wanted else " FALSE AND"
-    # Not every text that a database takes for the same one is the same.
+def read(reader: Reader, chosen: Sequence[Numbers], wanted: Iterable[str]) -> list[Held]:
+    """Return the values that some stores have of the wanted attributes."""
+    # A row for each value, not for each store: many stores share few values.
     return [
-        row
-        for stores in chosen
-        for row in reader.rows(f"{query} {among(stores)}", **values)
-        if wanted is None or row[1] in wanted
+        (name, valid_from, value, list(map(int, stores.split(","))))
+        for name in wanted
+        for some in chosen
+        for value, valid_from, stores in reader.named("attributes", some, attribute=name)
     ]

@@ -77,6 +77,9 @@ class Reader(Protocol):
     def rows(self, sql: str, **parameters: str | int) -> list[tuple[Any, ...]]:
         """Return all rows of a query with parameters such as ``:name``."""
 
+    def named(self, name: str, stores: Numbers, **parameters: str | int) -> list[tuple[Any, ...]]:
+        """Return all rows that the engine's query of this name finds of these stores."""
+
     def grouped(self, name: str, stores: Numbers, *, columns: int = 1, **parameters: int) -> Grouped:
         """Return what the engine's query of this name finds of these stores: a text of integers for each column."""
 

@@ -77,3 +77,10 @@ FROM adjusted WHERE {stores} AND start_at < :end AND end_at > :start GROUP BY en
 -- name: history
 SELECT store, count(*), group_concat(observed_at * 4 + status)
 FROM observations WHERE {stores} GROUP BY store, observed_at DIV 2419200000000
+
+-- name: attributes
+-- Of one name: a row for each value and date, with the numbers of the stores that have it. As bytes, as texts that
+-- differ in blanks at their end are the same to the server; a thousand stores at a time, as a text has a limit.
+SELECT min(value), valid_from, group_concat(store)
+FROM attributes WHERE CAST(name AS BINARY) = CAST(:attribute AS BINARY) AND name = :attribute AND {stores}
+GROUP BY CAST(value AS BINARY), valid_from, store DIV 1024

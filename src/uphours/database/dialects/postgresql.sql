@@ -61,3 +61,8 @@ FROM adjusted WHERE {stores} AND start_at < :end AND end_at > :start GROUP BY en
 -- name: history
 SELECT store, count(*), string_agg(CAST(observed_at * 4 + status AS text), ',')
 FROM observations WHERE {stores} GROUP BY store
+
+-- name: attributes
+-- Of one name: a row for each value and date, with the numbers of the stores that have it.
+SELECT value, valid_from, string_agg(CAST(store AS text), ',')
+FROM attributes WHERE name = :attribute AND {stores} GROUP BY value, valid_from

@@ -305,8 +305,11 @@ class _Reader:
         of_driver = re.sub(r"(?<!:):(\w+)", r"%(\1)s", sql)
         return [tuple(row) for row in self._connection.exec_driver_sql(of_driver, parameters)]
 
+    def named(self, name: str, stores: Numbers, **parameters: str | int) -> list[tuple[Any, ...]]:
+        return self.rows(query(self._engine, name, stores), **parameters)
+
     def grouped(self, name: str, stores: Numbers, *, columns: int = 1, **parameters: int) -> Grouped:
-        return dialect_module.grouped(_whole(self.rows(query(self._engine, name, stores), **parameters)), columns)
+        return dialect_module.grouped(_whole(self.named(name, stores, **parameters)), columns)
 
 
 def _whole(rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...]]:

@@ -300,8 +300,11 @@ class _Reader:
     def rows(self, sql: str, **parameters: str | int) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, parameters).fetchall()
 
+    def named(self, name: str, stores: Numbers, **parameters: str | int) -> list[tuple[Any, ...]]:
+        return self.rows(query("sqlite", name, stores), **parameters)
+
     def grouped(self, name: str, stores: Numbers, *, columns: int = 1, **parameters: int) -> Grouped:
-        return dialect.grouped(self.rows(query("sqlite", name, stores), **parameters), columns)
+        return dialect.grouped(self.named(name, stores, **parameters), columns)
 
 
 def _keep_a_log(connection: sqlite3.Connection) -> None:

@@ -65,3 +65,8 @@ FROM adjusted WHERE {stores} AND start_at < :end AND end_at > :start GROUP BY en
 -- name: history
 SELECT store, group_concat(observed_at * 4 + status)
 FROM observations WHERE {stores} GROUP BY store
+
+-- name: attributes
+-- Of one name: a row for each value and date, with the numbers of the stores that have it.
+SELECT value, valid_from, group_concat(store)
+FROM attributes WHERE name = :attribute AND {stores} GROUP BY value, valid_from
