@@ -167,6 +167,9 @@ def test_the_page_of_data_leads_to_the_stores_that_lack_something(page: Page, sh
             lacking = client.get(f"/v1/stores?{query}").json()["total_matching"]
             assert lacking > 0
             expect(page.locator(f".lacking li:has(a[href^='/?{query}']) strong")).to_have_text(f"{lacking}")
+    with page.expect_download() as fetched:
+        page.get_by_role("link", name="CSV of the stores that were never observed").click()
+    assert [line.split(",")[0] for line in fetched.value.path().read_text().splitlines()] == ["store_id", "never-seen"]
     page.locator(".lacking a[href^='/?observed=never']").click()
     expect(page.locator("#stores tbody tr th .id")).to_have_text(["never-seen"])
     expect(page.locator(".filters").get_by_label("never polled")).to_be_checked()
