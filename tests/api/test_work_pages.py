@@ -129,7 +129,7 @@ def test_groups_are_those_of_the_api_the_worst_first_with_the_fleet_at_the_end(c
     assert hours in rows[-1]
     assert "/?window=" not in shown.text
     worst = found["groups"][0]
-    assert f'href="/?where=region%3D{worst["values"]["region"]}#stores"' in shown.text
+    assert f'href="/?where=region%3D{worst["values"]["region"]}&amp;tab=all#stores"' in shown.text
     listed = re.findall(r'href="/stores/([^"?]+)"', shown.text.partition("</tbody>")[0])
     assert listed == [one["store_id"] for one in worst["worst"]]
 
@@ -137,7 +137,7 @@ def test_groups_are_those_of_the_api_the_worst_first_with_the_fleet_at_the_end(c
 def test_groups_by_two_attributes_lead_to_the_stores_of_both(client: httpx.Client) -> None:
     shown = client.get("/groups?by=region&by=name&window=yesterday&where=region%3DTX&by=")
     assert shown.status_code == 200
-    assert 'href="/?window=yesterday&amp;where=region%3DTX&amp;where=name%3DShop+0#stores"' in shown.text
+    assert 'href="/?window=yesterday&amp;where=region%3DTX&amp;where=name%3DShop+0&amp;tab=all#stores"' in shown.text
     assert "only region=TX" in text_of(shown)
 
 

@@ -57,7 +57,7 @@ def test_a_region_is_compared_with_the_stores_that_it_had_then(run: Run, loaded:
 @pytest.mark.parametrize(
     ("words", "says"),
     [
-        (["--engine", "spark"], "--compare are not for --engine spark; valid is --engine local"),
+        (["--engine", "spark"], "--compare is not for --engine spark; valid is --engine local"),
         (["--window", "last_hour", "--as-of", "2024-05-01"], ""),
     ],
 )

@@ -13,6 +13,7 @@ import numpy.typing as npt
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
 from uphours.reports.comparison import Changes, change_facts
+from uphours.reports.last_day import LastDays, last_days
 from uphours.reports.measure import latest_instant, run_report
 from uphours.reports.memberships import Labels, rows_where
 from uphours.reports.reading import NEVER, read_fleet
@@ -30,7 +31,8 @@ class Overview:
     ``last_observed_at_us``: int64, ``NEVER`` where there is none. ``timezone_is_default``: bool, without a zone
     of its own. ``hours_are_default``: bool, without hours: it is always open. ``hours_known``: bool,
     false where rows of hours or zones were given and none could be used; the state of the store is ``hours unknown``.
-    ``labels``: the values of the attributes of each store at ``report.as_of``.
+    ``labels``: the values of the attributes of each store at ``report.as_of``. ``last_days``: the day up to it, where
+    it was asked for. ``share``: the availability that is expected of every store, in 100,000ths; None where none is.
 
     A state that is not ``closed`` was followed back to ``followed_back_to_us``, or to the first observation of
     the store if that is later. Of an observed store that had this state at its first open instant after
@@ -47,6 +49,8 @@ class Overview:
     hours_known: npt.NDArray[np.bool_]
     followed_back_to_us: int
     labels: Labels = field(default_factory=dict)
+    last_days: LastDays | None = None
+    share: int | None = None
 
     def of(self, rows: npt.NDArray[np.int64]) -> Overview:
         """Return some of the stores, given by position, ascending."""
@@ -56,6 +60,7 @@ class Overview:
             [self.timezones[row] for row in places], self.timezone_is_default[rows], self.hours_are_default[rows],
             self.hours_known[rows], self.followed_back_to_us,
             {name: [values[row] for row in places] for name, values in self.labels.items()},
+            None if self.last_days is None else self.last_days.of(rows), self.share,
         )  # fmt: skip
 
     def where(self, where: Where) -> Overview:
@@ -121,6 +126,8 @@ def overview(
     loads_seen: int | None = None,
     entries_seen: int | None = None,
     labels: Labels | None = None,
+    with_last_days: bool = False,
+    share: int | None = None,
 ) -> Overview:
     """Look at all stores of a fleet, observed or not.
 
@@ -139,6 +146,10 @@ def overview(
         The numbers of the last load and of the last entry of the ledger that the database held, for the record.
     labels
         The values of their attributes, in the order of the fleet.
+    with_last_days
+        Also keep the timelines of the last day.
+    share
+        The availability that is expected of every store, in 100,000ths.
 
     Raises
     ------
@@ -173,6 +184,8 @@ def overview(
         hours_known=schedule.known()[order],
         followed_back_to_us=known.start,
         labels={name: [values[store] for store in order.tolist()] for name, values in (labels or {}).items()},
+        last_days=last_days(known, as_of, policy).of(order) if with_last_days else None,
+        share=share,
     )
 
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias
+from typing import Final, Literal, TypeAlias, overload
+
+import numpy as np
+import numpy.typing as npt
 
 from uphours.kernel.policy import Policy
 from uphours.reports.measure import timelines
-from uphours.schema import ACTIVE, DAY_US, INACTIVE, SPAN_STATUSES, Fleet, Spans
+from uphours.schema import ACTIVE, DAY_US, INACTIVE, SPAN_STATUSES, Fleet, Observations, Spans
 
 Evidence: TypeAlias = Literal["strong", "medium", "one poll", "ledger"]
 #: Polls in a row that say the same, for strong evidence.
@@ -41,7 +45,43 @@ class LastDay:
     evidence: Evidence | None
 
 
-def last_days(fleet: Fleet, as_of: int, policy: Policy) -> list[LastDay]:
+@dataclass(frozen=True)
+class LastDays(Sequence[LastDay]):
+    """The last day of several stores; ``places``: int64, where each of them stands in spans and polls."""
+
+    spans: Spans
+    polls: Observations
+    places: npt.NDArray[np.int64]
+
+    @overload
+    def __getitem__(self, row: int) -> LastDay: ...
+
+    @overload
+    def __getitem__(self, row: slice) -> Sequence[LastDay]: ...
+
+    def __getitem__(self, row: int | slice) -> LastDay | Sequence[LastDay]:
+        if isinstance(row, slice):
+            return LastDays(self.spans, self.polls, self.places[row])
+        store, spans, polls = int(self.places[row]), self.spans, self.polls
+        heard = slice(int(polls.offsets[store]), int(polls.offsets[store + 1]))
+        own = slice(int(spans.offsets[store]), int(spans.offsets[store + 1]))
+        return _last_day(spans, own, polls.times[heard].tolist(), polls.statuses[heard].tolist())
+
+    def __len__(self) -> int:
+        return len(self.places)
+
+    def of(self, rows: npt.NDArray[np.int64]) -> LastDays:
+        """Return those of some stores, given by position."""
+        return LastDays(self.spans, self.polls, self.places[rows])
+
+    @property
+    def size(self) -> int:
+        """The bytes of its arrays."""
+        parts = (*vars(self.spans).values(), *vars(self.polls).values(), self.places)
+        return sum(part.nbytes for part in parts if isinstance(part, np.ndarray))
+
+
+def last_days(fleet: Fleet, as_of: int, policy: Policy) -> LastDays:
     """Return the day up to ``as_of``, UTC microseconds, of every store of a fleet, in its order.
 
     Evidence is ``strong`` where at least ``STRONG_POLLS`` polls in a row say the same and at least half of the time
@@ -49,16 +89,7 @@ def last_days(fleet: Fleet, as_of: int, policy: Policy) -> list[LastDay]:
     and ``medium`` otherwise.
     """
     made = timelines(fleet, as_of - DAY_US, as_of, as_of, policy)
-    polls = made.observations
-    return [
-        _last_day(
-            made.spans,
-            slice(int(made.spans.offsets[store]), int(made.spans.offsets[store + 1])),
-            polls.times[polls.offsets[store] : polls.offsets[store + 1]].tolist(),
-            polls.statuses[polls.offsets[store] : polls.offsets[store + 1]].tolist(),
-        )
-        for store in range(len(fleet.store_ids))
-    ]
+    return LastDays(made.spans, made.observations, np.arange(len(fleet.store_ids)))
 
 
 def _last_day(spans: Spans, own: slice, times: list[int], said: list[int]) -> LastDay:

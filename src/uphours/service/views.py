@@ -24,6 +24,7 @@ from uphours.reports.measure import latest_instant
 from uphours.reports.memberships import Labels, labels, rows_where, with_columns
 from uphours.reports.reading import Known, Unadjusted, end_of, read_fleet, read_window
 from uphours.reports.request import ReportRequest
+from uphours.reports.targets import expected_of_all
 from uphours.schema import Fleet
 from uphours.service.target_views import Standing, TargetsAsked, standing_of
 from uphours.where import Where
@@ -93,7 +94,9 @@ class _Answer:
             arrays = (*vars(report.totals).values(), report.windows.starts, report.windows.ends)
             halves = 1 if report.before is None else 2
             # Once more for the figures that are made of the totals.
-            return int(2 * halves * sum(array.nbytes for array in arrays) + _STORE_BYTES * len(report.store_ids))
+            days = 0 if isinstance(self.made, Groups) or self.made.last_days is None else self.made.last_days.size
+            figures = 2 * halves * sum(array.nbytes for array in arrays)
+            return int(figures + days + _STORE_BYTES * len(report.store_ids))
         if isinstance(self.made, Standing):
             outcomes = self.made.targets.outcomes
             return sum(outcome.nbytes + _STORE_BYTES * len(outcome.store_ids) for outcome in outcomes)
@@ -106,6 +109,7 @@ class _Reading:
     as_of: int
     known: Known
     labels: Labels
+    share: int | None
 
     @property
     def size(self) -> int:
@@ -251,7 +255,10 @@ class Fleets:
         made: Overview | History | HeatMap
         match kind:
             case "overview":
-                made = overview(known, **options, labels=reading.labels, compare=asked.compare)
+                made = overview(
+                    known, **options, labels=reading.labels, compare=asked.compare, with_last_days=True,
+                    share=reading.share,
+                )  # fmt: skip
             case "history":
                 made = history(known, **options)
             case "heat map":
@@ -296,7 +303,7 @@ class Fleets:
                 known = read_fleet(fleet, as_of=at, window=window, compare=asked.compare)
             else:
                 known = read_window(fleet, as_of=at, window=window)
-            made = _Reading(fleet.content(), at, known, labels(fleet, at))
+            made = _Reading(fleet.content(), at, known, labels(fleet, at), expected_of_all(fleet.targets(), at))
         place = as_of, window, up_to_as_of, asked.compare, seen
         self._readings[place] = made
         self._readings.move_to_end(place)

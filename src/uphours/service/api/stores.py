@@ -24,7 +24,6 @@ from uphours.reports.memberships import Labels, labels
 from uphours.reports.reading import Known, Unadjusted, read_fleet
 from uphours.reports.report import Report
 from uphours.reports.store_list import Place, selected
-from uphours.reports.targets import expected_of_all
 from uphours.schema import (
     DAY_US,
     MINUTE_US,
@@ -187,18 +186,12 @@ def list_stores(
         observed=observed,
         last_observed_before=None if last_observed_before is None else instant_us(last_observed_before),
         tab=tab,
-        share=target_share(serving, made.report.as_of),
+        share=made.share,
         sort=sort,
         descending=descending,
         after=cursor_,
         limit=limit,
     )
-
-
-def target_share(serving: Service, as_of: int) -> int | None:
-    """Return the share that is expected of every store at an instant, see `expected_of_all`."""
-    with serving.database.snapshot([]) as fleet:
-        return expected_of_all(fleet.targets(), as_of)
 
 
 def store_list(

@@ -42,12 +42,10 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
     question = asking.question()
     everyone = compared(serving, caller, question)
     made = everyone.where(question.where)
-    share = stores.target_share(serving, made.report.as_of)
+    share = made.share
     found = stores.store_list(
         serving, question, made, **listing.chosen, share=share, after=listing.cursor, limit=_ON_A_PAGE
     )
-    with serving.snapshot(caller, [store.store_id for store in found.stores]) as some:
-        listed = rows(found, question.of(some), question.policy, listing)
     target = None if share is None else share / WHOLE_SHARE
     return page(
         request,
@@ -55,7 +53,7 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
         asked=asking,
         listing=listing,
         found=found,
-        rows=listed,
+        rows=rows(found, made, listing),
         standing=standing(made, share),
         target=target,
         tabs=_tabs(target),
@@ -100,8 +98,7 @@ def export(
     """Return the stores that the page lists with the same address, all pages of them, as a file."""
     question = asking.question()
     made = compared(serving, caller, question).where(question.where)
-    share = stores.target_share(serving, made.report.as_of)
-    chosen = selected(made, **listing.chosen, share=share, limit=max(1, len(made.store_ids)))
+    chosen = selected(made, **listing.chosen, share=made.share, limit=max(1, len(made.store_ids)))
     file = io.BytesIO()
     write_report(_with_states(made, chosen.rows, listing), form, file, detail=True)
     stamp = instant_iso(made.report.as_of)[:16].replace(":", "").replace("-", "")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
@@ -14,13 +15,11 @@ from starlette.datastructures import QueryParams
 
 from uphours.errors import InputError, shown
 from uphours.kernel.local_time import timezone_names
-from uphours.kernel.policy import Policy
 from uphours.reports.fleet import Overview
-from uphours.reports.last_day import LastDay, last_days
+from uphours.reports.last_day import LastDay
 from uphours.reports.store_list import Lacking, Sort
 from uphours.reports.store_states import STATES
 from uphours.reports.tabs import TABS, Tab
-from uphours.schema import Fleet
 from uphours.service.api.stores import Question
 from uphours.service.auth import Caller
 from uphours.service.deps import Service
@@ -280,14 +279,13 @@ class Row:
     strip: Markup
 
 
-def rows(found: StoreList, fleet: Fleet, policy: Policy, listing: Listed) -> list[Row]:
-    """Return the rows of a page of stores; ``fleet``: these stores."""
-    places = {store_id: place for place, store_id in enumerate(fleet.store_ids)}
-    days = last_days(fleet, found.as_of_us, policy) if found.stores else []
-    made = []
+def rows(found: StoreList, made: Overview, listing: Listed) -> list[Row]:
+    """Return the rows of a page of stores of an overview with the last day."""
+    assert made.last_days is not None
+    listed = []
     for store in found.stores:
-        last = days[places[store.store_id]]
-        made.append(
+        last = made.last_days[bisect_left(made.store_ids, store.store_id)]
+        listed.append(
             Row(
                 store,
                 store.name or shortened(store.store_id, _LONGEST_ID),
@@ -298,7 +296,7 @@ def rows(found: StoreList, fleet: Fleet, policy: Policy, listing: Listed) -> lis
                 strip(last, found.as_of_us),
             )
         )
-    return made
+    return listed
 
 
 def shortened(text: str, longest: int) -> str:

@@ -8,7 +8,6 @@ from starlette.datastructures import QueryParams
 
 from uphours.errors import UphoursError
 from uphours.reports.store_list import selected
-from uphours.service.api import stores
 from uphours.service.auth import Caller
 from uphours.service.deps import Service
 from uphours.service.pages.fleet_list import TAB_WORDS, compared, listed_in, of_list
@@ -37,8 +36,7 @@ def neighbours(serving: Service, caller: Caller, asking: Asked, query: str, stor
     try:
         listing = listed_in(QueryParams(query))
         made = compared(serving, caller, question).where(question.where)
-        share = stores.target_share(serving, made.report.as_of)
-        found = selected(made, **listing.chosen, share=share, limit=max(1, len(made.store_ids)))
+        found = selected(made, **listing.chosen, share=made.share, limit=max(1, len(made.store_ids)))
     except UphoursError:  # the list has changed, or the address was typed
         return None
     ids = [made.store_ids[row] for row in found.rows]
