@@ -54,7 +54,7 @@ def text_of(running: Service, path: str) -> str:
         (
             "/stores/a",
             "▼Down for 2 h of open time, since Mon 2 Jan 2023, 11:00. The last 3 polls say so, Mon 2 Jan, 11:00 to "
-            "Mon 2 Jan, 13:00. It closes Mon 2 Jan, 17:00.",
+            "Mon 2 Jan, 13:00. Evidence: strong. It closes Mon 2 Jan, 17:00.",
         ),
         ("/stores/b", "▲Up for 3 h of open time, since Mon 2 Jan 2023, 10:00. The last 4 polls say so,"),
         ("/stores/c", "?Unknown and never observed. It closes Mon 2 Jan, 17:00."),

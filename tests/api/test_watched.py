@@ -82,7 +82,7 @@ def test_the_fleet_says_how_much_was_watched_and_how_often_monitoring_was_interr
 def test_a_page_of_a_store_draws_the_gaps(client: httpx.Client) -> None:
     page = client.get("/stores/s1").raise_for_status().text
     assert page.count('<rect class="gap"') == 1 + 3  # the long one lies on three days
-    assert "polling failed 2 times, 58.0\u202fh: almost no store was observed" in plain(page)
+    assert "monitoring was interrupted 2 times, 58.0\u202fh" in plain(page)
     assert '<rect class="gap"' not in client.get("/stores/s1", params={"window": "last_day"}).text
 
 
