@@ -347,8 +347,7 @@ class Snapshot:
     def attributes(self, names: Sequence[str] | None = None) -> list[tuple[int, str, int, str]]:
         """Return the attributes of these stores: position of the store, name, valid_from and value, in any order."""
         names = sorted(self.attribute_names()) if names is None else names
-        held = attribute_values.read(self._reader, self._chosen, names)
-        return [(place, *of) for *of, stores in held for place in self._positions(stores).tolist()]
+        return attribute_values.read(self._reader, self._chosen, names, self._positions)
 
     def attribute_names(self) -> set[str]:
         """Return the names of the attributes of these stores."""
