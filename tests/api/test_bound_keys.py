@@ -214,7 +214,7 @@ def test_an_answer_is_that_of_a_service_without_other_stores(both: Both, asked: 
 def test_pages_show_no_other_stores(both: Both) -> None:
     paths = (
         "/", "/?tab=all", "/list.csv?tab=all", "/week", "/stores/west", "/stores/west/calendar", "/stores/west/hours",
-        "/stores/west/proof", "/stores/west/standing", "/adjustments", "/adjustments/1", "/reports", "/targets",
+        "/stores/west/proof", "/stores/west/rank", "/adjustments", "/adjustments/1", "/reports", "/targets",
         "/targets?percent=98", "/targets?period=2023-01&target=hill", "/targets/below.csv?percent=98",
         "/groups?by=franchisee&by=name", "/groups/stores.csv?by=franchisee&group=F7", "/groups/download?by=franchisee",
     )  # fmt: skip
@@ -225,7 +225,7 @@ def test_pages_show_no_other_stores(both: Both) -> None:
         assert FOREIGN in both.free.get("/?tab=all").text
     for path in (
         f"/stores/a-{FOREIGN}",
-        *(f"/stores/a-{FOREIGN}/{part}" for part in ("calendar", "hours", "proof", "standing")),
+        *(f"/stores/a-{FOREIGN}/{part}" for part in ("calendar", "hours", "proof", "rank")),
         "/adjustments/4",
     ):
         assert both.bound.get(path).status_code == 404, path

@@ -69,8 +69,8 @@ def test_a_page_says_first_how_the_store_is(running: Service, path: str, said: s
 def test_a_store_stands_among_the_others_and_has_the_highest_of_its_targets(running: Service) -> None:
     window = "?window=own%3D2023-01-02T10:00Z/2023-01-02T13:00Z"
     # a is up for one of three hours, b for all; c is unknown and has no rank
-    assert text_of(running, f"/stores/a/standing{window}").strip() == "target 99.50 % · fleet 66.66 % · rank 2 of 2"
-    assert text_of(running, f"/stores/c/standing{window}").strip() == "target 99 % · fleet 66.66 %"
+    assert text_of(running, f"/stores/a/rank{window}").strip() == "target 99.50 % · fleet 66.66 % · rank 2 of 2"
+    assert text_of(running, f"/stores/c/rank{window}").strip() == "target 99 % · fleet 66.66 %"
 
 
 def test_a_proof_has_the_figures_the_polls_and_what_it_was_made_with(running: Service) -> None:
@@ -121,7 +121,7 @@ def test_a_month_is_a_calendar_of_what_each_day_lost(running: Service) -> None:
 
 def test_a_store_that_is_not_there_has_no_pages(running: Service) -> None:
     with running.client() as client:
-        for part in ("", "/hours", "/proof", "/standing", "/calendar"):
+        for part in ("", "/hours", "/proof", "/rank", "/calendar"):
             assert client.get(f"/stores/nothing{part}", headers={"Accept": "text/html"}).status_code == 404
 
 

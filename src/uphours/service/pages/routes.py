@@ -14,9 +14,9 @@ from uphours.service.pages import (
     groups,
     hours_form,
     months,
+    ranking,
     reports,
     sign_in,
-    standing,
     store,
     targets,
 )
@@ -26,7 +26,7 @@ for part in (
     fleet.router,
     months.router,  # before the path of a store, which fits its path too
     hours_form.router,
-    standing.router,
+    ranking.router,
     store.router,
     entries.router,
     adjust_form.router,

@@ -1,4 +1,4 @@
-"""How a store stands among the others: the fleet's availability, its rank, and the target that it has.
+"""Where a store stands among the others: the fleet's availability, its rank, and the target that it has.
 
 A part of the page of a store that comes after the rest, as it looks at the whole fleet.
 """
@@ -22,10 +22,10 @@ from uphours.service.pages.rendering import page
 router = APIRouter(route_class=ViewRoute)
 
 
-@router.get("/stores/{store_id:path}/standing")
+@router.get("/stores/{store_id:path}/rank")
 @needs("read", sees="stores")
-def show_standing(request: Request, serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> Response:
-    """Show how a store stands among those that the caller sees."""
+def show_rank(request: Request, serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> Response:
+    """Show where a store stands among those that the caller sees."""
     question = asking.question()
     with serving.snapshot(caller, [store_id]) as fleet:
         defined = fleet.targets()
@@ -37,7 +37,7 @@ def show_standing(request: Request, serving: Serving, caller: Calling, asking: A
     share = expected_of(defined, made.report.as_of, {name: values[row] for name, values in made.labels.items()})
     return page(
         request,
-        "standing",
+        "rank",
         store_id=store_id,
         asked=asking,
         fleet=fleet_facts(made),
