@@ -73,6 +73,12 @@ def test_a_store_stands_among_the_others_and_has_the_highest_of_its_targets(runn
     assert text_of(running, f"/stores/c/rank{window}").strip() == "target 99 % · fleet 66.66 %"
 
 
+def test_a_change_from_a_window_that_was_hardly_watched_is_not_shown(running: Service) -> None:
+    # Nothing was polled in the week before; the hour before is known.
+    assert "point" not in text_of(running, "/stores/a")
+    assert "available 0.0 points" in text_of(running, "/stores/a?window=own%3D2023-01-02T12:00Z/2023-01-02T13:00Z")
+
+
 def test_a_proof_has_the_figures_the_polls_and_what_it_was_made_with(running: Service) -> None:
     said = text_of(running, "/stores/a/proof?window=own%3D2023-01-02T10:00Z/2023-01-02T13:00Z")
     with running.client() as client:

@@ -72,7 +72,7 @@ class Standing:
     which something is known in the window and that are not down throughout it. ``below_target``: how many of them
     miss it; None where there is no target. Availabilities are pooled, 0 to 1, None where nothing is known;
     ``change_of_others`` is the difference to that of the same stores in the window before; None without a comparison,
-    and where nothing of that window was watched.
+    and where less than half of that window was watched.
     """
 
     down_now: int
@@ -113,7 +113,10 @@ def standing(overview: Overview, share: int | None) -> Standing:
 
 
 def _change(overview: Overview, rows: _Rows) -> float | None:
-    if overview.figures_before is None or not overview.figures_before["watched_us"][rows].any():
+    if overview.figures_before is None:
+        return None
+    watched, business = (sum(overview.figures_before[name][rows].tolist()) for name in ("watched_us", "business_us"))
+    if 2 * watched < business:
         return None
     now, before = (
         {name: sum(figures[name][rows].tolist()) for name in ("uptime_us", "downtime_us")}
