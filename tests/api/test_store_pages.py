@@ -125,6 +125,19 @@ def test_a_month_is_a_calendar_of_what_each_day_lost(running: Service) -> None:
     assert "Mon 2 January 50 % ▼ 2 h of 4 h open" in said
 
 
+def test_without_the_ledger_the_first_sentence_is_of_what_was_polled(running: Service) -> None:
+    entry = {
+        "counts_as": "excluded", "reason": "planned closure", "stores": ["a"], "start": "2023-01-03T09:00:00Z",
+        "end": "2023-01-03T17:00:00Z",
+    }  # fmt: skip
+    with running.client() as client:
+        assert client.post("/v1/adjustments", json=entry).status_code == 201
+    at = "/stores/a?as_of=2023-01-03T10:00:00Z"
+    assert "▤Excluded for 1 h of open time, since Tue 3 Jan 2023, 09:00." in text_of(running, at)
+    # Six hours of Monday and one of Tuesday.
+    assert "▼Down for 7 h of open time, since Mon 2 Jan 2023, 11:00." in text_of(running, f"{at}&raw=true")
+
+
 def test_a_store_that_is_not_there_has_no_pages(running: Service) -> None:
     with running.client() as client:
         for part in ("", "/hours", "/proof", "/rank", "/calendar"):

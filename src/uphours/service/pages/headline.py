@@ -40,19 +40,24 @@ class Headline:
     evidence: Evidence | None
 
 
-def headline(fleet: Fleet, known: Known, state: str, since: int | None, as_of: int, policy: Policy) -> Headline:
-    """Return what there is to say of the only store of a fleet; ``known``: all that was ever observed of it."""
+def headline(
+    fleet: Fleet, known: Known, counted: Fleet, state: str, since: int | None, as_of: int, policy: Policy
+) -> Headline:
+    """Return what there is to say of the only store of a fleet.
+
+    ``known``: all that was ever observed of it; ``counted``: the same as it counts, perhaps without the ledger.
+    """
     first, last, polls = _polls(known, state, as_of)
     closes, opens = _next(fleet, as_of)
-    (day,) = last_days(known, as_of, policy)
-    open_time = _open_time(known, state, since, as_of, policy)
+    (day,) = last_days(counted, as_of, policy)
+    open_time = _open_time(counted, state, since, as_of, policy)
     return Headline(open_time, polls, first, last, closes, opens, day.evidence)
 
 
-def _open_time(known: Known, state: str, since: int | None, as_of: int, policy: Policy) -> int | None:
+def _open_time(fleet: Fleet, state: str, since: int | None, as_of: int, policy: Policy) -> int | None:
     if since is None or state not in SPAN_STATUSES or since >= as_of:
         return None
-    spans = timelines(known, since, as_of, as_of, policy).spans
+    spans = timelines(fleet, since, as_of, as_of, policy).spans
     chosen = spans.statuses == SPAN_STATUSES.index(state)
     return int((spans.ends - spans.starts)[chosen].sum())
 

@@ -114,7 +114,9 @@ def _looked_at(serving: Service, caller: Caller, asking: Asked, store_id: str) -
             if window != found.window.name
         ]
         schedule = fleet.schedule
-        says = headline(snapshot, fleet, found.state, found.since_us, found.as_of_us, question.policy)
+        says = headline(
+            snapshot, fleet, question.of(fleet), found.state, found.since_us, found.as_of_us, question.policy
+        )
     gaps = gaps_in(serving, caller, question)
     facts = explained.facts()
     dates, days_left_out = dates_of(facts, zone=found.timezone, most=_MOST_DAYS)
