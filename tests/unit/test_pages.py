@@ -295,11 +295,11 @@ def test_what_is_listed_is_read_from_the_address_and_handed_on_by_its_forms() ->
 
 
 @pytest.mark.parametrize(
-    ("query", "told"),
+    ("query", "said"),
     [("tab=lost", "attention"), ("clock=here", "America/Chicago"), ("sort=luck", "since"), ("state=on", "down")],
 )
-def test_a_list_that_cannot_be_is_told_with_what_is_valid(query: str, told: str) -> None:
-    with pytest.raises(InputError, match=told):
+def test_a_list_that_cannot_be_says_what_is_valid(query: str, said: str) -> None:
+    with pytest.raises(InputError, match=said):
         listed(request(query))
 
 

@@ -77,7 +77,8 @@ def days(
 ) -> list[Day]:
     """Lay some dates of an explanation out; ``gaps``: collector gaps, which are drawn behind it."""
     behind = [(gap.start_us, gap.end_us) for gap in gaps]
-    return [_day(explained, behind, zone, one, notes.get(one, "")) for one in dates]
+    heard = [one["observed_at_us"] for one in explained["observations"]]
+    return [_day(explained, heard, behind, zone, one, notes.get(one, "")) for one in dates]
 
 
 def polls_by_day(observations: Iterable[tuple[int, str]], *, zone: str) -> list[tuple[date, list[tuple[str, str]]]]:
@@ -95,17 +96,23 @@ def _dates(first: date, last: date) -> Iterator[date]:
         first += timedelta(days=1)
 
 
-def _day(explained: Mapping[str, Any], gaps: Sequence[tuple[int, int]], zone: str, day: date, note: str) -> Day:
+def _day(
+    explained: Mapping[str, Any],
+    heard: Sequence[int],
+    gaps: Sequence[tuple[int, int]],
+    zone: str,
+    day: date,
+    note: str,
+) -> Day:
     start, end = midnight(zone, day), midnight(zone, day + timedelta(days=1))
     sums = dict.fromkeys(SPAN_STATUSES, 0)
-    watched = 0
+    within, watched = explained["policy"]["confirm_within_us"], 0
     for span in explained["spans"]:
         first, last = max(span["start_us"], start), min(span["end_us"], end)
         if first < last:
             sums[span["status"]] += last - first
             decided = span["entry"] is not None and span["status"] in ("up", "down")
-            watched += last - first if decided else _watched(explained, first, last)
-    heard = ((one["observed_at_us"], one["observed_at_us"] + 1) for one in explained["observations"])
+            watched += last - first if decided else _watched(heard, within, first, last)
     return Day(
         day,
         start,
@@ -114,7 +121,7 @@ def _day(explained: Mapping[str, Any], gaps: Sequence[tuple[int, int]], zone: st
         _pieces(((one["start_us"], one["end_us"]) for one in explained["sessions"]), start, end),
         _pieces(gaps, start, end),
         _pieces(((one["start_us"], one["end_us"]) for one in explained["spans"]), start, end),
-        _pieces(heard, start, end),
+        _pieces(((at, at + 1) for at in heard), start, end),
         sum(sums.values()),
         sums["up"],
         sums["down"],
@@ -123,10 +130,8 @@ def _day(explained: Mapping[str, Any], gaps: Sequence[tuple[int, int]], zone: st
     )
 
 
-def _watched(explained: Mapping[str, Any], start: int, end: int) -> int:
+def _watched(times: Sequence[int], within: int, start: int, end: int) -> int:
     """Return how much of ``[start, end)`` lies between two polls that are near enough to each other."""
-    times = [one["observed_at_us"] for one in explained["observations"]]
-    within = explained["policy"]["confirm_within_us"]
     first = max(bisect_right(times, start) - 1, 0)
     return sum(
         max(0, min(q, end) - max(p, start))

@@ -137,8 +137,8 @@ function tabulate(figure, history) {
 }
 
 function tellGaps(figure, history) {
-  const told = figure.querySelector(".gaps");
-  if (!history.gaps.length) return told.replaceChildren();
+  const listed = figure.querySelector(".gaps");
+  if (!history.gaps.length) return listed.replaceChildren();
   const list = document.createElement("ul");
   for (const gap of history.gaps) {
     const length = Math.round((gap.end_us - gap.start_us) / 360e6) / 10;
@@ -147,7 +147,7 @@ function tellGaps(figure, history) {
   const times = history.gaps.length === 1 ? "once" : `${history.gaps.length} times`;
   const details = document.createElement("details");
   details.append(cell("summary", `Monitoring was interrupted ${times}, which says nothing of the stores`), list);
-  told.replaceChildren(details);
+  listed.replaceChildren(details);
 }
 
 /** Fetch and draw the history of a figure, unless it is drawn already. */
