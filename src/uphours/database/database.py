@@ -404,7 +404,7 @@ class Snapshot:
         n = len(self.store_ids)
         packed, starts, ends = self._grouped("business_hours", self._chosen, columns=3).columns
         dates, numbers = schedule_rows.dates_and_stores(packed)
-        zones = self._placed(self._rows_of("SELECT store, valid_from, timezone FROM timezones"))
+        zones = attribute_values.by_value(self._reader, "timezones", self._chosen, self._positions)
         unknown = self._placed(self._rows_of("SELECT store, kind FROM unknown_hours"))
         limits = "SELECT store, attributes.name, valid_from, attributes.value FROM attributes WHERE attributes.name IN "
         return schedule_rows.schedule(

@@ -118,7 +118,7 @@ def _instants(connection: Connection, loaded: Loaded, numbers: Codes) -> tuple[I
         zones = rows_of(connection, "store, valid_from, timezone", timezones, sorted(place_of))
         nothing = np.empty(0, dtype=np.int64)
         weeks = Weeks(nothing.astype(np.int32), nothing, nothing, nothing, None)
-        placed = [(place_of[number], since, name) for number, since, name in zones]
+        placed = [(name, since, [place_of[number]]) for number, since, name in zones]
         local = schedule(weeks, zones_of(len(numbers), placed), [])
         for column in (0, 1):
             bounds[is_local, column] = local_to_utc_of(local, stores, bounds[is_local, column])

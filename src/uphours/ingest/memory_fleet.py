@@ -177,7 +177,9 @@ def schedule_of(
     )  # fmt: skip
     return schedule_rows.schedule(
         weeks,
-        schedule_rows.zones_of(n, [(*key, name) for key, name in timezones.items()], unusable["timezones"]),
+        schedule_rows.zones_of(
+            n, [(name, day, [store]) for (store, day), name in timezones.items()], unusable["timezones"]
+        ),
         [*unusable["hours"], *unusable["timezones"]],
         _special(special_hours, special_names),
         [(*key, value) for key, value in attributes.items()],

@@ -66,8 +66,9 @@ def durations(
     ArithmeticError
         The parts do not add up to the scheduled time at some place: a defect of this program.
     """
-    of_status = measured.sum(axis=-1)
-    raw_of_status = of_status if raw is measured else raw.sum(axis=-1)
+    # Sums over an axis of two are slow in NumPy.
+    of_status = measured[..., 0] + measured[..., 1]
+    raw_of_status = of_status if raw is measured else raw[..., 0] + raw[..., 1]
     for parts, said in ((of_status, "uptime + downtime + unknown + excluded"), (raw_of_status, "raw time")):
         if wrong := np.argwhere(parts.sum(axis=-1) != scheduled_us).tolist():
             raise ArithmeticError(

@@ -119,10 +119,12 @@ def to_utc(zone_names: tuple[str, ...], zones: Codes, local_us: Integers) -> Ins
     occurs = np.bincount(zones, minlength=len(zone_names)) > 0
     present = np.flatnonzero(occurs).tolist()
     offsets = np.stack([_midnight_offsets(zone_names[zone], first, last + 1) for zone in present])
-    row, column = (np.cumsum(occurs) - 1)[zones], days - first
-    utc: Integers = local_us - offsets[row, column]
+    rows = (np.cumsum(occurs) - 1) * offsets.shape[1]
+    place = rows[zones] + (days - first)
+    at_midnight = offsets.ravel()[place]
+    utc: Integers = local_us - at_midnight
     # On a date that begins and ends with the same offset no clock changed, so the offset holds all day.
-    changing = np.flatnonzero(offsets[row, column] != offsets[row, column + 1])
+    changing = np.flatnonzero(at_midnight != offsets.ravel()[place + 1])
     if len(changing):
         pairs, inverse = np.unique(np.stack([zones[changing], local_us[changing]]), axis=1, return_inverse=True)
         exact = [_local_to_utc(zone_names[zone], us) for zone, us in pairs.T.tolist()]

@@ -65,7 +65,8 @@ def sessions(schedule: Schedule, starts: Instants, ends: Instants) -> Sessions:
     # A row may end two days after its date, and local dates are a day off those of UTC at most.
     first_days, last_days = starts // DAY_US - 2, ends // DAY_US + 1
     rows, dates = _dates(schedule, *_within_limits(schedule, first_days, last_days))
-    stores, opens_local, closes_local = schedule.stores[rows], schedule.opens_local[rows], schedule.closes_local[rows]
+    closing_local = closing_times(schedule.opens_local, schedule.closes_local)
+    stores, opens_local, closes_local = schedule.stores[rows], schedule.opens_local[rows], closing_local[rows]
     special = special_on(schedule, first_days, last_days)
     if special is not None:
         is_special = _among(_keys(stores, dates), _keys(special.stores, special.dates))
@@ -75,7 +76,7 @@ def sessions(schedule: Schedule, starts: Instants, ends: Instants) -> Sessions:
                 (stores, special.stores),
                 (dates, special.dates),
                 (opens_local, special.opens_local),
-                (closes_local, special.closes_local),
+                (closes_local, closing_times(special.opens_local, special.closes_local)),
             )
         )
     zones = zones_on(schedule, stores, dates)
@@ -85,7 +86,7 @@ def sessions(schedule: Schedule, starts: Instants, ends: Instants) -> Sessions:
         opens_local, closes_local = opens_local[zoned], closes_local[zoned]
     midnights = dates * DAY_US
     opens = to_utc(schedule.zone_names, zones, midnights + opens_local)
-    closes = to_utc(schedule.zone_names, zones, midnights + closing_times(opens_local, closes_local))
+    closes = to_utc(schedule.zone_names, zones, midnights + closes_local)
     always = _always_open(schedule, special, first_days, last_days)
     stores, opens, closes = (
         np.concatenate([of_rows, others]) for of_rows, others in zip((stores, opens, closes), always, strict=True)

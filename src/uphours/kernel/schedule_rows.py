@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date
 from typing import Any, Final, TypeAlias
@@ -87,17 +87,21 @@ class Zones:
     dated: DatedZones | None
 
 
-def zones_of(n: int, rows: Sequence[tuple[int, int, str]], unknown: Sequence[int] = ()) -> Zones:
+def zones_of(n: int, held: Iterable[tuple[str, int, Sequence[int] | Codes]], unknown: Sequence[int] = ()) -> Zones:
     """Return the zones of n stores.
 
-    ``rows``: store, valid_from and name. ``unknown``: the stores of which no zone could be used.
+    ``held``: the name of a zone, valid_from, and the stores that have it from then on; a store has one zone a date, and
+    any pair of name and date may come more than once. ``unknown``: the stores of which no zone could be used.
     """
-    names = sorted({DEFAULT_TIMEZONE, *(name for _, _, name in rows), *([UNKNOWN_TIMEZONE] if unknown else [])})
+    held = list(held)
+    names = sorted({DEFAULT_TIMEZONE, *(name for name, _, _ in held), *([UNKNOWN_TIMEZONE] if unknown else [])})
     codes = {name: code for code, name in enumerate(names)}
-    rows = sorted(rows)  # so that the latest zone of a store comes last
-    stores = np.array([store for store, _, _ in rows], dtype=np.int32)
-    zones = np.array([codes[name] for _, _, name in rows], dtype=np.int32)
-    since = np.array([day for _, day, _ in rows], dtype=np.int64)
+    counts = [len(stores) for _, _, stores in held]
+    stores = np.concatenate([np.empty(0, dtype=np.int32), *(stores for _, _, stores in held)]).astype(np.int32)
+    zones = np.repeat(np.array([codes[name] for name, _, _ in held], dtype=np.int32), counts)
+    since = np.repeat(np.array([day for _, day, _ in held], dtype=np.int64), counts)
+    order = np.lexsort((since, stores))  # so that the latest zone of a store comes last
+    stores, zones, since = stores[order], zones[order], since[order]
     is_last = np.append(np.diff(stores) != 0, True)[: len(stores)]
     zone_of = np.full(n, codes[DEFAULT_TIMEZONE], dtype=np.int32)
     zone_of[stores[is_last]] = zones[is_last]

@@ -217,9 +217,12 @@ def _hundredths(parts: npt.NDArray[np.int64], whole: npt.NDArray[np.int64] | int
     return rounded
 
 
+_DECIMALS: Final = pl.Series([f".{hundredths:02}" for hundredths in range(100)])
+
+
 def _two_decimals(hundredths: npt.NDArray[np.int64]) -> pl.Series:
     whole, rest = np.divmod(hundredths, 100)
-    return pl.Series(whole).cast(pl.String) + "." + pl.Series(rest).cast(pl.String).str.zfill(2)
+    return pl.Series(whole).cast(pl.String) + _DECIMALS.gather(rest)
 
 
 def _percentages(parts: npt.NDArray[np.int64], wholes: npt.NDArray[np.int64]) -> pl.Series:

@@ -164,8 +164,12 @@ def _seen(observations: Observations, start: int, end: int) -> tuple[npt.NDArray
     """Return the first and last instant observed, per store; start and end where there is none."""
     first, stop = observations.offsets[:-1], observations.offsets[1:]
     any_seen = first < stop
-    times = np.append(observations.times, 0)
-    return np.where(any_seen, times[first], start), np.where(any_seen, times[stop - 1], end)
+    first_seen, last_seen = np.full(len(first), start), np.full(len(first), end)
+    first_seen[any_seen], last_seen[any_seen] = (
+        observations.times[first[any_seen]],
+        observations.times[stop[any_seen] - 1],
+    )
+    return first_seen, last_seen
 
 
 # --- whole fleets, some stores at a time --------------------------------------------------------------------

@@ -84,3 +84,9 @@ FROM observations WHERE {stores} GROUP BY store, observed_at DIV 2419200000000
 SELECT min(value), valid_from, group_concat(store)
 FROM attributes WHERE CAST(name AS BINARY) = CAST(:attribute AS BINARY) AND name = :attribute AND {stores}
 GROUP BY CAST(value AS BINARY), valid_from, store DIV 1024
+
+-- name: timezones
+-- A row for each zone and date, with the numbers of the stores that have it;
+-- a thousand stores at a time, as a text has a limit.
+SELECT timezone, valid_from, group_concat(store)
+FROM timezones WHERE {stores} GROUP BY timezone, valid_from, store DIV 1024

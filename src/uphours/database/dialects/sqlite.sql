@@ -70,3 +70,8 @@ FROM observations WHERE {stores} GROUP BY store
 -- Of one name: a row for each value and date, with the numbers of the stores that have it.
 SELECT value, valid_from, group_concat(store)
 FROM attributes WHERE name = :attribute AND {stores} GROUP BY value, valid_from
+
+-- name: timezones
+-- A row for each zone and date, with the numbers of the stores that have it.
+SELECT timezone, valid_from, group_concat(store)
+FROM timezones WHERE {stores} GROUP BY timezone, valid_from
