@@ -15,7 +15,17 @@ import numpy as np
 import numpy.typing as npt
 
 from uphours.database import attribute_values
-from uphours.database.dialects.dialect import ALL_STORES, Engine, Grouped, Numbers, Reader, among, engine_of, together
+from uphours.database.dialects.dialect import (
+    ALL_STORES,
+    CONTENT,
+    Engine,
+    Grouped,
+    Numbers,
+    Reader,
+    among,
+    engine_of,
+    together,
+)
 from uphours.database.entry_words import Words
 from uphours.database.store_numbers import no_store
 from uphours.errors import NotFoundError
@@ -56,14 +66,10 @@ _STORES_AT_ONCE: Final = 200
 _NEAR_US: Final = 2 * DAY_US
 #: Named stores that go into one query: servers bound how many values and how much text one may have.
 _NAMED_AT_ONCE: Final = 5000
-_CONTENT: Final = (
-    "SELECT (SELECT coalesce(max(loads.load), 0) FROM loads), (SELECT coalesce(max(entry), 0) FROM adjustments), "
-    "(SELECT value FROM properties WHERE name = 'pruned_before')"
-)
 
 
 class Content(NamedTuple):
-    """What a fleet follows from: the same content, the same fleet.
+    """What a fleet follows from, as the query `CONTENT` finds it: the same content, the same fleet.
 
     The last load, the last entry of the ledger, and until when was pruned.
     """
@@ -176,7 +182,7 @@ class Database:
     def content(self) -> Content:
         """Return what the database holds now, by one small query."""
         with self.reading() as connection:
-            return Content(*connection.exec_driver_sql(_CONTENT).one())
+            return Content(*connection.exec_driver_sql(CONTENT).one())
 
     def close(self) -> None:
         """Close the connections that were kept open."""
@@ -259,7 +265,7 @@ class Snapshot:
 
     def content(self) -> Content:
         """Return what this snapshot holds."""
-        return Content(*self._reader.rows(_CONTENT)[0])
+        return Content(*self._reader.rows(CONTENT)[0])
 
     @cached_property
     def schedule(self) -> Schedule:

@@ -8,9 +8,9 @@ from typing import Final, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
-from sqlalchemy import ColumnElement, Connection, func, select
+from sqlalchemy import Connection, func, select, text
 
-from uphours.database.dialects.dialect import parts_of
+from uphours.database.dialects.dialect import among, parts_of
 from uphours.database.store_counts import is_polled
 from uphours.database.tables import observations, special_hours, stores, timezones, unknown_hours
 from uphours.kernel.local_time import local_date
@@ -37,6 +37,8 @@ def first_difference(before: Dated[T], after: Dated[T] | None, without: T) -> in
     """
     if after is None or before == after:
         return None
+    if not before and after.get(SINCE_EVER, without) != without:
+        return SINCE_EVER  # as of all stores of a first load
     days = sorted({SINCE_EVER, *before, *after})
     return next((day for day in days if _in_force(before, day, without) != _in_force(after, day, without)), None)
 
@@ -51,11 +53,13 @@ def _in_force(values: Dated[T], day: int, without: T) -> T | None:
 
 def changed_dates(before: Mapping[int, Dated[T]], after: Mapping[int, Dated[T]]) -> set[tuple[int, int]]:
     """Return which values are not the same as before, each by store and date."""
-    return {
+    changed = {(store, since) for store, values in after.items() if store not in before for since in values}
+    return changed | {
         (store, since)
-        for store, values in after.items()
-        for since in {*values, *before.get(store, {})}
-        if values.get(since) != before.get(store, {}).get(since)
+        for store, stored in before.items()
+        if (values := after.get(store, stored)) != stored
+        for since in {*values, *stored}
+        if values.get(since) != stored.get(since)
     }
 
 
@@ -83,12 +87,12 @@ def restated(
     for store, day in special[firsts].tolist():
         dated[store] = min(day, dated.get(store, day))
     dated.pop(EVERY, None)
-    for part in parts_of(sorted(dated)):  # stores whose hours are unknown are never open, on whatever date
-        for store in connection.execute(select(unknown_hours.c.store).where(unknown_hours.c.store.in_(part))).scalars():
+    if dated:  # stores whose hours are unknown are never open, on whatever date
+        for store in connection.execute(select(unknown_hours.c.store)).scalars():
             dated.pop(store, None)
     first = {**schedules, **{store: min(day, schedules.get(store, day)) for store, day in dated.items()}}
     ever = sorted(store for store, day in first.items() if day == SINCE_EVER)
-    found = {store for part in parts_of(ever) for store in _polled(connection, stores.c.store.in_(part))}
+    found = {store for part in parts_of(ever) for store in _polled(connection, part)}
     for part in parts_of(sorted(first.keys() - set(ever))):
         found |= {store for store, last_day in _last_days(connection, part) if first[store] <= last_day}
     if common := set(special[special[:, 0] == EVERY, 1].tolist()):
@@ -96,7 +100,8 @@ def restated(
     return len(found)
 
 
-def _polled(connection: Connection, chosen: ColumnElement[bool]) -> Sequence[int]:
+def _polled(connection: Connection, numbers: Sequence[int]) -> Sequence[int]:
+    chosen = text(among(numbers))
     return connection.execute(select(stores.c.store).where(chosen, is_polled())).scalars().all()
 
 

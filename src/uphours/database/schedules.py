@@ -102,8 +102,8 @@ def replace(
     # What is stored the same already stays as it is.
     new_weeks = changed_dates(stored.weeks, weeks_after)
     new_zones = changed_dates(stored.zones, zones_after)
-    _delete(connection, business_hours, new_weeks)
-    _delete(connection, timezones, new_zones)
+    _delete(connection, business_hours, [key for key in new_weeks if key[0] in stored.weeks])
+    _delete(connection, timezones, [key for key in new_zones if key[0] in stored.zones])
     keys = _keys(np.array(sorted(new_weeks), dtype=np.int64).reshape(-1, 2))
     new_hours = hours[np.isin(_keys(hours), keys)]
     engine.insert_rows(connection, business_hours.name, np.column_stack([new_hours, np.full(len(new_hours), load)]))

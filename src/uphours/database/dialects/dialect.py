@@ -46,6 +46,12 @@ class Grouped:
 Numbers: TypeAlias = range | Sequence[int]
 """Stores by number: all from one number to another, or some thousand that are listed."""
 
+#: What a fleet follows from (`uphours.database.database.Content`).
+CONTENT: Final = (
+    "SELECT (SELECT coalesce(max(loads.load), 0) FROM loads), (SELECT coalesce(max(entry), 0) FROM adjustments), "
+    "(SELECT value FROM properties WHERE name = 'pruned_before')"
+)
+
 #: All numbers that a store may have.
 ALL_STORES: Final = range(1 << 31)
 
