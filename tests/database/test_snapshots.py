@@ -16,7 +16,8 @@ from tests.fixtures.databases import only_sqlite, opened, path_of, url_in
 from tests.fixtures.tables import observations_of
 from uphours import demo
 from uphours.database.database import Database, connect
-from uphours.database.dialects.dialect import Numbers, query
+from uphours.database.dialects import sqlite
+from uphours.database.dialects.dialect import ALL_STORES, Numbers, query
 from uphours.errors import NotFoundError
 from uphours.ingest.inputs import Kind
 from uphours.ingest.load import read_files
@@ -107,6 +108,43 @@ SELECTIONS = {
     "one never seen": ["never"],
     "a late one": [LATE],
 }
+
+
+@only_sqlite
+def test_a_large_fleet_is_read_through_two_connections(
+    database: Database, loaded: Loaded, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[Numbers] = []
+    monkeypatch.setattr(sqlite, "_STORES_AT_ONCE", 10)
+
+    def noted(engine: str, name: str, stores: Numbers) -> str:
+        asked.append(stores)
+        return query(engine, name, stores)
+
+    monkeypatch.setattr(sqlite, "query", noted)
+    for choice in CHOICES:
+        check_both_ways(database, loaded, None, "default", choice, all_stores=True)
+    halves = {(some.start, some.stop) for some in asked if isinstance(some, range) and some != ALL_STORES}
+    assert halves == {(0, 21), (21, 44)}
+
+
+@only_sqlite
+def test_what_is_committed_between_the_two_connections_is_not_seen(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sqlite, "_STORES_AT_ONCE", 1)
+    database = connect(url_in(tmp_path, "store.db"))
+    database.write(read_polls(tmp_path, "1,active,2023-01-24 10:00:00 UTC", "2,active,2023-01-24 10:00:00 UTC"))
+    with database.snapshot() as before:
+        before.latest_load()  # the snapshot is taken at the first look
+        database.write(read_polls(tmp_path, "2,inactive,2023-01-24 11:00:00 UTC", "3,active,2023-01-24 11:00:00 UTC"))
+        assert [len(of) for of in observations_of(before, 0, AS_OF, AS_OF).values()] == [1, 1]
+    with database.snapshot() as after:
+        assert [len(of) for of in observations_of(after, 0, AS_OF, AS_OF).values()] == [1, 2, 1]
+
+
+def read_polls(folder: Path, *rows: str) -> Loaded:
+    return tables.read(folder, "polls", tables.table("polls", *rows))
 
 
 @pytest.mark.parametrize("choice", ["usual", "all", "old"])
