@@ -17,10 +17,8 @@ from tests.golden import test_operations_oracle as golden
 from uphours.database import api_keys
 from uphours.database.database import connect
 from uphours.reports.adjusting import COUNTS_AS
-from uphours.reports.store_calendar import ORIGINS
 from uphours.schema import DAY_US, HOUR_US, REASONS, WITHDRAWAL, instant_us
-from uphours.wire_calendar import Origin
-from uphours.wire_ledger import CountsAs, EntryCountsAs, Reason
+from uphours.wire.words import AdjustmentReason, EntryCountsAs
 
 pytestmark = only_sqlite  # the journey compares the engines
 
@@ -119,7 +117,7 @@ def report(client: httpx.Client, **options: Any) -> dict[str, Any]:
 
 
 def test_the_words_of_the_wire_are_those_of_the_program() -> None:
-    assert (get_args(Reason), get_args(CountsAs), get_args(Origin)) == (REASONS, COUNTS_AS, ORIGINS)
+    assert get_args(AdjustmentReason) == REASONS
     assert get_args(EntryCountsAs) == (*COUNTS_AS, WITHDRAWAL)
 
 

@@ -15,7 +15,7 @@ from uphours.client import Client
 from uphours.database import api_keys
 from uphours.database.database import connect
 from uphours.schema import PERIODS
-from uphours.wire_targets import TargetPeriod
+from uphours.wire.words import TargetPeriod
 
 pytestmark = [pytest.mark.slow, only_sqlite]  # no statement of its own: tests/database compares the engines
 

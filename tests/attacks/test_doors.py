@@ -24,6 +24,7 @@ from uphours.database.database import connect
 from uphours.service.app import create_app
 from uphours.service.auth import KeyedRoute, scope_of
 from uphours.settings import settings
+from uphours.wire.words import Scope
 
 pytestmark = pytest.mark.slow
 
@@ -33,7 +34,7 @@ BROWSER = "Mozilla/5.0 (X11; Linux x86_64) Gecko/20100101 Firefox/80.0"
 CHANGING = ("/trigger_report", "/api/trigger_report", "/trigger-report", "/store_csv_data")
 
 
-def new_key(folder: Path, *scopes: api_keys.Scope) -> str:
+def new_key(folder: Path, *scopes: Scope) -> str:
     with connect(url_in(folder)).writing() as connection:
         return api_keys.create(connection, name="test", scopes=list(scopes), now=tables.NOW, actor="test")[1]
 

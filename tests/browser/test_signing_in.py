@@ -14,9 +14,10 @@ from tests.fixtures.services import Service, service
 from uphours.database import api_keys
 from uphours.database.database import Database
 from uphours.service.terms import now_us
+from uphours.wire.words import Scope
 
 
-def key(database: Database, *scopes: api_keys.Scope) -> str:
+def key(database: Database, *scopes: Scope) -> str:
     with database.writing() as connection:
         return api_keys.create(connection, name="a person", scopes=scopes, now=now_us(), actor="test")[1]
 

@@ -35,6 +35,7 @@ from uphours.errors import (
     UphoursError,
 )
 from uphours.schema import DAY_US
+from uphours.wire.words import JobKind
 
 AT_ONCE = 8
 
@@ -310,7 +311,7 @@ def test_other_options_with_the_same_idempotency_key_at_the_same_time_are_a_conf
 
 
 @pytest.mark.parametrize("kind", ["report", "load"])
-def test_no_more_jobs_wait_than_may_however_many_come_at_the_same_time(database: Database, kind: queue.Kind) -> None:
+def test_no_more_jobs_wait_than_may_however_many_come_at_the_same_time(database: Database, kind: JobKind) -> None:
     def come(place: int, mine: Database) -> object:
         if kind == "report":
             return ask(mine, limit=3, by=f"k{place}", as_of=place)

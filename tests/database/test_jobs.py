@@ -20,11 +20,12 @@ from tests.fixtures.databases import url_in, url_of
 from tests.fixtures.tables import NOW
 from uphours.database import queue, uploads
 from uphours.database.database import Database, connect
-from uphours.database.queue import KINDS, LEASE_US, MAX_ATTEMPTS, Claim, Job, Kind
+from uphours.database.queue import KINDS, LEASE_US, MAX_ATTEMPTS, Claim, Job
 from uphours.database.tables import jobs, metadata
 from uphours.database.tables import uploads as upload_table
 from uphours.errors import LeaseLostError, QueueFullError
 from uphours.schema import SECOND_US
+from uphours.wire.words import JobKind
 
 pytestmark = pytest.mark.anywhere
 
@@ -37,12 +38,12 @@ def database(tmp_path: Path) -> Iterator[Database]:
     made.close()
 
 
-def submit(database: Database, kind: Kind = "report", *, now: int = NOW, **more: Any) -> str:
+def submit(database: Database, kind: JobKind = "report", *, now: int = NOW, **more: Any) -> str:
     with database.writing() as connection:
         return queue.submit(connection, kind, {"kind": kind}, now=now, **more)
 
 
-def claim(database: Database, worker: str = "w", *kinds: Kind, now: int = NOW) -> Claim | None:
+def claim(database: Database, worker: str = "w", *kinds: JobKind, now: int = NOW) -> Claim | None:
     with database.writing() as connection:
         return queue.claim(connection, worker, kinds or KINDS, now=now)
 
@@ -114,6 +115,7 @@ _CLAIMING = """
 import sys
 from uphours.database import queue
 from uphours.database.database import connect
+from uphours.wire.words import JobKind
 store = connect(sys.argv[1], keep_open=True)
 while True:
     with store.writing() as connection:

@@ -14,10 +14,11 @@ from sqlalchemy import Connection
 
 from tests.fixtures.databases import only_sqlite, path_of, url_in
 from tests.fixtures.tables import NOW
-from uphours.database.api_keys import SCOPES, Key, Scope, allows, create, find, list_keys, masked, revoke, verified
+from uphours.database.api_keys import SCOPES, Key, allows, create, find, list_keys, masked, revoke, verified
 from uphours.database.audit import list_audit
 from uphours.database.database import Database, connect
 from uphours.errors import DatabaseError, InputError, NotFoundError
+from uphours.wire.words import Scope
 
 pytestmark = pytest.mark.anywhere
 

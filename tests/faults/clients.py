@@ -24,7 +24,7 @@ from uphours.database.database import Database
 from uphours.reports.measure import run_request
 from uphours.reports.writers import written
 from uphours.schema import MINUTE_US, SECOND_US, instant_iso, instant_text, instant_us
-from uphours.service.report_models import ReportBody
+from uphours.service.report_body import ReportBody
 
 REPORTS = 30
 INGESTS = 30

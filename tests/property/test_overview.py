@@ -12,8 +12,9 @@ from tests import oracle
 from tests.oracle import DAY_US, HOUR_US
 from tests.property.strategies import FEWER, MORE, Case, cases, whole_weeks
 from uphours.reports.fleet import Overview, facts, overview
-from uphours.reports.store_list import LACKING, SORTS, Sort, selected
+from uphours.reports.store_list import LACKING, SORTS, selected
 from uphours.reports.store_states import STATES
+from uphours.wire.words import StoreOrder
 
 WEEK_US = 7 * DAY_US
 WEDNESDAY = 1_674_604_800_000_000
@@ -190,7 +191,7 @@ COLUMN_OF = {"lost_time": "downtime_us", "since": "since_us", "last_observed": "
 NOBODY = 2**62
 
 
-def by_definition(made: Overview, sort: Sort, *, descending: bool, filters: dict[str, Any]) -> list[str]:
+def by_definition(made: Overview, sort: StoreOrder, *, descending: bool, filters: dict[str, Any]) -> list[str]:
     """Return the ids of the whole list: one sort by a key in plain Python."""
     rows = [facts(made, i) for i in range(len(made.store_ids))]
     name = COLUMN_OF.get(sort, sort)
@@ -221,7 +222,7 @@ def by_definition(made: Overview, sort: Sort, *, descending: bool, filters: dict
 @MORE
 @given(made=fleets(), sort=st.sampled_from(SORTS), descending=st.booleans(), filters=FILTERS, limit=st.integers(1, 15))
 def test_pages_put_together_are_the_whole_sorted_list(
-    made: Overview, sort: Sort, descending: bool, filters: dict[str, Any], limit: int
+    made: Overview, sort: StoreOrder, descending: bool, filters: dict[str, Any], limit: int
 ) -> None:
     whole = by_definition(made, sort, descending=descending, filters=filters)
     pages: list[list[str]] = []
@@ -238,7 +239,7 @@ def test_pages_put_together_are_the_whole_sorted_list(
 
 @FEWER
 @given(made=fleets(), sort=st.sampled_from(SORTS), descending=st.booleans())
-def test_the_order_is_total(made: Overview, sort: Sort, descending: bool) -> None:
+def test_the_order_is_total(made: Overview, sort: StoreOrder, descending: bool) -> None:
     page = selected(made, sort=sort, descending=descending, limit=100)
     assert sorted(page.rows) == list(range(len(made.store_ids)))
     name = COLUMN_OF.get(sort, sort)

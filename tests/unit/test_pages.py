@@ -20,9 +20,6 @@ from uphours.kernel.windows import Window
 from uphours.reports.last_day import LastDay, Stretch
 from uphours.reports.store_states import STATES
 from uphours.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US, instant_us
-from uphours.service.calendar_models import CalendarDayModel
-from uphours.service.group_models import AttributeModel, ValueModel
-from uphours.service.models import HeatCell, IntervalModel
 from uphours.service.pages import charts
 from uphours.service.pages.adjust_form import stretch
 from uphours.service.pages.fleet_list import filters, listed, shortened
@@ -41,6 +38,8 @@ from uphours.service.pages.rendering import (
 )
 from uphours.service.pages.store_hours import runs_of
 from uphours.service.pages.strips import strip
+from uphours.wire.groups import Attribute, AttributeValue
+from uphours.wire.views import Interval
 
 
 def plain(text: str) -> str:
@@ -172,8 +171,8 @@ def test_days_in_a_row_with_the_same_hours_from_the_same_place_are_one_line() ->
     outside, christmas = ("outside first and last day", ""), ("special hours", "Christmas Day")
     days = [("01", *outside), ("02", *outside), ("03", *outside), ("25", *christmas), ("26", "special hours", "")]
     usual: dict[str, Any] = {"hours": [], "valid_from": None, "timezone": None}
-    named = ({"date": f"2026-12-{day}", "origin": origin, "name": name} for day, origin, name in days)
-    runs = runs_of(CalendarDayModel.model_validate(usual | day) for day in named)
+    named: Any = [usual | {"date": f"2026-12-{day}", "origin": origin, "name": name} for day, origin, name in days]
+    runs = runs_of(named)
     assert [(run.first.day, run.last.day, run.says, run.hours) for run in runs] == [
         (1, 3, "outside first and last day", "closed"),
         (25, 25, "special hours: Christmas Day", "closed"),
@@ -198,7 +197,7 @@ def explained(start: str, end: str, spans: list[tuple[str, str]]) -> dict[str, A
     }
 
 
-def laid(made: dict[str, Any], gaps: list[IntervalModel], *, zone: str, most: int) -> tuple[list[charts.Day], int]:
+def laid(made: dict[str, Any], gaps: list[Interval], *, zone: str, most: int) -> tuple[list[charts.Day], int]:
     dates, left_out = charts.dates_of(made, zone=zone, most=most)
     return charts.days(made, gaps, dates, {}, zone=zone), left_out
 
@@ -220,7 +219,7 @@ def test_a_day_on_which_the_clocks_change_is_as_long_as_it_was(day: str, zone: s
 
 def test_a_collector_gap_is_drawn_on_every_day_that_it_reaches() -> None:
     made = explained("2023-01-23T00:00:00Z", "2023-01-26T00:00:00Z", [])
-    gap = IntervalModel(start_us=instant_us("2023-01-23T18:00:00Z"), end_us=instant_us("2023-01-25T06:30:00Z"))
+    gap = Interval(start_us=instant_us("2023-01-23T18:00:00Z"), end_us=instant_us("2023-01-25T06:30:00Z"))
     drawn, _ = laid(made, [gap], zone="UTC", most=9)
     assert [[(piece.x, piece.width) for piece in day.gaps] for day in drawn] == [
         [(1080, 360)], [(0, 1440)], [(0, 390)],
@@ -304,11 +303,11 @@ def test_a_list_that_cannot_be_says_what_is_valid(query: str, said: str) -> None
 
 
 def test_a_filter_offers_values_with_counts_and_what_leads_to_the_list_without_one() -> None:
-    regions = [ValueModel(value="TX", stores=2), ValueModel(value="(none)", stores=1)]
+    regions = [AttributeValue(value="TX", stores=2), AttributeValue(value="(none)", stores=1)]
     attributes = [
-        AttributeModel(name="name", values=[ValueModel(value="Midtown", stores=1)], total=1),
-        AttributeModel(name="region", values=regions, total=2),
-        AttributeModel(name="phone", values=[ValueModel(value="1", stores=1)], total=101),
+        Attribute(name="name", values=[AttributeValue(value="Midtown", stores=1)], total=1),
+        Attribute(name="region", values=regions, total=2),
+        Attribute(name="phone", values=[AttributeValue(value="1", stores=1)], total=101),
     ]
     states = {"states": dict.fromkeys(STATES, 0) | {"up": 3}}
     found = filters(attributes, ["region=TX", "region="], ["UTC", "UTC", "Asia/Tokyo"], listed(request("")), states)
@@ -354,7 +353,7 @@ def test_the_strip_of_a_day_shows_every_status_and_says_the_hours() -> None:
     [(0.9, "same"), (0.905, "same"), (0.89, "lost-1"), (0.8, "lost-3"), (0.95, "gained-2"), (None, "none")],
 )
 def test_a_cell_of_the_week_is_coloured_by_its_difference_to_the_average(availability: float | None, cls: str) -> None:
-    cell = HeatCell.model_construct(availability=availability, scheduled_us=1, business_us=1)
+    cell: Any = {"availability": availability, "scheduled_us": 1, "business_us": 1}
     assert against(cell, 0.9001) == cls
 
 

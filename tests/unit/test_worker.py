@@ -33,6 +33,7 @@ from uphours.schema import DAY_US, HOUR_US, SECOND_US
 from uphours.service import worker as working
 from uphours.service.heart import Heart
 from uphours.service.worker import Terms, Watched, Worker, failure_of
+from uphours.wire.words import JobKind
 
 pytestmark = pytest.mark.anywhere
 
@@ -83,7 +84,7 @@ def worker(database: Database, clock: Clock, name: str = "w", **more: Any) -> Wo
     return Worker(database, name, Terms(now=clock, **more))
 
 
-def submit(database: Database, kind: queue.Kind, request: dict[str, Any], **more: Any) -> str:
+def submit(database: Database, kind: JobKind, request: dict[str, Any], **more: Any) -> str:
     with database.writing() as connection:
         return queue.submit(connection, kind, request, now=NOW, **more)
 

@@ -14,32 +14,18 @@ import httpx
 from uphours.client.requests import Call, Requests, finished, path
 from uphours.client.sent_rows import Outcome, array, parts
 from uphours.errors import InputError
-from uphours.wire import (
-    AuditEntry,
-    Days,
-    FleetHistory,
-    FleetSelection,
-    Format,
-    HeatMap,
-    Key,
-    KeyOptions,
-    NewKey,
-    Outages,
-    ReportOptions,
-    ReportState,
-    Selection,
-    Source,
-    Store,
-    StoreDetail,
-    StoreSelection,
-    Timeline,
-    View,
-)
-from uphours.wire_calendar import Calendar
-from uphours.wire_groups import Attributes, Groups, GroupSelection
-from uphours.wire_ledger import AdjustmentOptions, Entry, Moved, WithdrawalOptions
-from uphours.wire_loads import Job, Load, LoadOutcome, QuarantinedRow
-from uphours.wire_targets import Targets, TargetsView
+from uphours.wire.calendars import Calendar
+from uphours.wire.fleet import DayList, FleetHistory, HeatMap
+from uphours.wire.groups import AttributeList, GroupList, GroupSelection
+from uphours.wire.health import AuditEntry, Source
+from uphours.wire.keys import Key, KeyOptions, NewKey
+from uphours.wire.ledger import AdjustmentOptions, Entry, Moved, WithdrawalOptions
+from uphours.wire.loads import Job, Load, LoadOutcome, QuarantinedRow
+from uphours.wire.reports import ReportOptions, ReportState
+from uphours.wire.stores import OutageList, Selection, Store, StoreDetail, StoreSelection, Timeline
+from uphours.wire.targets import TargetList, TargetsView
+from uphours.wire.views import FleetSelection, View
+from uphours.wire.words import Format
 
 
 class Client:
@@ -315,9 +301,9 @@ class Client:
         found: Timeline = self._requests.json(Call("GET", path("stores", store_id, "timeline"), view))
         return found
 
-    def outages(self, store_id: str, **view: Unpack[View]) -> Outages:
+    def outages(self, store_id: str, **view: Unpack[View]) -> OutageList:
         """List the outages of one store in a window."""
-        found: Outages = self._requests.json(Call("GET", path("stores", store_id, "outages"), view))
+        found: OutageList = self._requests.json(Call("GET", path("stores", store_id, "outages"), view))
         return found
 
     def explanation(self, store_id: str, **view: Unpack[View]) -> dict[str, Any]:
@@ -343,24 +329,24 @@ class Client:
         found: HeatMap = self._requests.json(Call("GET", path("fleet", "heatmap"), view))
         return found
 
-    def groups(self, by: Sequence[str], **selection: Unpack[GroupSelection]) -> Groups:
+    def groups(self, by: Sequence[str], **selection: Unpack[GroupSelection]) -> GroupList:
         """Add stores up that share values of the attributes ``by``."""
-        found: Groups = self._requests.json(Call("GET", "/v1/groups", {"by": list(by), **selection}))
+        found: GroupList = self._requests.json(Call("GET", "/v1/groups", {"by": list(by), **selection}))
         return found
 
-    def attributes(self, **view: Unpack[FleetSelection]) -> Attributes:
+    def attributes(self, **view: Unpack[FleetSelection]) -> AttributeList:
         """List the attributes of the stores, and how many stores have which value."""
-        found: Attributes = self._requests.json(Call("GET", "/v1/attributes", view))
+        found: AttributeList = self._requests.json(Call("GET", "/v1/attributes", view))
         return found
 
-    def days(self, first: str | None = None, last: str | None = None) -> Days:
+    def days(self, first: str | None = None, last: str | None = None) -> DayList:
         """Say of each day whether any store was polled on it; 26 weeks up to the latest observation unless given."""
-        found: Days = self._requests.json(Call("GET", "/v1/days", {"from": first, "to": last}))
+        found: DayList = self._requests.json(Call("GET", "/v1/days", {"from": first, "to": last}))
         return found
 
-    def targets(self, **view: Unpack[TargetsView]) -> Targets:
+    def targets(self, **view: Unpack[TargetsView]) -> TargetList:
         """Show how much of the downtime that targets allow is left in a period, and the stores below them."""
-        found: Targets = self._requests.json(Call("GET", "/v1/targets", view))
+        found: TargetList = self._requests.json(Call("GET", "/v1/targets", view))
         return found
 
     # --- the service ---

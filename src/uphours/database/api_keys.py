@@ -9,7 +9,7 @@ import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import asdict, dataclass
 from hashlib import sha256
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, get_args
 
 from sqlalchemy import Connection, insert, select, update
 
@@ -17,8 +17,7 @@ from uphours.database import audit
 from uphours.database.tables import api_keys
 from uphours.errors import InputError, NotFoundError
 from uphours.where import Where, plain, texts_of, where_of
-
-Scope: TypeAlias = Literal["read", "ingest", "adjust", "feed", "admin"]
+from uphours.wire.words import Scope
 
 #: What a key may be for.
 SCOPES: Final[tuple[Scope, ...]] = get_args(Scope)

@@ -11,7 +11,7 @@ import json
 import secrets
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, get_args
 
 from sqlalchemy import (
     ColumnElement,
@@ -33,12 +33,9 @@ from uphours.database.dialects.dialect import dialect_of
 from uphours.database.tables import jobs, reports, uploads
 from uphours.errors import LeaseLostError, QueueFullError
 from uphours.schema import MILLISECOND_US, MINUTE_US, SECOND_US
-from uphours.wire import JobState
+from uphours.wire.words import JobKind, JobState
 
-Kind = Literal["report", "load", "source"]
-State: TypeAlias = JobState
-
-KINDS: Final[tuple[Kind, ...]] = ("report", "load", "source")
+KINDS: Final[tuple[JobKind, ...]] = get_args(JobKind)
 
 #: A worker that has not been heard of for so long is taken for dead.
 LEASE_US: Final = 5 * SECOND_US
@@ -64,9 +61,9 @@ class Job:
     """A job as it stands; instants in UTC microseconds."""
 
     job: str
-    kind: Kind
+    kind: JobKind
     request: dict[str, Any]
-    state: State
+    state: JobState
     created_at: int
     started_at: int | None
     finished_at: int | None
@@ -85,7 +82,7 @@ class Claim:
     """The right to work on a job, until another worker gets one with a higher fence."""
 
     job: str
-    kind: Kind
+    kind: JobKind
     request: dict[str, Any]
     attempts: int
     fence: int
@@ -103,13 +100,13 @@ def canonical(request: Mapping[str, Any]) -> str:
 
 def submit(
     connection: Connection,
-    kind: Kind,
+    kind: JobKind,
     request: Mapping[str, Any],
     *,
     now: int,
     limit: int | None = None,
     share: str | None = None,
-    state: State = "queued",
+    state: JobState = "queued",
     size: int = 0,
     asked_by: str = "",
 ) -> str:
@@ -144,7 +141,7 @@ def submit(
     return job
 
 
-def check_room(connection: Connection, kind: Kind, limit: int, *, now: int, asked_by: str = "") -> None:
+def check_room(connection: Connection, kind: JobKind, limit: int, *, now: int, asked_by: str = "") -> None:
     """Refuse one more job of a kind where ``limit`` of it are waiting: uploads keep no report out.
 
     ``asked_by``: the key that asks; half of the room at most is for one key.
@@ -164,7 +161,7 @@ def check_room(connection: Connection, kind: Kind, limit: int, *, now: int, aske
             raise QueueFullError(own, "jobs of this API key")
 
 
-def _asked_by(kind: Kind, key: str) -> ColumnElement[bool]:
+def _asked_by(kind: JobKind, key: str) -> ColumnElement[bool]:
     if kind == "report":
         return jobs.c.job.in_(select(reports.c.job).where(reports.c.requested_by == key))
     # What a load remembers begins with who asked for it: `canonical` sorts names.
@@ -197,13 +194,13 @@ def receiving(connection: Connection, share: str, *, now: int) -> bool:
     return connection.execute(query).first() is not None
 
 
-def any_queued(connection: Connection, kinds: Collection[Kind], now: int) -> bool:
+def any_queued(connection: Connection, kinds: Collection[JobKind], now: int) -> bool:
     """Say whether a job is waiting; a look that needs no lock."""
     sql = "SELECT job FROM jobs WHERE state = 'queued' AND (due_at <= ? OR due_at > ?) AND kind IN (?) LIMIT 1"
     return _looked(connection, sql, (now, now + LONGEST_WAIT_US), kinds).first() is not None
 
 
-def late(connection: Connection, kinds: Collection[Kind], now: int) -> dict[str, int]:
+def late(connection: Connection, kinds: Collection[JobKind], now: int) -> dict[str, int]:
     """Return the jobs whose lease is over, and since when; 0 where the worker is known to be dead.
 
     Also those whose lease ends later than any lease that begins now: there the worker's clock is ahead, or ours was.
@@ -216,14 +213,16 @@ def late(connection: Connection, kinds: Collection[Kind], now: int) -> dict[str,
     return dict(map(tuple, _looked(connection, sql, (now, now + 2 * LEASE_US), kinds)))
 
 
-def _looked(connection: Connection, sql: str, instants: tuple[int, int], kinds: Collection[Kind]) -> CursorResult[Any]:
+def _looked(
+    connection: Connection, sql: str, instants: tuple[int, int], kinds: Collection[JobKind]
+) -> CursorResult[Any]:
     # As text: idle workers look twenty times a second, and to build a query takes four times as long as to run it.
     marked = sql.replace("(?)", f"({', '.join('?' * len(kinds))})").replace("?", dialect_of(connection).mark)
     return connection.exec_driver_sql(marked, (*instants, *kinds))
 
 
 def claim(
-    connection: Connection, worker: str, kinds: Collection[Kind], *, now: int, dead: Collection[str] | None = None
+    connection: Connection, worker: str, kinds: Collection[JobKind], *, now: int, dead: Collection[str] | None = None
 ) -> Claim | None:
     """Take the job whose turn it is, or one whose worker is dead; none that someone else is taking just now.
 
@@ -289,7 +288,7 @@ def _receiving(now: int) -> ColumnElement[bool]:
     return and_(jobs.c.state == "receiving", jobs.c.created_at >= now - RECEIVING_US)
 
 
-def _queued(kinds: Collection[Kind], now: int) -> ColumnElement[bool]:
+def _queued(kinds: Collection[JobKind], now: int) -> ColumnElement[bool]:
     is_due = or_(jobs.c.due_at <= now, jobs.c.due_at > now + LONGEST_WAIT_US)
     return and_(jobs.c.kind.in_(kinds), jobs.c.state == "queued", is_due)
 
@@ -323,7 +322,7 @@ def finish(
     held: Claim,
     *,
     now: int,
-    state: State = "complete",
+    state: JobState = "complete",
     reason: str | None = None,
     **values: int | None,
 ) -> None:

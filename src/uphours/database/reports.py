@@ -10,10 +10,11 @@ from typing import Any, Final
 from sqlalchemy import Column, Connection, RowMapping, and_, delete, func, insert, or_, select, update
 
 from uphours.database import locks, queue, uploads
-from uphours.database.queue import Job, State
+from uphours.database.queue import Job
 from uphours.database.tables import adjustments, jobs, loads, reports, results, stores
 from uphours.database.tables import uploads as upload_table
 from uphours.errors import ConflictError, NotFoundError
+from uphours.wire.words import JobState
 
 _PARAMETERS: Final = 500
 _HINT: Final = "reports are kept for some weeks; trigger a new one"
@@ -30,7 +31,7 @@ class Requested:
     job: Job
 
     @property
-    def state(self) -> State:
+    def state(self) -> JobState:
         """How far it is."""
         return self.job.state
 

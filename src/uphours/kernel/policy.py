@@ -13,8 +13,8 @@ from typing import Annotated, Any, Final, Literal, Self, TypeAlias, get_args, ge
 
 from uphours.durations import LONGEST_US, duration_us, short_duration
 from uphours.errors import InputError, wrong
-from uphours.wire import Assume as Assume
-from uphours.wire import Interpolation as Interpolation
+from uphours.wire.words import Assume as Assume
+from uphours.wire.words import Interpolation as Interpolation
 
 Kind: TypeAlias = Literal["word", "flag", "duration"]
 Value: TypeAlias = str | bool | int | None

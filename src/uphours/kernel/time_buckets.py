@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, get_args
 
 import numpy as np
 
@@ -21,12 +21,12 @@ from uphours.schema import (
     Sessions,
     Spans,
 )
+from uphours.wire.words import BucketSize
 
-Bucket: TypeAlias = Literal["hour", "day", "week"]
-BUCKETS: Final[tuple[Bucket, ...]] = get_args(Bucket)
+BUCKETS: Final[tuple[BucketSize, ...]] = get_args(BucketSize)
 _WIDTHS_US: Final = dict(zip(BUCKETS, (HOUR_US, DAY_US, 7 * DAY_US), strict=True))
 #: The longest stretch that is cut into hours, and into days.
-_LONGEST_US: Final[dict[Bucket, int]] = {"hour": 10 * DAY_US, "day": 400 * DAY_US}
+_LONGEST_US: Final[dict[BucketSize, int]] = {"hour": 10 * DAY_US, "day": 400 * DAY_US}
 #: From the Monday before the epoch to the epoch: weeks begin on Monday.
 _SINCE_MONDAY_US: Final = 3 * DAY_US
 
@@ -66,7 +66,7 @@ class Sums(Durations):
     stores_observed: Totals
 
 
-def bucket_for(start: int, end: int) -> Bucket:
+def bucket_for(start: int, end: int) -> BucketSize:
     """Return into what a stretch is cut: hours up to ten days, days up to 400, else weeks.
 
     >>> bucket_for(0, 7 * DAY_US), bucket_for(0, 365 * DAY_US), bucket_for(0, 401 * DAY_US)
@@ -75,7 +75,7 @@ def bucket_for(start: int, end: int) -> Bucket:
     return next((name for name, longest in _LONGEST_US.items() if end - start <= longest), "week")
 
 
-def bucket_edges(bucket: Bucket, start: int, end: int) -> list[int]:
+def bucket_edges(bucket: BucketSize, start: int, end: int) -> list[int]:
     """Return where the buckets of ``[start, end)`` begin, and the end of the last one.
 
     Buckets begin with whole hours, days and weeks of UTC, weeks with Monday. The first and the last one are cut at
@@ -92,7 +92,7 @@ def _first_edge(width: int, start: int) -> int:
     return start - (start + _SINCE_MONDAY_US) % width
 
 
-def history_grid(bucket: Bucket, start: int, end: int, n: int) -> Grid:
+def history_grid(bucket: BucketSize, start: int, end: int, n: int) -> Grid:
     """Return the grid of the buckets of ``[start, end)``, not empty, which is the same for all of n stores."""
     width = _WIDTHS_US[bucket]
     first = _first_edge(width, start)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, get_args
 
 import numpy as np
 
@@ -27,8 +27,8 @@ from uphours.schema import (
     instant_text,
 )
 from uphours.where import Where
+from uphours.wire.words import CountsAs
 
-CountsAs: TypeAlias = Literal["excluded", "up", "down", "unknown"]
 COUNTS_AS: Final[tuple[CountsAs, ...]] = get_args(CountsAs)
 #: What of a collector gap can be said: that it is not known, or that it does not count.
 _OF_GAPS: Final = ("unknown", "excluded")

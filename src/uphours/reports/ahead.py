@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 import numpy as np
 
 from uphours.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US, Fleet
+
+if TYPE_CHECKING:
+    from uphours.wire import views
 
 #: Stores that are named; the others are counted.
 _NAMED: Final = 5
@@ -32,7 +35,7 @@ class Ahead:
         names = sorted(stores)
         return Ahead(as_of - now, tuple(names[:_NAMED]), len(names[_NAMED:]))
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> views.Ahead:
         """Return it as plain values."""
         return {"by_us": self.by_us, "stores": list(self.stores), "more": self.more}
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
@@ -26,8 +26,8 @@ from uphours.schema import (
     Target,
     instant_iso,
 )
+from uphours.wire.words import Exhausted
 
-Exhausted: TypeAlias = Literal["past", "projected"]
 """The budget has run out already, or would run out at the present rate."""
 Integers: TypeAlias = npt.NDArray[np.int64]
 

@@ -18,7 +18,6 @@ from uphours.kernel.policy import Policy
 from uphours.kernel.time_buckets import (
     HOURS_OF_WEEK,
     STORES_OF_A_BLOCK,
-    Bucket,
     Grid,
     Sums,
     bucket_edges,
@@ -31,6 +30,7 @@ from uphours.reports.measure import Timelines, in_parts, latest_instant
 from uphours.reports.reading import Known, end_of, read_window
 from uphours.reports.report import booked
 from uphours.schema import Fleet
+from uphours.wire.words import BucketSize
 
 #: The sums of a bucket, over all stores.
 _SUMMED: Final = tuple(field.name for field in fields(Sums))
@@ -50,7 +50,7 @@ class History:
     as_of: int
     policy: Policy
     windows: Windows
-    bucket: Bucket
+    bucket: BucketSize
     buckets: list[_Row]
     gaps: Gaps
     loads_seen: int | None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date, timedelta
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import TYPE_CHECKING, Final
 
 import numpy as np
 import numpy.typing as npt
@@ -14,12 +14,11 @@ from uphours.errors import InputError
 from uphours.kernel.local_time import hours_text
 from uphours.kernel.schedule import special_on, zones_on
 from uphours.schema import CLOSED, DAY_US, EVERY_STORE, FOR_EVER, SINCE_EVER, Schedule
+from uphours.wire.words import Origin
 
-Origin: TypeAlias = Literal[
-    "week", "special hours", "special hours of every store", "always open", "outside first and last day",
-    "before the first week", "before the first zone", "hours unknown",
-]  # fmt: skip
-ORIGINS: Final[tuple[Origin, ...]] = get_args(Origin)
+if TYPE_CHECKING:
+    from uphours.wire import calendars
+
 #: Dates that are asked for at once: thirty years.
 MOST_DAYS: Final = 11_000
 _EPOCH: Final = date(1970, 1, 1)
@@ -59,12 +58,14 @@ class CalendarDay:
             return f"{self.origin} from {self.valid_from}"
         return f"{self.origin}: {self.name}" if self.name else self.origin
 
-    def facts(self) -> dict[str, Any]:
+    def facts(self) -> calendars.CalendarDay:
         """Return the day as plain values."""
         return {
             "date": str(self.day),
             "origin": self.origin,
-            "hours": [dict(zip(("start", "end"), hours_text(*opening), strict=True)) for opening in self.openings],
+            "hours": [
+                {"start": start, "end": end} for start, end in (hours_text(*opening) for opening in self.openings)
+            ],
             "valid_from": None if self.valid_from is None else str(self.valid_from),
             "name": self.name,
             "timezone": self.timezone,

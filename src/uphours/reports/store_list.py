@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left, bisect_right
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final, Literal, TypeAlias, get_args
+from typing import Final, get_args
 
 import numpy as np
 import polars as pl
@@ -15,26 +15,24 @@ from uphours.kernel.local_time import timezone_names
 from uphours.reports.fleet import Overview
 from uphours.reports.reading import NEVER
 from uphours.reports.store_states import STATES
-from uphours.reports.tabs import TABS, Tab, tab_rows
+from uphours.reports.tabs import TABS, tab_rows
 from uphours.schema import DEFAULT_TIMEZONE
+from uphours.wire.words import Lacking, Observed, StoreOrder, Tab
 
-Sort: TypeAlias = Literal["store_id", "availability", "lost_time", "since", "last_observed"]
-SORTS: Final[tuple[Sort, ...]] = get_args(Sort)
+SORTS: Final[tuple[StoreOrder, ...]] = get_args(StoreOrder)
 #: The column that a list is sorted by; rows are numbered in the order of their ids.
-_COLUMNS: Final[dict[Sort, str]] = dict(
+_COLUMNS: Final[dict[StoreOrder, str]] = dict(
     zip(SORTS, ("row", "availability", "downtime_us", "since_us", "last_observed_at_us"), strict=True)
 )
 #: What a store can be without, so that it has the default.
-Lacking: TypeAlias = Literal["hours", "timezone"]
 LACKING: Final[tuple[Lacking, ...]] = get_args(Lacking)
-Observed: TypeAlias = Literal["ever", "never"]
 
 
 @dataclass(frozen=True)
 class Place:
     """The place after one row in a sorted list: what the row is sorted by (None: it has no value), and its id."""
 
-    sort: Sort
+    sort: StoreOrder
     descending: bool
     key: float | None
     store_id: str
@@ -66,7 +64,7 @@ def selected(
     last_observed_before: int | None = None,
     tab: Tab = "all",
     share: int | None = None,
-    sort: Sort = "store_id",
+    sort: StoreOrder = "store_id",
     descending: bool = False,
     after: Place | None = None,
     limit: int,

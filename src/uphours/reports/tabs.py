@@ -6,7 +6,7 @@ Defined here once, for the API, the page, and what is exported from it.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Final, Literal, TypeAlias, get_args
+from typing import Any, Final, TypeAlias, get_args
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,8 @@ from uphours.reports.fleet import Overview
 from uphours.reports.reading import NEVER
 from uphours.reports.store_states import STATES
 from uphours.schema import DAY_US, HOUR_US, WHOLE_SHARE
+from uphours.wire.words import Tab
 
-Tab: TypeAlias = Literal["attention", "down_throughout", "unstable", "below_target", "not_polled", "incomplete", "all"]
 TABS: Final[tuple[Tab, ...]] = get_args(Tab)
 #: Outages in the window from which on a store is unstable.
 UNSTABLE_OUTAGES: Final = 5

@@ -16,12 +16,12 @@ from uphours.schema import HOUR_US
 from uphours.service import api_docs, legacy, problems
 from uphours.service.api import routes as api_routes
 from uphours.service.auth import Access, authorize
+from uphours.service.bodies import Problem
 from uphours.service.deps import Service
 from uphours.service.endings import Endings
 from uphours.service.intake import GroupCommit
 from uphours.service.metrics import Metrics
 from uphours.service.middleware import Guards
-from uphours.service.models import Problem
 from uphours.service.origins import Way
 from uphours.service.pages import routes as page_routes
 from uphours.service.pages.rendering import presented

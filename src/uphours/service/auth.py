@@ -25,10 +25,11 @@ from uphours.service.lanes import checks
 from uphours.service.origins import SAFE, Way, own_path
 from uphours.service.problems import AccessError, NotSignedInError, is_for_people
 from uphours.where import Where, texts_of
+from uphours.wire import words
 
 log = structlog.get_logger("uphours.access")
 
-Scope: TypeAlias = api_keys.Scope | Literal["open"]
+Scope: TypeAlias = words.Scope | Literal["open"]
 """What a route asks for; ``open`` asks for nothing, not even a key."""
 
 Sees: TypeAlias = Literal["stores", "own", "nothing", "all"]
@@ -101,7 +102,7 @@ class Caller:
         """The caller as audit lines and logs name it."""
         return f"key:{self.key_id}" if self.key_id else "no key"
 
-    def may(self, scope: api_keys.Scope) -> bool:
+    def may(self, scope: words.Scope) -> bool:
         """Say whether the caller has a scope."""
         return api_keys.allows(self.scopes, scope)
 

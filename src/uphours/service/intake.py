@@ -21,6 +21,7 @@ from uphours.database.database import Database
 from uphours.errors import DatabaseError, QueueFullError
 from uphours.ingest.inputs import Kind
 from uphours.ingest.load import read_rows
+from uphours.wire.words import JobState
 
 log = structlog.get_logger("uphours.intake")
 
@@ -300,7 +301,7 @@ def _begin(
     request: Mapping[str, Any],
     limit: int,
     now: int,
-    state: queue.State,
+    state: JobState,
     share: str | None = None,
     check: Callable[[Connection], None] | None = None,
 ) -> str:

@@ -14,7 +14,6 @@ from fastapi.responses import JSONResponse
 from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
-from uphours.database.queue import State
 from uphours.database.reports import Requested
 from uphours.errors import ConflictError, NotFoundError
 from uphours.kernel.windows import DEFAULT_WINDOWS
@@ -27,13 +26,13 @@ from uphours.service import intake
 from uphours.service.api.loads import answer
 from uphours.service.api.reports import bound, find, request
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
+from uphours.service.bodies import Problem
 from uphours.service.deps import Service, Serving
 from uphours.service.downloads import sent
-from uphours.service.load_models import LoadOutcome
-from uphours.service.models import Problem
 from uphours.service.origins import AS_HEAD
 from uphours.service.problems import AccessError
 from uphours.service.result_files import File
+from uphours.wire.words import JobState
 
 router = APIRouter(tags=["earlier systems"], route_class=KeyedRoute)
 
@@ -129,7 +128,7 @@ DIALECTS: Final = (
     ),
 )
 
-_UNFINISHED: Final[frozenset[State]] = frozenset({"receiving", "queued", "running"})
+_UNFINISHED: Final[frozenset[JobState]] = frozenset({"receiving", "queued", "running"})
 _NOT_FOUND: Final = {"status": "Report not found"}
 _ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
     200: {
@@ -261,9 +260,10 @@ async def _store_csv_data(serving: Serving, caller: Calling) -> Response:
         now=serving.now(),
     )
     made = await answer(serving, job)
-    if not isinstance(made, LoadOutcome):
+    if isinstance(made, Response):
         return made
-    return JSONResponse({"message": "Data stored successfully!", **made.model_dump(exclude={"summary"})})
+    facts = {name: value for name, value in made.items() if name != "summary"}
+    return JSONResponse({"message": "Data stored successfully!", **facts})
 
 
 def _install() -> None:

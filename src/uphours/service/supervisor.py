@@ -19,7 +19,7 @@ import structlog
 
 from uphours.database import api_keys, queue
 from uphours.database.database import Database, connect
-from uphours.database.queue import KINDS, Kind
+from uphours.database.queue import KINDS
 from uphours.errors import DatabaseUnavailableError, InputError, UphoursError
 from uphours.ingest.inputs import Limits
 from uphours.printable import printable, printable_lines
@@ -27,6 +27,7 @@ from uphours.reports.measure import warm_up
 from uphours.service.terms import now_us, watched
 from uphours.service.worker import Terms, Worker
 from uphours.settings import CONFIG, PREFIX, Settings, environment
+from uphours.wire.words import JobKind
 
 #: How long a database server is waited for at the start, how often it is asked, and how often the log says so.
 _SERVER_STARTS_S: Final = 60.0
@@ -130,7 +131,7 @@ def _check_key(database: Database, settings: Settings) -> None:
 
 @dataclass
 class _Child:
-    kinds: Sequence[Kind]
+    kinds: Sequence[JobKind]
     process: subprocess.Popen[bytes] | None = None
     started_at: float = 0.0
     start_at: float = 0.0
@@ -145,7 +146,7 @@ class Workers:
 
     def __init__(self, database: Database, settings: Settings) -> None:
         self._database, self._settings = database, settings
-        kinds: list[Sequence[Kind]] = [KINDS] * settings.workers
+        kinds: list[Sequence[JobKind]] = [KINDS] * settings.workers
         if len(kinds) > 1:
             kinds[0] = ("report",)
         self._children = [_Child(mine) for mine in kinds]
@@ -223,7 +224,7 @@ def _name(pid: int) -> str:
     return f"{socket.gethostname()}:{pid}"[:128]
 
 
-def work(settings: Settings, kinds: Sequence[Kind], *, supervised: bool) -> None:
+def work(settings: Settings, kinds: Sequence[JobKind], *, supervised: bool) -> None:
     """Do jobs until a signal says to stop, or, ``supervised``, until the process that started this one has ended."""
     log_to_stderr(settings)
     database = connect(settings.database_url, keep_open=True)

@@ -46,6 +46,7 @@ from uphours.reports.outage_list import outage_list
 from uphours.reports.request import ReportRequest
 from uphours.schema import DAY_US, HOUR_US, SECOND_US, SINCE_EVER
 from uphours.service.heart import Heart
+from uphours.wire.words import JobKind, JobState
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -90,7 +91,7 @@ class Terms:
 class Worker:
     """Does jobs, one after the other, until it is asked to stop."""
 
-    def __init__(self, database: Database, name: str, terms: Terms, kinds: Sequence[queue.Kind] = KINDS) -> None:
+    def __init__(self, database: Database, name: str, terms: Terms, kinds: Sequence[JobKind] = KINDS) -> None:
         self._database, self._name, self._terms, self._kinds = database, name, terms, kinds
         self._stopping = threading.Event()
         self._held: Claim | None = None
@@ -312,7 +313,7 @@ class Worker:
             if problem is not None:
                 failed += 1
                 self._record_failure(name, file, problem)
-        state: queue.State = "complete" if error is None else "failed"
+        state: JobState = "complete" if error is None else "failed"
         reason = error or (f"{failed} of {len(new)} files could not be read" if failed else None)
         with self._database.writing() as connection:
             now = self._terms.now()
@@ -406,7 +407,7 @@ def _expire(connection: Connection, now: int, keep_us: int) -> None:
         log.info("reports expired", reports=forgotten)
 
 
-_DO: Final[dict[queue.Kind, Callable[[Worker, Claim, Heart], None]]] = {
+_DO: Final[dict[JobKind, Callable[[Worker, Claim, Heart], None]]] = {
     "report": Worker._report,
     "load": Worker._load,
     "source": Worker._source,

@@ -12,7 +12,7 @@ from uphours.kernel.policy import CHOICES, Policy
 from uphours.kernel.windows import DEFAULT_WINDOWS, WINDOW_NAMES, Window
 from uphours.reports.request import ReportRequest
 from uphours.schema import LAST_INSTANT, YEAR_2000_US
-from uphours.service.report_models import ReportBody
+from uphours.service.report_body import ReportBody
 
 OWN = Window("own", "2023-01-21T00:00Z", "2023-01-22T00:00Z")
 

@@ -4,24 +4,27 @@ from __future__ import annotations
 
 import hashlib
 from dataclasses import replace
-from typing import Annotated, Any, Final
+from typing import Annotated, Any, Final, cast
 
 from fastapi import APIRouter, Header, Path, Query, Response
 from fastapi.responses import JSONResponse
 
 from uphours.database import ledger, queue
-from uphours.database.ledger import Entry, Once
+from uphours.database.ledger import Once
 from uphours.errors import InputError, NotFoundError
 from uphours.reports.adjusting import Adjustment, Plan, moved, plan, stores_meant
 from uphours.schema import STORE_ID_MAX_LENGTH, instant_iso
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
+from uphours.service.bodies import Problem
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute
-from uphours.service.ledger_models import AdjustmentBody, EntryList, EntryModel, MovedModel, WithdrawalBody
-from uphours.service.models import IntervalModel, Problem
+from uphours.service.ledger_bodies import AdjustmentBody, WithdrawalBody
 from uphours.service.problems import AccessError
 from uphours.where import where_of
+from uphours.wire.ledger import Entry, EntryList, Moved
+from uphours.wire.views import Interval
+from uphours.wire.words import AdjustmentReason, EntryCountsAs
 
 router = APIRouter(prefix="/v1/adjustments", tags=["ledger"], route_class=KeyedRoute)
 #: To plan an entry may take as long as a view of the fleet, and as much memory.
@@ -44,10 +47,10 @@ _ENTERED: Final[dict[int | str, dict[str, Any]]] = {
 @planned_router.post(
     "",
     status_code=201,
-    response_model=EntryModel,
+    response_model=Entry,
     responses=_ENTERED
     | {
-        200: {"model": MovedModel, "description": "With `dry_run`: what it would move."},
+        200: {"model": Moved, "description": "With `dry_run`: what it would move."},
         409: {"model": Problem, "description": "The Idempotency-Key was used for another request."},
     },
 )
@@ -59,7 +62,7 @@ def adjust(
     body: AdjustmentBody,
     dry_run: Annotated[bool, Query(description="Say what it would move, and enter nothing.")] = False,
     idempotency_key: IdempotencyKey = None,
-) -> EntryModel | Response:
+) -> Entry | Response:
     """Enter what is to count differently; nothing of what was observed is changed, and it can be withdrawn."""
     adjustment = body.adjustment()
     # A request without where is the one of clients that do not know it.
@@ -74,8 +77,7 @@ def adjust(
             planned = plan(fleet, adjustment)
             _check_size(planned)
             if dry_run:
-                made = moved(fleet, adjustment, planned, policy=serving.settings.policy)
-                return JSONResponse(MovedModel(**made.facts()).model_dump())
+                return JSONResponse(moved(fleet, adjustment, planned, policy=serving.settings.policy).facts())
             store_ids = [fleet.store_ids[store] for store in planned.stores.tolist()]
     except NotFoundError as error:  # what is asked for is here, a store that it names is not
         raise InputError(str(error)) from error
@@ -122,27 +124,34 @@ def _entered_before(serving: Service, caller: Caller, once: Once | None) -> int 
         return ledger.entered_before(connection, caller.actor, once)
 
 
-def _created(serving: Service, caller: Caller, response: Response, entry: int) -> EntryModel:
+def _created(serving: Service, caller: Caller, response: Response, entry: int) -> Entry:
     response.headers["Location"] = f"/v1/adjustments/{entry}"
-    return _model(_find(serving, caller, entry))
+    return _entry(_find(serving, caller, entry))
 
 
-def _find(serving: Service, caller: Caller, entry: int) -> Entry:
+def _find(serving: Service, caller: Caller, entry: int) -> ledger.Entry:
     seen = serving.seen(caller)
     with serving.database.reading() as connection:
         return ledger.find_entry(connection, entry, seen=seen)
 
 
-def _model(entry: Entry) -> EntryModel:
-    facts = entry.facts()
-    start, end, at, intervals = (facts.pop(name) for name in ("start", "end", "at", "intervals"))
-    return EntryModel(
-        **facts,
-        start_us=start,
-        end_us=end,
-        at=instant_iso(at),
-        intervals=None if intervals is None else [IntervalModel(start_us=a, end_us=b) for a, b in intervals],
-    )
+def _entry(entry: ledger.Entry) -> Entry:
+    intervals = None if entry.intervals is None else [{"start_us": a, "end_us": b} for a, b in entry.intervals]
+    return {
+        "entry": entry.entry,
+        "counts_as": cast(EntryCountsAs, entry.counts_as),
+        "withdraws": entry.withdraws,
+        "withdrawn_by": entry.withdrawn_by,
+        "reason": cast(AdjustmentReason, entry.reason),
+        "note": entry.note,
+        "actor": entry.actor,
+        "at": instant_iso(entry.at),
+        "load": entry.load,
+        "stores": entry.stores,
+        "start_us": entry.start,
+        "end_us": entry.end,
+        "intervals": cast(list[Interval] | None, intervals),
+    }
 
 
 @router.get("", response_model=EntryList, responses={404: {"model": Problem, "description": "There is no such store."}})
@@ -163,20 +172,20 @@ def list_adjustments(
             connection, store_id=store_id, before=None if before is None else int(before[0]), limit=limit + 1, seen=seen
         )
     more = cursor(found[limit - 1].entry) if len(found) > limit else None
-    return EntryList(adjustments=[_model(one) for one in found[:limit]], next_cursor=more)
+    return {"adjustments": [_entry(one) for one in found[:limit]], "next_cursor": more}
 
 
-@router.get("/{entry}", response_model=EntryModel, responses=_NO_ENTRY)
+@router.get("/{entry}", response_model=Entry, responses=_NO_ENTRY)
 @needs("read", sees="stores")
-def show_adjustment(serving: Serving, caller: Calling, entry: EntryNumber) -> EntryModel:
+def show_adjustment(serving: Serving, caller: Calling, entry: EntryNumber) -> Entry:
     """Show an entry of the ledger."""
-    return _model(_find(serving, caller, entry))
+    return _entry(_find(serving, caller, entry))
 
 
 @router.post(
     "/{entry}/withdrawal",
     status_code=201,
-    response_model=EntryModel,
+    response_model=Entry,
     responses=_ENTERED
     | _NO_ENTRY
     | {409: {"model": Problem, "description": "It is withdrawn already, or the Idempotency-Key was used before."}},
@@ -189,7 +198,7 @@ def withdraw(
     entry: EntryNumber,
     body: WithdrawalBody,
     idempotency_key: IdempotencyKey = None,
-) -> EntryModel:
+) -> Entry:
     """Withdraw an entry: from then on it is as if it had never been. The withdrawal is an entry too."""
     once = _once(idempotency_key, f"withdrawal {entry}", body.model_dump())
     _find(serving, caller, entry)

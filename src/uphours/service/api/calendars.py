@@ -10,10 +10,10 @@ from fastapi import APIRouter, Query
 from uphours.reports.store_calendar import calendar
 from uphours.service.api.stores import StoreName, local_date_at
 from uphours.service.auth import Calling, needs
-from uphours.service.calendar_models import CalendarDayModel, CalendarModel
+from uphours.service.bodies import LocalDate, Problem, date_of
 from uphours.service.deps import Serving
 from uphours.service.lane_routes import StoreRoute
-from uphours.service.models import LocalDate, Problem, date_of
+from uphours.wire.calendars import Calendar
 
 router = APIRouter(prefix="/v1/stores", tags=["stores"], route_class=StoreRoute)
 
@@ -22,7 +22,7 @@ _USUAL_DAYS: Final = timedelta(days=28)
 _NO_STORE: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is no such store."}}
 
 
-@router.get("/{store_id:path}/calendar", response_model=CalendarModel, responses=_NO_STORE)
+@router.get("/{store_id:path}/calendar", response_model=Calendar, responses=_NO_STORE)
 @needs("read", sees="stores")
 def show_calendar(
     serving: Serving,
@@ -34,16 +34,11 @@ def show_calendar(
     to: Annotated[
         LocalDate | None, Query(description="The date after the last one. Unless given: 28 days after the first.")
     ] = None,
-) -> CalendarModel:
+) -> Calendar:
     """Show the schedule of one store day by day, each day with where its hours come from."""
     with serving.snapshot(caller, [store_id]) as fleet:
         schedule = fleet.schedule
         first = local_date_at(schedule, serving.now()) if from_ is None else date_of("from", from_)
         end = first + _USUAL_DAYS if to is None else date_of("to", to)
         days = calendar(schedule, 0, first, end)
-    return CalendarModel(
-        store_id=store_id,
-        first=str(first),
-        end=str(end),
-        days=[CalendarDayModel(**day.facts()) for day in days],
-    )
+    return {"store_id": store_id, "first": str(first), "end": str(end), "days": [day.facts() for day in days]}

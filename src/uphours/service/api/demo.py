@@ -20,10 +20,10 @@ from uphours.ingest.inputs import Kind
 from uphours.service import intake
 from uphours.service.api.loads import accepted
 from uphours.service.auth import Calling, KeyedRoute, needs
+from uphours.service.bodies import Problem
 from uphours.service.deps import Serving
 from uphours.service.intake import Sending
-from uphours.service.load_models import JobModel
-from uphours.service.models import Problem
+from uphours.wire.loads import Job
 
 router = APIRouter(prefix="/v1/demo", tags=["loads"], route_class=KeyedRoute)
 
@@ -34,7 +34,7 @@ _KINDS: Final[tuple[Kind, ...]] = ("polls", "hours", "timezones")
 @router.post(
     "",
     status_code=202,
-    response_model=JobModel,
+    response_model=Job,
     responses={
         202: {"headers": {"Location": {"schema": {"type": "string"}, "description": "Where to ask how far it is."}}},
         409: {"model": Problem, "description": "The store is not empty."},

@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 from datetime import date, timedelta
-from typing import Annotated, Final
+from typing import Annotated, Final, cast
 
 from fastapi import APIRouter, Query
 
 from uphours.database import polled_days, properties
 from uphours.errors import InputError
 from uphours.schema import instant_iso
-from uphours.service.api.stores import AskingFleet, ahead_of, made_with
+from uphours.service.api.stores import AskingFleet, fleet_answer
 from uphours.service.auth import Caller, Calling, needs
+from uphours.service.bodies import date_of
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import ViewRoute
-from uphours.service.models import (
-    BucketModel,
-    DayList,
-    DayModel,
-    FleetHistory,
-    HeatCell,
-    HeatMapModel,
-    IntervalModel,
-    date_of,
-)
+from uphours.wire.fleet import Bucket, DayList, FleetHistory, HeatCell, HeatMap
 
 router = APIRouter(prefix="/v1", tags=["fleet"], route_class=ViewRoute)
 
@@ -39,31 +31,21 @@ def show_history(serving: Serving, caller: Calling, asking: AskingFleet) -> Flee
     """Follow the fleet over a window: hours up to ten days, days up to 400, else weeks; and gaps in polling."""
     made = serving.fleets.history(asking.asked_by(serving, caller), stale_ok=asking.stale_ok)
     gaps = zip(made.gaps.starts.tolist(), made.gaps.ends.tolist(), strict=True)
-    return FleetHistory(
-        **made_with(made, asking),
-        ahead=ahead_of(serving, asking, made),
-        loads_seen=made.loads_seen,
-        entries_seen=made.entries_seen,
-        bucket=made.bucket,
-        buckets=[BucketModel(**row) for row in made.buckets],
-        poll_interval_us=made.gaps.interval_us,
-        gaps=[IntervalModel(start_us=start, end_us=end) for start, end in gaps],
-    )
+    return {
+        **fleet_answer(serving, asking, made),
+        "bucket": made.bucket,
+        "buckets": cast(list[Bucket], made.buckets),
+        "poll_interval_us": made.gaps.interval_us,
+        "gaps": [{"start_us": start, "end_us": end} for start, end in gaps],
+    }
 
 
-@router.get("/fleet/heatmap", response_model=HeatMapModel)
+@router.get("/fleet/heatmap", response_model=HeatMap)
 @needs("read", sees="stores")
-def show_heat_map(serving: Serving, caller: Calling, asking: AskingFleet) -> HeatMapModel:
+def show_heat_map(serving: Serving, caller: Calling, asking: AskingFleet) -> HeatMap:
     """Add a window up by weekday and hour, as the clock of each store shows them."""
     made = serving.fleets.heat_map(asking.asked_by(serving, caller), stale_ok=asking.stale_ok)
-    cells = [HeatCell(**cell) for cell in made.cells]
-    return HeatMapModel(
-        **made_with(made, asking),
-        ahead=ahead_of(serving, asking, made),
-        loads_seen=made.loads_seen,
-        entries_seen=made.entries_seen,
-        cells=cells,
-    )
+    return {**fleet_answer(serving, asking, made), "cells": cast(list[HeatCell], made.cells)}
 
 
 @router.get("/days", response_model=DayList)
@@ -86,12 +68,12 @@ def list_days(
             )
         polled = set(polled_days.polled(connection, first, last))
         pruned_before = properties.get(connection, "pruned_before")
-    return DayList(
-        first=_text(first),
-        last=_text(last),
-        pruned_before=None if pruned_before is None else instant_iso(int(pruned_before)),
-        days=[DayModel(day=_text(day), polled=day in polled) for day in range(first, last + 1)],
-    )
+    return {
+        "first": _text(first),
+        "last": _text(last),
+        "pruned_before": None if pruned_before is None else instant_iso(int(pruned_before)),
+        "days": [{"day": _text(day), "polled": day in polled} for day in range(first, last + 1)],
+    }
 
 
 def any_polls(serving: Service, caller: Caller) -> bool:

@@ -4,27 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, cast
 
 from fastapi import APIRouter, Query
 
 from uphours.errors import InputError
-from uphours.reports.groups import Figures, Group, Groups
+from uphours.reports.groups import Group as GroupOfStores
+from uphours.reports.groups import Groups
 from uphours.reports.memberships import Labels
-from uphours.service.api.stores import AskingFleet, Compare, Question, ahead_of, made_with, window_before
+from uphours.service.api.stores import AskingFleet, Compare, fleet_answer, window_before
 from uphours.service.auth import Calling, needs
-from uphours.service.deps import Service, Serving
-from uphours.service.group_models import (
-    AttributeList,
-    AttributeModel,
-    GroupFigures,
-    GroupList,
-    GroupModel,
-    ValueModel,
-    WorstStore,
-)
+from uphours.service.deps import Serving
 from uphours.service.lane_routes import ViewRoute
 from uphours.where import NO_VALUE
+from uphours.wire.groups import Attribute, AttributeList, AttributeValue, Group, GroupFigures, GroupList, WorstStore
+from uphours.wire.words import GroupOrder
 
 router = APIRouter(prefix="/v1", tags=["groups"], route_class=ViewRoute)
 
@@ -37,7 +31,7 @@ By = Annotated[
 ]
 
 
-@router.get("/groups", response_model=GroupList, response_model_exclude_unset=True)
+@router.get("/groups", response_model=GroupList)
 @needs("read", sees="stores")
 def list_groups(
     serving: Serving,
@@ -47,7 +41,7 @@ def list_groups(
     below: Annotated[
         float | None, Query(ge=0, le=1, description="Count the stores with a known availability below this.")
     ] = None,
-    sort: Annotated[Literal["values", "availability", "lost_time"], Query()] = "values",
+    sort: Annotated[GroupOrder, Query()] = "values",
     worst: Annotated[int, Query(ge=0, le=100, description="Worst stores listed per group.")] = 3,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 1_000,
     compare: Compare = False,
@@ -61,17 +55,18 @@ def list_groups(
     made = serving.fleets.groups(asked, names, stale_ok=asking.stale_ok)
     names_of_stores = made.report.attributes.get("name")
     order = sorted(range(len(made.groups)), key=lambda place: _rank(made.groups[place], sort))
-    return GroupList(
-        **_made_with(serving, asking, made),
-        by=names,
-        below=below,
-        groups=[_group(made, place, below, names_of_stores, worst) for place in order[:limit]],
-        total=len(order),
-        fleet=GroupFigures(**_figures(made.fleet), stores_below=_below(made, None, below)),
-    )
+    return {
+        **fleet_answer(serving, asking, made.report),
+        **window_before(made.report),
+        "by": names,
+        "below": below,
+        "groups": [_group(made, place, below, names_of_stores, worst) for place in order[:limit]],
+        "total": len(order),
+        "fleet": _figures(made, None, below),
+    }
 
 
-def _rank(group: Group, sort: str) -> tuple[Any, ...]:
+def _rank(group: GroupOfStores, sort: str) -> tuple[Any, ...]:
     figures = group.windows[0]
     availability, values = figures["availability"], group.values or ()
     match sort:
@@ -82,35 +77,23 @@ def _rank(group: Group, sort: str) -> tuple[Any, ...]:
     return values
 
 
-def _made_with(serving: Service, asking: Question, made: Groups) -> dict[str, Any]:
-    report = made.report
-    return (
-        made_with(report, asking)
-        | window_before(report)
-        | {
-            "ahead": ahead_of(serving, asking, report),
-            "loads_seen": report.loads_seen,
-            "entries_seen": report.entries_seen,
-        }
-    )
+def _figures(made: Groups, place: int | None, below: float | None) -> GroupFigures:
+    """Return the figures of a group, or of the fleet."""
+    group = made.fleet if place is None else made.groups[place]
+    return cast(GroupFigures, {**group.windows[0], "stores_below": _below(made, place, below)})
 
 
-def _figures(group: Group) -> Figures:
-    return group.windows[0]
-
-
-def _group(made: Groups, place: int, below: float | None, names: Sequence[str | None] | None, worst: int) -> GroupModel:
-    group = made.groups[place]
+def _group(made: Groups, place: int, below: float | None, names: Sequence[str | None] | None, worst: int) -> Group:
     assert made.members is not None  # only kept groups have none
     members = made.members.worst(place, 0)
-    stores = [
-        WorstStore(
-            store_id=made.report.store_ids[store],
-            name=None if names is None else names[store],
-            uptime_us=up,
-            downtime_us=down,
-            availability=up / (up + down) if up + down else None,
-        )
+    stores: list[WorstStore] = [
+        {
+            "store_id": made.report.store_ids[store],
+            "name": None if names is None else names[store],
+            "uptime_us": up,
+            "downtime_us": down,
+            "availability": up / (up + down) if up + down else None,
+        }
         for store, up, down in zip(
             members.stores[:worst].tolist(),
             members.uptime_us[:worst].tolist(),
@@ -118,12 +101,11 @@ def _group(made: Groups, place: int, below: float | None, names: Sequence[str | 
             strict=True,
         )
     ]
-    return GroupModel(
-        **_figures(group),
-        values=dict(zip(made.by, group.values or (), strict=True)),
-        stores_below=_below(made, place, below),
-        worst=[store for store in stores if store.downtime_us],
-    )
+    return {
+        **_figures(made, place, below),
+        "values": dict(zip(made.by, made.groups[place].values or (), strict=True)),
+        "worst": [store for store in stores if store["downtime_us"]],
+    }
 
 
 def _below(made: Groups, place: int | None, below: float | None) -> int | None:
@@ -144,20 +126,14 @@ def list_attributes(
 ) -> AttributeList:
     """List the attributes of the stores, and how many stores have which value."""
     made = serving.fleets.overview(asking.asked_by(serving, caller), stale_ok=asking.stale_ok)
-    return AttributeList(
-        **made_with(made.report, asking),
-        ahead=ahead_of(serving, asking, made),
-        loads_seen=made.report.loads_seen,
-        entries_seen=made.report.entries_seen,
-        attributes=attributes_of(made.labels, limit),
-    )
+    return {**fleet_answer(serving, asking, made), "attributes": attributes_of(made.labels, limit)}
 
 
-def attributes_of(labels: Labels, limit: int) -> list[AttributeModel]:
+def attributes_of(labels: Labels, limit: int) -> list[Attribute]:
     """Return attributes with the values that most stores have."""
-    found = []
+    found: list[Attribute] = []
     for name, values in labels.items():
         counted = sorted(Counter(values).items(), key=lambda one: (one[0] == NO_VALUE, -one[1], one[0]))
-        listed = [ValueModel(value=value, stores=stores) for value, stores in counted[:limit]]
-        found.append(AttributeModel(name=name, values=listed, total=len(counted)))
+        listed: list[AttributeValue] = [{"value": value, "stores": stores} for value, stores in counted[:limit]]
+        found.append({"name": name, "values": listed, "total": len(counted)})
     return found

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any, Final, Literal
+from typing import Any, Final
 
 import structlog
 from fastapi import APIRouter, Response
@@ -18,8 +18,9 @@ from uphours.schema import instant_iso, iso_or_none
 from uphours.service import metrics
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Calling, KeyedRoute, needs
+from uphours.service.bodies import Problem
 from uphours.service.deps import Serving
-from uphours.service.models import AuditEntry, AuditList, FailingFileModel, Health, Problem, SourceList, SourceModel
+from uphours.wire.health import AuditEntry, AuditList, Health, Source, SourceList
 
 log = structlog.get_logger("uphours.http")
 
@@ -35,7 +36,7 @@ _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": Problem, "d
 @needs("open", sees="nothing")
 async def healthz(caller: Calling) -> Health:
     """Say that the process is alive."""
-    return Health(status="ok")
+    return {"status": "ok"}
 
 
 @router.get("/readyz", response_model=Health, responses=_NOT_READY)
@@ -50,7 +51,7 @@ async def readyz(serving: Serving, caller: Calling) -> Health:
         # Strangers ask this too: what is wrong, and where, is for the log.
         log.warning("the database cannot be read", error=str(error))
         raise DatabaseUnavailableError("the database cannot be read; the log says why") from error
-    return Health(status="ok")
+    return {"status": "ok"}
 
 
 def _read(database: Database) -> None:
@@ -72,8 +73,8 @@ def list_sources(serving: Serving, caller: Calling) -> SourceList:
     with serving.database.reading() as connection:
         states = source_table.states(connection)
         failing = source_table.failing(connection)
-    return SourceList(
-        sources=[
+    return {
+        "sources": [
             _source(
                 one.name,
                 one.place,
@@ -83,36 +84,34 @@ def list_sources(serving: Serving, caller: Calling) -> SourceList:
             )
             for one in serving.watched
         ]
-    )
+    }
 
 
-def _source(name: str, place: str, every_us: int, state: SourceState, failing: Sequence[FailingFile]) -> SourceModel:
-    how: Literal["ok", "failing", "not read yet"]
-    how = "not read yet" if state.checked_at is None else "failing" if state.failures else "ok"
-    return SourceModel(
-        name=name,
-        place=described(place),
-        every_us=every_us,
-        state=how,
-        checked_at=iso_or_none(state.checked_at),
-        succeeded_at=iso_or_none(state.succeeded_at),
-        brought_at=iso_or_none(state.brought_at),
-        files_read=state.files_read,
-        failures=state.failures,
-        retry_at=iso_or_none(state.retry_at),
-        error=state.error or _failing_files(failing),
-        failing_files=[
-            FailingFileModel(
-                name=file.name,
-                error=file.error,
-                failures=file.failures,
-                failed_at=instant_iso(file.failed_at),
-                retry_at=instant_iso(file.retry_at),
-            )
+def _source(name: str, place: str, every_us: int, state: SourceState, failing: Sequence[FailingFile]) -> Source:
+    return {
+        "name": name,
+        "place": described(place),
+        "every_us": every_us,
+        "state": "not read yet" if state.checked_at is None else "failing" if state.failures else "ok",
+        "checked_at": iso_or_none(state.checked_at),
+        "succeeded_at": iso_or_none(state.succeeded_at),
+        "brought_at": iso_or_none(state.brought_at),
+        "files_read": state.files_read,
+        "failures": state.failures,
+        "retry_at": iso_or_none(state.retry_at),
+        "error": state.error or _failing_files(failing),
+        "failing_files": [
+            {
+                "name": file.name,
+                "error": file.error,
+                "failures": file.failures,
+                "failed_at": instant_iso(file.failed_at),
+                "retry_at": instant_iso(file.retry_at),
+            }
             for file in failing[:_FAILING_SHOWN]
         ],
-        failing_files_left_out=max(0, len(failing) - _FAILING_SHOWN),
-    )
+        "failing_files_left_out": max(0, len(failing) - _FAILING_SHOWN),
+    }
 
 
 def _failing_files(failing: Sequence[FailingFile]) -> str | None:
@@ -128,5 +127,18 @@ def list_audit(serving: Serving, caller: Calling, cursor_: After = None, limit: 
     before = key(cursor_, ("int32",))
     with serving.database.reading() as connection:
         found = audit.list_audit(connection, before=None if before is None else int(before[0]), limit=limit + 1)
-    entries = [AuditEntry(**entry.facts() | {"at": instant_iso(entry.at)}) for entry in found[:limit]]
-    return AuditList(entries=entries, next_cursor=cursor(found[limit - 1].entry) if len(found) > limit else None)
+    return {
+        "entries": [_audited(entry) for entry in found[:limit]],
+        "next_cursor": cursor(found[limit - 1].entry) if len(found) > limit else None,
+    }
+
+
+def _audited(entry: audit.Entry) -> AuditEntry:
+    return {
+        "entry": entry.entry,
+        "at": instant_iso(entry.at),
+        "actor": entry.actor,
+        "action": entry.action,
+        "subject": entry.subject,
+        "details": dict(entry.details),
+    }

@@ -7,13 +7,12 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Path
 
 from uphours.database import api_keys
-from uphours.database.api_keys import Key
 from uphours.schema import instant_iso, iso_or_none
 from uphours.service.auth import Calling, KeyedRoute, needs
+from uphours.service.bodies import KeyBody, Problem
 from uphours.service.deps import Serving
-from uphours.service.key_models import KeyBody, KeyList, KeyModel, NewKey
-from uphours.service.models import Problem
 from uphours.where import plain, where_of
+from uphours.wire.keys import Key, KeyList, NewKey
 
 router = APIRouter(prefix="/v1/keys", tags=["service"], route_class=KeyedRoute)
 
@@ -27,7 +26,7 @@ def list_keys(serving: Serving, caller: Calling) -> KeyList:
     """List all keys, also the revoked ones, the oldest first."""
     with serving.database.reading() as connection:
         found = api_keys.list_keys(connection)
-    return KeyList(keys=[KeyModel(**_facts(key)) for key in found])
+    return {"keys": [_key(key) for key in found]}
 
 
 @router.post(
@@ -48,20 +47,22 @@ def create_key(serving: Serving, caller: Calling, body: KeyBody) -> NewKey:
             now=serving.now(),
             actor=caller.actor,
         )
-    return NewKey(**_facts(key), token=token)
+    return {**_key(key), "token": token}
 
 
-@router.post("/{key_id}/revocation", response_model=KeyModel, responses=_NO_KEY)
+@router.post("/{key_id}/revocation", response_model=Key, responses=_NO_KEY)
 @needs("admin", sees="all")
-def revoke_key(serving: Serving, caller: Calling, key_id: KeyId) -> KeyModel:
+def revoke_key(serving: Serving, caller: Calling, key_id: KeyId) -> Key:
     """Refuse a key from now on, for good; to do it again changes nothing."""
     with serving.database.writing() as connection:
         key = api_keys.revoke(connection, key_id, now=serving.now(), actor=caller.actor)
-    return KeyModel(**_facts(key))
+    return _key(key)
 
 
-def _facts(key: Key) -> dict[str, Any]:
-    return key.facts() | {
+def _key(key: api_keys.Key) -> Key:
+    return {
+        "key_id": key.key_id,
+        "name": key.name,
         "scopes": list(key.scopes),
         "only": plain(key.only),
         "created_at": instant_iso(key.created_at),

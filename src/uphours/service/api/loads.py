@@ -8,7 +8,7 @@ import zlib
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack
 from dataclasses import asdict
-from typing import Annotated, Any, Final, get_args
+from typing import Annotated, Any, Final, cast, get_args
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
@@ -18,34 +18,25 @@ from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
 from starlette.formparsers import MultiPartParser
 
+from uphours import load_record
 from uphours.database import audit, queue, rejected_rows, uploads
 from uphours.database import loads as load_table
 from uphours.errors import ConflictError, InputError, NotFoundError
 from uphours.ingest import quarantine
 from uphours.ingest.inputs import Kind
 from uphours.ingest.statuses import read_mapping
-from uphours.load_record import Load, Summary
 from uphours.schema import instant_iso, iso_or_none
 from uphours.service import intake
 from uphours.service.api.forms import whole_form
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.api.row_bodies import ANSWERS, PREFER, ROW, Prefer, Statuses, Strict, body_of
 from uphours.service.auth import Calling, KeyedRoute, authorize, bearer, needs
+from uphours.service.bodies import Problem
 from uphours.service.deps import Service, Serving
 from uphours.service.intake import Outcome, Sending, Terms
-from uphours.service.load_models import (
-    JobModel,
-    LoadFileModel,
-    LoadList,
-    LoadModel,
-    LoadOutcome,
-    Reason,
-    SummaryModel,
-)
-from uphours.service.models import Problem
 from uphours.service.problems import AccessError
-from uphours.service.report_models import Progress
 from uphours.service.worker import failure_of
+from uphours.wire.loads import Job, Load, LoadList, LoadOutcome, Reason, Summary
 
 router = APIRouter(prefix="/v1", tags=["loads"], route_class=KeyedRoute)
 
@@ -97,16 +88,20 @@ async def post_observations(request: Request) -> Response:
     length = _small_json(request)
     if length is None:
         made = await load_body(request, serving, caller.actor, "polls", request.headers.get("prefer"))
-        return made if isinstance(made, Response) else JSONResponse(made.model_dump())
+        return made if isinstance(made, Response) else JSONResponse(made)
     with serving.commits.room(length):
         content = await request.body()
         rows = _few_rows(_plain(request, content))
         if rows is not None:
-            return JSONResponse(_outcome(await serving.commits.write(rows, caller.actor)))
+            written = await serving.commits.write(rows, caller.actor)
+            reasons: list[Reason] = [
+                {"file": None, "line": line, "reason": reason} for line, reason in written.quarantine[:_REASONS]
+            ]
+            return JSONResponse(_outcome(written, len(written.quarantine), reasons))
     name = f"{request.method} {request.url.path}"
     job = await _receive(serving, [Sending("polls", name, _whole(content))], caller.actor, _terms("polls"))
     made = await answer(serving, job, request.headers.get("prefer"))
-    return made if isinstance(made, Response) else JSONResponse(made.model_dump())
+    return made if isinstance(made, Response) else JSONResponse(made)
 
 
 #: The fields of a form with files, and the kind of each.
@@ -234,8 +229,7 @@ async def answer(serving: Service, job: str, prefer: str | None = None) -> Respo
 
 async def accepted(serving: Service, job: queue.Job) -> Response:
     """Answer with where to look for what becomes of a job."""
-    model = JobModel.model_validate(await run_in_threadpool(job_facts, serving, job))
-    return JSONResponse(model.model_dump(), 202, {"Location": f"/v1/jobs/{job.job}"})
+    return JSONResponse(await run_in_threadpool(_job, serving, job), 202, {"Location": f"/v1/jobs/{job.job}"})
 
 
 def _check_encoding(request: Request) -> None:
@@ -299,13 +293,7 @@ def _few_rows(content: bytes) -> list[Any] | None:
     return rows if len(rows) <= _MOST_ROWS else None
 
 
-def _outcome(made: Outcome) -> dict[str, Any]:
-    """Describe what became of the rows of one request, in the shape of a `LoadOutcome`."""
-    reasons = [{"file": None, "line": line, "reason": reason} for line, reason in made.quarantine[:_REASONS]]
-    return _outcome_facts(made, len(made.quarantine), reasons)
-
-
-def _outcome_facts(made: Outcome | Load, quarantined: int, reasons: Sequence[object]) -> dict[str, Any]:
+def _outcome(made: Outcome | load_record.Load, quarantined: int, reasons: list[Reason]) -> LoadOutcome:
     return {
         "load": made.load,
         "rows_read": made.rows_read,
@@ -319,47 +307,44 @@ def _outcome_facts(made: Outcome | Load, quarantined: int, reasons: Sequence[obj
     }
 
 
-def _summary_model(summary: Summary | None) -> SummaryModel | None:
+def _summary(summary: load_record.Summary | None) -> Summary | None:
     if summary is None:
         return None
     instants = ("latest_observed_at", "observed_before_at", "now_at", "pruned_before")
     facts = summary.to_dict()
-    return SummaryModel(
-        **{**facts, **{name: iso_or_none(facts[name]) for name in instants}}, sentences=summary.sentences()
-    )
+    facts |= {name: iso_or_none(facts[name]) for name in instants}
+    return cast(Summary, {**facts, "notices": list(summary.notices), "sentences": summary.sentences()})
 
 
 def _outcome_of(serving: Service, load: int) -> LoadOutcome:
     with serving.database.reading() as connection:
         made = load_table.find_load(connection, load)
         rows = rejected_rows.list_quarantine(connection, load, limit=_REASONS)
-    reasons = [Reason(file=row["file"], line=row["line"], reason=row["reason"]) for row in rows]
-    return LoadOutcome(**_outcome_facts(made, made.quarantined, reasons), summary=_summary_model(made.summary))
+    reasons: list[Reason] = [{"file": row["file"], "line": row["line"], "reason": row["reason"]} for row in rows]
+    return {**_outcome(made, made.quarantined, reasons), "summary": _summary(made.summary)}
 
 
-@router.get(
-    "/jobs/{job_id}", response_model=JobModel, responses={404: {"model": Problem, "description": "There is none."}}
-)
+@router.get("/jobs/{job_id}", response_model=Job, responses={404: {"model": Problem, "description": "There is none."}})
 @needs("read", sees="all")
-def show_job(serving: Serving, caller: Calling, job_id: Annotated[str, Path(max_length=64)]) -> dict[str, Any]:
+def show_job(serving: Serving, caller: Calling, job_id: Annotated[str, Path(max_length=64)]) -> Job:
     """Say how far a load is that takes longer."""
     with serving.database.reading() as connection:
         found = queue.find(connection, job_id)
     if found is None:
         raise NotFoundError("job", job_id)
-    return job_facts(serving, found)
+    return _job(serving, found)
 
 
 @router.delete(
     "/jobs/{job_id}",
-    response_model=JobModel,
+    response_model=Job,
     responses={
         404: {"model": Problem, "description": "There is no such load."},
         409: {"model": Problem, "description": "It has ended."},
     },
 )
 @needs("ingest", sees="all")
-def cancel_job(serving: Serving, caller: Calling, job_id: Annotated[str, Path(max_length=64)]) -> dict[str, Any]:
+def cancel_job(serving: Serving, caller: Calling, job_id: Annotated[str, Path(max_length=64)]) -> Job:
     """Cancel a load that has not ended: nothing of it is loaded. Those of others only with the scope admin."""
     with serving.database.writing() as connection:
         found = queue.find(connection, job_id)
@@ -377,11 +362,10 @@ def cancel_job(serving: Serving, caller: Calling, job_id: Annotated[str, Path(ma
             audit.record(
                 connection, at=serving.now(), actor=caller.actor, action="load.cancel", subject=job_id, details=details
             )
-    return job_facts(serving, found)
+    return _job(serving, found)
 
 
-def job_facts(serving: Service, job: queue.Job) -> dict[str, Any]:
-    """Describe a job, in the shape of a `JobModel`."""
+def _job(serving: Service, job: queue.Job) -> Job:
     return {
         "id": job.job,
         "kind": job.kind,
@@ -389,7 +373,7 @@ def job_facts(serving: Service, job: queue.Job) -> dict[str, Any]:
         "created_at": instant_iso(job.created_at),
         "started_at": iso_or_none(job.started_at),
         "finished_at": iso_or_none(job.finished_at),
-        "progress": Progress(done=job.done, total=job.total),
+        "progress": {"done": job.done, "total": job.total},
         "reason": job.reason,
         "load": job.load,
         "outcome": None if job.load is None else _outcome_of(serving, job.load),
@@ -408,23 +392,23 @@ def list_loads(serving: Serving, caller: Calling, cursor_: After = None, limit: 
     with serving.database.reading() as connection:
         found = load_table.list_loads(connection, before=None if before is None else int(before[0]), limit=limit + 1)
     more = cursor(found[limit - 1].load) if len(found) > limit else None
-    return LoadList(loads=[_load_model(one) for one in found[:limit]], next_cursor=more)
+    return {"loads": [_load(one) for one in found[:limit]], "next_cursor": more}
 
 
-@router.get("/loads/{load}", response_model=LoadModel, responses=NO_LOAD)
+@router.get("/loads/{load}", response_model=Load, responses=NO_LOAD)
 @needs("read", sees="all")
-def show_load(serving: Serving, caller: Calling, load: LoadNumber) -> LoadModel:
+def show_load(serving: Serving, caller: Calling, load: LoadNumber) -> Load:
     """Show the record of a load."""
     with serving.database.reading() as connection:
-        return _load_model(load_table.find_load(connection, load))
+        return _load(load_table.find_load(connection, load))
 
 
-def _load_model(made: Load) -> LoadModel:
+def _load(made: load_record.Load) -> Load:
     facts = made.facts() | {
         "started_at": instant_iso(made.started_at),
         "first_observed_at": iso_or_none(made.first_observed_at),
         "last_observed_at": iso_or_none(made.last_observed_at),
-        "files": [LoadFileModel(file=place, **asdict(file)) for place, file in enumerate(made.files)],
-        "summary": _summary_model(made.summary),
+        "files": [{"file": place, **asdict(file)} for place, file in enumerate(made.files)],
+        "summary": _summary(made.summary),
     }
-    return LoadModel(**facts)
+    return cast(Load, facts)

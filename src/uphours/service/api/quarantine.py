@@ -16,7 +16,7 @@ from uphours.service.api.loads import NO_LOAD, LoadNumber
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
-from uphours.service.load_models import QuarantinedRow, QuarantineList, RejectedModel
+from uphours.wire.loads import QuarantinedRow, QuarantineList, Rejected
 
 router = APIRouter(prefix="/v1", tags=["loads"], route_class=KeyedRoute)
 
@@ -51,19 +51,24 @@ def show_quarantine(
         rejected = rejected_rows.list_rejected(connection, load)
         left_out = rejected_rows.rows_only_counted(connection, load)
     more = cursor(rows[limit - 1]["position"], rows[limit - 1]["line"]) if len(rows) > limit else None
-    return QuarantineList(
-        rejected=[RejectedModel(**{name: row[name] for name in RejectedModel.model_fields}) for row in rejected],
-        rows_left_out=left_out,
-        rows=[_quarantined(row) for row in rows[:limit]],
-        next_cursor=more,
-    )
+    return {
+        "rejected": cast(list[Rejected], rejected),
+        "rows_left_out": left_out,
+        "rows": [_quarantined(row) for row in rows[:limit]],
+        "next_cursor": more,
+    }
 
 
 def _quarantined(row: dict[str, Any]) -> QuarantinedRow:
     text = row["raw"].decode(errors="backslashreplace")
-    return QuarantinedRow(
-        file=row["position"], kind=row["kind"], name=row["file"], line=row["line"], reason=row["reason"], row=text
-    )
+    return {
+        "file": row["position"],
+        "kind": row["kind"],
+        "name": row["file"],
+        "line": row["line"],
+        "reason": row["reason"],
+        "row": text,
+    }
 
 
 def _quarantine_csv(serving: Service, load: int, file: int | None) -> Response:

@@ -20,12 +20,13 @@ from uphours.reports.writers import MEDIA_TYPES
 from uphours.schema import instant_iso, iso_or_none
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
+from uphours.service.bodies import Problem
 from uphours.service.deps import Service, Serving
 from uphours.service.downloads import sent
-from uphours.service.models import Problem
 from uphours.service.problems import AccessError
-from uphours.service.report_models import Progress, ReportBody, ReportList, ReportState
+from uphours.service.report_body import ReportBody
 from uphours.where import texts_of
+from uphours.wire.reports import ReportList, ReportState
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=KeyedRoute)
 
@@ -149,21 +150,21 @@ def state_of(found: Requested) -> ReportState:
     job = found.job
     as_of = job.as_of if job.as_of is not None else job.request.get("as_of_us")
     here = f"/v1/reports/{found.report}"
-    return ReportState(
-        id=found.report,
-        state=found.state,
-        created_at=instant_iso(found.created_at),
-        started_at=iso_or_none(job.started_at),
-        finished_at=iso_or_none(job.finished_at),
-        progress=Progress(done=job.done, total=job.total),
-        as_of=iso_or_none(as_of),
-        ahead_us=_ahead_us(job),
-        loads_seen=job.loads_seen,
-        entries_seen=job.entries_seen,
-        options=job.request,
-        reason=job.reason,
-        result=f"{here}/result" if found.state == "complete" else None,
-    )
+    return {
+        "id": found.report,
+        "state": found.state,
+        "created_at": instant_iso(found.created_at),
+        "started_at": iso_or_none(job.started_at),
+        "finished_at": iso_or_none(job.finished_at),
+        "progress": {"done": job.done, "total": job.total},
+        "as_of": iso_or_none(as_of),
+        "ahead_us": _ahead_us(job),
+        "loads_seen": job.loads_seen,
+        "entries_seen": job.entries_seen,
+        "options": job.request,
+        "reason": job.reason,
+        "result": f"{here}/result" if found.state == "complete" else None,
+    }
 
 
 def _ahead_us(job: Job) -> int | None:
@@ -183,7 +184,7 @@ def list_reports(serving: Serving, caller: Calling, cursor_: After = None, limit
             connection, before=before, limit=limit + 1, requested_by=caller.key_id if caller.only else None
         )
     more = cursor(found[limit - 1].created_at, found[limit - 1].report) if len(found) > limit else None
-    return ReportList(reports=[state_of(one) for one in found[:limit]], next_cursor=more)
+    return {"reports": [state_of(one) for one in found[:limit]], "next_cursor": more}
 
 
 @router.get("/{report_id}", response_model=ReportState, responses={404: _PROBLEMS[404]})

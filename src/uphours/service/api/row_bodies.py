@@ -8,8 +8,8 @@ from fastapi import Header, Query
 from pydantic import StringConstraints
 
 from uphours.schema import OBSERVATION_STATUSES
-from uphours.service.load_models import JobModel
-from uphours.service.models import Problem
+from uphours.service.bodies import Problem
+from uphours.wire.loads import Job
 
 ROW: Final = {
     "type": "object",
@@ -69,7 +69,7 @@ STORE_ROW: Final = {
     "additionalProperties": {"type": "string"},
 }
 ANSWERS: Final[dict[int | str, dict[str, Any]]] = {
-    202: {"model": JobModel, "description": "It takes longer; Location says where to look."},
+    202: {"model": Job, "description": "It takes longer; Location says where to look."},
     400: {"model": Problem, "description": "The body cannot be read at all."},
     408: {"model": Problem, "description": "The body took too long."},
     413: {"model": Problem, "description": "The body is too large."},

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import astuple
 from datetime import date
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, TypeAlias, cast
 
 import numpy as np
 from fastapi import APIRouter, Depends, Path, Query
@@ -37,28 +37,16 @@ from uphours.schema import (
 )
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Caller, Calling, needs
-from uphours.service.calendar_models import CalendarDayModel
+from uphours.service.bodies import Instant, Problem
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute, ViewRoute
-from uphours.service.models import (
-    AheadModel,
-    Instant,
-    IntervalModel,
-    ObservationModel,
-    OutageList,
-    OutageModel,
-    Problem,
-    SpanModel,
-    StoreList,
-    StoreModel,
-    StoreRow,
-    TimelineModel,
-    WindowModel,
-)
 from uphours.service.policy_parameters import InQuery
 from uphours.service.views import FRESH_S, Asked
 from uphours.where import Where, where_of_texts
-from uphours.wire import StoreState
+from uphours.wire.stores import Observation, OutageList, Span, Store, StoreDetail, StoreList, Timeline
+from uphours.wire.views import Ahead as AheadAnswer
+from uphours.wire.views import Answer, Compared, FleetView, Window
+from uphours.wire.words import Lacking, Observed, StoreOrder, StoreState, Tab
 
 router = APIRouter(prefix="/v1/stores", tags=["stores"], route_class=StoreRoute)
 
@@ -146,7 +134,7 @@ Compare = Annotated[
 ]
 
 
-@fleet_router.get("", response_model=StoreList, response_model_exclude_unset=True)
+@fleet_router.get("", response_model=StoreList)
 @needs("read", sees="stores")
 def list_stores(
     serving: Serving,
@@ -158,14 +146,13 @@ def list_stores(
     state: Annotated[list[StoreState] | None, Query()] = None,
     timezone: Annotated[list[str] | None, Query(max_length=64)] = None,
     availability_below: Annotated[float | None, Query(ge=0, le=1)] = None,
-    without: Annotated[list[Literal["hours", "timezone"]] | None, Query()] = None,
-    observed: Annotated[Literal["ever", "never"] | None, Query()] = None,
+    without: Annotated[list[Lacking] | None, Query()] = None,
+    observed: Annotated[Observed | None, Query()] = None,
     last_observed_before: Annotated[Instant | None, Query()] = None,
     tab: Annotated[
-        Literal["attention", "down_throughout", "unstable", "below_target", "not_polled", "incomplete", "all"],
-        Query(description="Only the stores that one question is about; those of the fleet's page."),
+        Tab, Query(description="Only the stores that one question is about; those of the fleet's page.")
     ] = "all",
-    sort: Annotated[Literal["store_id", "availability", "lost_time", "since", "last_observed"], Query()] = "store_id",
+    sort: Annotated[StoreOrder, Query()] = "store_id",
     descending: Annotated[bool, Query()] = False,
     compare: Compare = False,
     cursor_: After = None,
@@ -200,23 +187,21 @@ def store_list(
     """Return a page of stores; what is chosen is what `uphours.reports.store_list.selected` takes."""
     place = key(after, ("text", "flag", "figure", "text"))
     page = selected(made, after=None if place is None else Place(*place), **chosen)
-    return StoreList(
-        **made_with(made.report, asking),
+    return {
+        **fleet_answer(serving, asking, made),
         **window_before(made.report),
-        ahead=ahead_of(serving, asking, made),
-        loads_seen=made.report.loads_seen,
-        entries_seen=made.report.entries_seen,
-        fleet=fleet_view.fleet_facts(made),
-        stores=[StoreRow(**fleet_view.facts(made, row)) for row in page.rows],
-        total_matching=page.total_matching,
-        tabs={str(name): stores for name, stores in page.tabs.items()},
-        next_cursor=None if page.end is None else cursor(*astuple(page.end)),
-    )
+        "fleet": fleet_view.fleet_facts(made),
+        "stores": [cast(Store, fleet_view.facts(made, row)) for row in page.rows],
+        "total_matching": page.total_matching,
+        "tabs": {str(name): stores for name, stores in page.tabs.items()},
+        "next_cursor": None if page.end is None else cursor(*astuple(page.end)),
+    }
 
 
-def ahead_of(
-    serving: Service, asking: Question, made: fleet_view.Overview | History | HeatMap | Report
-) -> AheadModel | None:
+View: TypeAlias = fleet_view.Overview | History | HeatMap | Report
+
+
+def _ahead_of(serving: Service, asking: Question, made: View) -> AheadAnswer | None:
     """Return how far the latest observation is ahead of the clock, if a view speaks for it and it is.
 
     Which stores that comes from, an overview alone knows.
@@ -227,41 +212,47 @@ def ahead_of(
         return None
     if isinstance(made, fleet_view.Overview):
         stores = [made.store_ids[row] for row in np.flatnonzero(made.last_observed_at_us > now).tolist()]
-    return AheadModel(**Ahead.of(as_of, now, stores).facts())
+    return Ahead.of(as_of, now, stores).facts()
 
 
-def _ahead_model(report: Report) -> AheadModel | None:
-    return None if report.ahead is None else AheadModel(**report.ahead.facts())
-
-
-def made_with(made: Report | History | HeatMap, asking: Question) -> dict[str, Any]:
-    """Return what a view was made with: an instant, one window, a policy, and with or without the ledger."""
+def _answer(made: Report | History | HeatMap, asking: Question, ahead: AheadAnswer | None) -> Answer:
     return {
         "as_of": instant_iso(made.as_of),
         "as_of_us": made.as_of,
+        "ahead": ahead,
         "policy": made.policy.to_dict(),
         "raw": asking.raw,
-        "window": _window_model(made.windows),
+        "window": _window(made.windows),
     }
 
 
-def window_before(report: Report) -> dict[str, Any]:
+def window_before(report: Report) -> Compared:
     """Return what a view says of the window before: nothing where there is no comparison."""
-    return {} if report.before is None else {"window_before": _window_model(report.before.windows)}
+    return {} if report.before is None else {"window_before": _window(report.before.windows)}
 
 
-def _window_model(laid: Windows) -> WindowModel:
+def fleet_answer(serving: Service, asking: Question, made: View) -> FleetView:
+    """Return what a view of the fleet speaks for: an instant, a window, a policy, and what of the database it knows."""
+    report = made.report if isinstance(made, fleet_view.Overview) else made
+    return {
+        **_answer(report, asking, _ahead_of(serving, asking, made)),
+        "loads_seen": report.loads_seen,
+        "entries_seen": report.entries_seen,
+    }
+
+
+def _window(laid: Windows) -> Window:
     """Describe the only window; of one store with its own bounds."""
     name = laid.names[0]
     start, end = laid.common[name]
     if len(laid.starts) == 1:
         start, end = int(laid.starts[0, 0]), int(laid.ends[0, 0])
-    return WindowModel(name=name, start_us=start, end_us=end)
+    return {"name": name, "start_us": start, "end_us": end}
 
 
-@router.get("/{store_id:path}/timeline", response_model=TimelineModel, responses=_NO_STORE)
+@router.get("/{store_id:path}/timeline", response_model=Timeline, responses=_NO_STORE)
 @needs("read", sees="stores")
-def show_timeline(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> TimelineModel:
+def show_timeline(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> Timeline:
     """Show the spans of one store in a window, with the sessions and observations they are made of."""
     with serving.snapshot(caller, [store_id]) as snapshot:
         fleet = asking.of(snapshot)
@@ -271,27 +262,32 @@ def show_timeline(serving: Serving, caller: Calling, asking: Asking, store_id: S
             now=serving.now(),
         )  # fmt: skip
         spans = timelines(fleet, made.start_us, made.end_us, made.report.as_of, asking.policy).spans
-    return TimelineModel(
-        store_id=store_id,
-        **made_with(made.report, asking),
-        ahead=_ahead_model(made.report),
-        timezone=made.timezone,
-        sessions=[IntervalModel(start_us=start, end_us=end) for start, end in made.sessions],
-        observations=[
-            ObservationModel.model_validate({"observed_at_us": at, "status": status})
-            for at, status in made.observations
+    far = made.report.ahead
+    return {
+        **_answer(made.report, asking, None if far is None else far.facts()),
+        "store_id": store_id,
+        "timezone": made.timezone,
+        "sessions": [{"start_us": start, "end_us": end} for start, end in made.sessions],
+        "observations": [
+            cast(Observation, {"observed_at_us": at, "status": status}) for at, status in made.observations
         ],
-        spans=list(_span_models(spans)),
-    )
+        "spans": _spans(spans),
+    }
 
 
-def _span_models(spans: Spans) -> Iterator[SpanModel]:
+def _spans(spans: Spans) -> list[Span]:
     entries = [0] * len(spans.starts) if spans.entries is None else spans.entries.tolist()
     columns = (spans.starts, spans.ends, spans.statuses, spans.confirmed)
-    for start, end, status, confirmed, entry in zip(*(column.tolist() for column in columns), entries, strict=True):
-        yield SpanModel(
-            start_us=start, end_us=end, status=SPAN_STATUSES[status], confirmed=confirmed, entry=entry or None
-        )
+    return [
+        {
+            "start_us": start,
+            "end_us": end,
+            "status": SPAN_STATUSES[status],
+            "confirmed": confirmed,
+            "entry": entry or None,
+        }
+        for start, end, status, confirmed, entry in zip(*(column.tolist() for column in columns), entries, strict=True)
+    ]
 
 
 def _check_size(fleet: Fleet, asking: Question) -> None:
@@ -338,21 +334,21 @@ def outages_of(serving: Service, fleet: Fleet, asking: Question) -> OutageList:
     laid = windows([asking.window], as_of, fleet.schedule)
     start, end = int(laid.starts[0, 0]), int(laid.ends[0, 0])
     found = timelines(fleet, start, end, as_of, asking.policy).outages()
-    return OutageList(
-        store_id=fleet.store_ids[0],
-        as_of=instant_iso(as_of),
-        as_of_us=as_of,
-        ahead=None if far is None else AheadModel(**far.facts()),
-        policy=asking.policy.to_dict(),
-        raw=asking.raw,
-        window=WindowModel(name=laid.names[0], start_us=start, end_us=end),
-        outages=[
-            OutageModel(start_us=start, end_us=end, downtime_us=downtime)
+    return {
+        "as_of": instant_iso(as_of),
+        "as_of_us": as_of,
+        "ahead": None if far is None else far.facts(),
+        "policy": asking.policy.to_dict(),
+        "raw": asking.raw,
+        "window": _window(laid),
+        "store_id": fleet.store_ids[0],
+        "outages": [
+            {"start_us": start, "end_us": end, "downtime_us": downtime}
             for start, end, downtime in zip(
                 found.starts.tolist(), found.ends.tolist(), found.downtime_us.tolist(), strict=True
             )
         ],
-    )
+    }
 
 
 @router.get("/{store_id:path}/explanation", responses=_NO_STORE)
@@ -387,18 +383,18 @@ def statements(serving: Service, entries: Sequence[int]) -> list[dict[str, Any]]
 
 
 # Behind the others: an id may have slashes, so this path fits theirs too.
-@router.get("/{store_id:path}", response_model=StoreModel, response_model_exclude_unset=True, responses=_NO_STORE)
+@router.get("/{store_id:path}", response_model=StoreDetail, responses=_NO_STORE)
 @needs("read", sees="stores")
 def show_store(
     serving: Serving, caller: Calling, asking: Asking, store_id: StoreName, compare: Compare = False
-) -> StoreModel:
+) -> StoreDetail:
     """Show one store: its state at as_of, since when, its hours, and its figures in one window."""
     asking.compare = compare
     with serving.snapshot(caller, [store_id]) as fleet:
         return store_of(serving, fleet, asking, labels(fleet, _as_of(fleet, asking)))
 
 
-def store_of(serving: Service, fleet: Fleet, asking: Question, labelled: Labels | None = None) -> StoreModel:
+def store_of(serving: Service, fleet: Fleet, asking: Question, labelled: Labels | None = None) -> StoreDetail:
     """Return what is known of the only store of a fleet; ``labelled``: the values of its attributes."""
     made = fleet_view.overview(
         asking.of(fleet),
@@ -412,19 +408,18 @@ def store_of(serving: Service, fleet: Fleet, asking: Question, labelled: Labels 
     as_of = made.report.as_of
     start, end = (int(bounds[0, 0]) for bounds in (made.report.windows.starts, made.report.windows.ends))
     last = max(start, min(end, as_of) - 1)
-    return StoreModel(
-        **fleet_view.facts(made, 0),
-        **made_with(made.report, asking),
+    return {
+        **_answer(made.report, asking, _ahead_of(serving, asking, made)),
         **window_before(made.report),
-        ahead=ahead_of(serving, asking, made),
-        business_hours=business_hours_of(fleet.schedule, local_date_at(fleet.schedule, as_of)),
-        exceptions=[
-            CalendarDayModel(**day.facts())
+        **cast(Store, fleet_view.facts(made, 0)),
+        "business_hours": business_hours_of(fleet.schedule, local_date_at(fleet.schedule, as_of)),
+        "exceptions": [
+            day.facts()
             for day in exceptions(
                 fleet.schedule, local_date_at(fleet.schedule, start), local_date_at(fleet.schedule, last)
             )
         ],
-    )
+    }
 
 
 def local_date_at(schedule: Schedule, instant: int) -> date:

@@ -18,13 +18,13 @@ from uphours.service.api.loads import load_body
 from uphours.service.api.row_bodies import ANSWERS, Prefer, body_of
 from uphours.service.api.stores import DefaultPolicy, quarter_of
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
+from uphours.service.bodies import Instant
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import ViewRoute
-from uphours.service.load_models import LoadOutcome
-from uphours.service.models import AheadModel, Instant
 from uphours.service.policy_parameters import InQuery
-from uphours.service.target_models import TargetList, TargetModel, TargetRowModel
 from uphours.service.target_views import Standing, TargetsAsked
+from uphours.wire.loads import LoadOutcome
+from uphours.wire.targets import TargetList
 
 router = APIRouter(prefix="/v1", tags=["targets"], route_class=KeyedRoute)
 view_router = APIRouter(prefix="/v1", tags=["targets"], route_class=ViewRoute)
@@ -105,16 +105,16 @@ def list_targets(
         all_stores=all_stores,
     )
     found, facts = standing.targets, standing.targets.facts(worst)
-    return TargetList(
-        as_of=facts["as_of"],
-        as_of_us=found.as_of,
-        ahead=None if found.ahead is None else AheadModel(**found.ahead.facts()),
-        policy=facts["policy"],
-        loads_seen=standing.content.load,
-        entries_seen=standing.content.entry,
-        targets=[TargetModel(**one) for one in facts["targets"]],
-        defined=[TargetRowModel(**one) for one in facts["defined"]],
-    )
+    return {
+        "as_of": facts["as_of"],
+        "as_of_us": found.as_of,
+        "ahead": None if found.ahead is None else found.ahead.facts(),
+        "policy": facts["policy"],
+        "loads_seen": standing.content.load,
+        "entries_seen": standing.content.entry,
+        "targets": facts["targets"],
+        "defined": facts["defined"],
+    }
 
 
 def standing_for(

@@ -12,11 +12,12 @@ from uphours.errors import InputError
 from uphours.service.api import keys
 from uphours.service.api.keys import KeyId
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
+from uphours.service.bodies import KeyBody
 from uphours.service.deps import Service, Serving
-from uphours.service.key_models import KeyBody, NewKey
 from uphours.service.pages.query import problems_told
 from uphours.service.pages.rendering import page
 from uphours.where import plain, where_of_texts
+from uphours.wire.keys import NewKey
 
 router = APIRouter(prefix="/keys", route_class=KeyedRoute)
 
@@ -76,7 +77,7 @@ def _page(
         request,
         "keys",
         status=status,
-        keys=keys.list_keys(serving, caller).keys[::-1],
+        keys=keys.list_keys(serving, caller)["keys"][::-1],
         made=made,
         name=name,
         scopes=["read"] if scopes is None else scopes,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import secrets
 from dataclasses import astuple, dataclass
-from typing import Annotated, Final
+from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -18,10 +18,11 @@ from uphours.service.api import adjustments
 from uphours.service.auth import Caller, Calling, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute
-from uphours.service.ledger_models import AdjustmentBody, EntryModel, MovedModel
+from uphours.service.ledger_bodies import AdjustmentBody
 from uphours.service.pages.query import Asked, Asking, problems_told
 from uphours.service.pages.rendering import page, path_of
 from uphours.service.problems import STATUSES
+from uphours.wire.ledger import Moved
 
 router = APIRouter(route_class=StoreRoute)
 
@@ -85,7 +86,7 @@ class Preview:
     ``once``: the key with which it is entered, so that a form that is sent twice makes one entry.
     """
 
-    moved: MovedModel
+    moved: Moved
     rows: list[tuple[str, int, int]]
     typed: str
     once: str
@@ -133,9 +134,9 @@ def adjust(
 def previewed_of(serving: Service, caller: Caller, body: AdjustmentBody, typed: str) -> Preview:
     """Return what an adjustment would move; ``typed``: all that was typed, as one text."""
     answer = adjustments.adjust(serving, caller, Response(), body, dry_run=True)
-    assert not isinstance(answer, EntryModel)  # nothing was entered
-    moved = MovedModel.model_validate_json(bytes(answer.body))
-    rows = [(name, getattr(moved.before, field), getattr(moved.after, field)) for name, field in _FIGURES.items()]
+    assert isinstance(answer, Response)  # nothing was entered
+    moved: Any = json.loads(bytes(answer.body))
+    rows = [(name, moved["before"][field], moved["after"][field]) for name, field in _FIGURES.items()]
     return Preview(moved, rows, typed, secrets.token_urlsafe(16))
 
 

@@ -13,17 +13,17 @@ from fastapi.responses import RedirectResponse
 from uphours.errors import ConflictError, InputError, shown
 from uphours.service.api import adjustments
 from uphours.service.auth import Caller, Calling, needs
+from uphours.service.bodies import date_of
 from uphours.service.deps import Service, Serving
-from uphours.service.group_models import AttributeModel
 from uphours.service.lane_routes import StoreRoute
-from uphours.service.ledger_models import AdjustmentBody
-from uphours.service.models import date_of
+from uphours.service.ledger_bodies import AdjustmentBody
 from uphours.service.pages.adjust_form import LONGEST_FIELD, STORE_CLOCK, Preview, Typed, previewed_of
 from uphours.service.pages.attributes import offered
 from uphours.service.pages.query import problems_told
 from uphours.service.pages.rendering import page
 from uphours.service.problems import STATUSES
 from uphours.where import plain, where_of_texts
+from uphours.wire.groups import Attribute
 
 router = APIRouter(route_class=StoreRoute)
 
@@ -154,8 +154,8 @@ def adjust_many(
         body = typed.body()
         if step == "enter" and previewed and once and not has_changed:
             entry = adjustments.adjust(serving, caller, Response(), body, idempotency_key=once)
-            number = getattr(entry, "entry", "")
-            return RedirectResponse(f"/adjustments#entry-{number}", 303)
+            assert not isinstance(entry, Response)  # it was entered
+            return RedirectResponse(f"/adjustments#entry-{entry['entry']}", 303)
         preview = previewed_of(serving, caller, body, typed.text)
     except (InputError, ConflictError) as error:
         status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
@@ -181,6 +181,6 @@ def _page(
     )  # fmt: skip
 
 
-def choices(serving: Service, caller: Caller) -> list[AttributeModel]:
+def choices(serving: Service, caller: Caller) -> list[Attribute]:
     """Return the attributes by which the form lets people choose stores; nothing to those who may not adjust."""
     return offered(serving, caller) if caller.may("adjust") else []

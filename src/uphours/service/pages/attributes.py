@@ -9,8 +9,8 @@ from uphours.service.api import fleet
 from uphours.service.api.groups import attributes_of
 from uphours.service.auth import Caller
 from uphours.service.deps import Service
-from uphours.service.group_models import AttributeModel
 from uphours.service.pages.query import Asked
+from uphours.wire.groups import Attribute
 
 #: Values that a choice offers.
 _MOST_VALUES: Final = 100
@@ -18,12 +18,12 @@ _MOST_VALUES: Final = 100
 _NAME: Final = "name"
 
 
-def offered(serving: Service, caller: Caller) -> list[AttributeModel]:
+def offered(serving: Service, caller: Caller) -> list[Attribute]:
     """Return the attributes of the stores that a caller sees, with their values, as they are at the latest observation.
 
     Names are left out. Without any observation there are no attributes yet.
     """
-    return [one for one in attributes_of(_labels(serving, caller), _MOST_VALUES) if one.name != _NAME]
+    return [one for one in attributes_of(_labels(serving, caller), _MOST_VALUES) if one["name"] != _NAME]
 
 
 def has_names(serving: Service, caller: Caller) -> bool:

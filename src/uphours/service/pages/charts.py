@@ -11,7 +11,7 @@ from typing import Any
 
 from uphours.kernel.local_time import local_date, midnight, wall_clock
 from uphours.schema import MINUTE_US, SPAN_STATUSES
-from uphours.service.models import IntervalModel
+from uphours.wire.views import Interval
 
 
 @dataclass(frozen=True)
@@ -69,14 +69,14 @@ def dates_of(explained: Mapping[str, Any], *, zone: str, most: int) -> tuple[lis
 
 def days(
     explained: Mapping[str, Any],
-    gaps: Sequence[IntervalModel],
+    gaps: Sequence[Interval],
     dates: Iterable[date],
     notes: Mapping[date, str],
     *,
     zone: str,
 ) -> list[Day]:
     """Lay some dates of an explanation out; ``gaps``: collector gaps, which are drawn behind it."""
-    behind = [(gap.start_us, gap.end_us) for gap in gaps]
+    behind = [(gap["start_us"], gap["end_us"]) for gap in gaps]
     heard = [one["observed_at_us"] for one in explained["observations"]]
     return [_day(explained, heard, behind, zone, one, notes.get(one, "")) for one in dates]
 

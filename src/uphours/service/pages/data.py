@@ -16,9 +16,10 @@ from uphours.service.api.paging import After
 from uphours.service.auth import Caller, Calling, needs
 from uphours.service.deps import Serving
 from uphours.service.lane_routes import ViewRoute
-from uphours.service.models import DayList, StoreList
 from uphours.service.pages.query import Asked
 from uphours.service.pages.rendering import page
+from uphours.wire.fleet import DayList
+from uphours.wire.stores import StoreList
 
 router = APIRouter(route_class=ViewRoute, prefix="/data")
 
@@ -51,7 +52,7 @@ def show(request: Request, serving: Serving, caller: Calling, cursor_: After = N
         weeks=_weeks(fleet.list_days(serving, caller)) if observed else [],
         lacking=_lacking(serving, caller) if observed else {},
         loads=loads.list_loads(serving, caller, cursor_, _ON_A_PAGE),
-        sources=health.list_sources(serving, caller).sources,
+        sources=health.list_sources(serving, caller)["sources"],
         caller=caller,
     )
 
@@ -60,7 +61,7 @@ def _lacking(serving: Serving, caller: Caller) -> dict[str, StoreList]:
     """Return the stores that something is missing of, some of each kind, and how many there are."""
     question = Asked.usual(serving.settings.policy).question()
     latest = stores.list_stores(serving, caller, question, limit=1)
-    long_ago = instant_iso(latest.as_of_us - _LONG_US)
+    long_ago = instant_iso(latest["as_of_us"] - _LONG_US)
     asked: dict[str, dict[str, Any]] = {
         "hours": {"without": ["hours"]},
         "unknown": {"state": ["hours unknown"]},
@@ -77,10 +78,10 @@ def _weeks(found: DayList) -> list[list[Cell]]:
     """Lay days out in weeks from Monday on; a day before the first one with polls is not one that lacks them."""
     cells: list[Cell] = []
     begun = False
-    for one in found.days:
-        begun = begun or one.polled
-        kind: Kind = "polled" if one.polled else "missing" if begun else "before"
-        cells.append(Cell(date.fromisoformat(one.day), kind))
+    for one in found["days"]:
+        begun = begun or one["polled"]
+        kind: Kind = "polled" if one["polled"] else "missing" if begun else "before"
+        cells.append(Cell(date.fromisoformat(one["day"]), kind))
     first = cells[0].day
     cells[:0] = [Cell(first - place * _A_DAY, "before") for place in range(first.weekday(), 0, -1)]
     weeks = (cells[place : place + 7] for place in range(0, len(cells), 7))

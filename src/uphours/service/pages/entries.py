@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Form, Request, Response
@@ -17,13 +17,14 @@ from uphours.service.api.adjustments import EntryNumber
 from uphours.service.api.paging import After
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
-from uphours.service.ledger_models import EntryModel, WithdrawalBody
-from uphours.service.models import IntervalModel
+from uphours.service.ledger_bodies import WithdrawalBody
 from uphours.service.origins import own_path
 from uphours.service.pages.adjust_many import ManyTyped, choices
 from uphours.service.pages.query import problems_told
 from uphours.service.pages.rendering import page
 from uphours.service.problems import STATUSES
+from uphours.wire.ledger import Entry
+from uphours.wire.views import Interval
 
 router = APIRouter(prefix="/adjustments", route_class=KeyedRoute)
 
@@ -38,9 +39,9 @@ _LONGEST_FIELD: Final = 1 << 16
 class Line:
     """An entry, and the one that withdraws it; ``intervals``: those of a store, where it is about one."""
 
-    entry: EntryModel
-    withdrawn_by: EntryModel | None
-    intervals: Sequence[IntervalModel]
+    entry: Entry
+    withdrawn_by: Entry | None
+    intervals: Sequence[Interval]
 
 
 @dataclass(frozen=True)
@@ -56,23 +57,24 @@ def entries_about(
 ) -> AboutStore:
     """Return what the ledger said of a store in ``[start, end)``, up to an entry, with what withdraws that."""
     found = adjustments.list_adjustments(serving, caller, store_id=store_id, limit=_MOST_OF_A_STORE)
-    chosen: dict[int, Sequence[IntervalModel]] = {}
-    for one in reversed(found.adjustments):  # a withdrawal comes after what it takes back
-        inside = [each for each in one.intervals or [] if each.start_us < end and each.end_us > start]
-        if one.entry <= last_entry and (inside or one.withdraws in chosen):
-            chosen[one.entry] = inside
-    listed = [one for one in found.adjustments if one.entry in chosen]
-    lines = [Line(one.entry, one.withdrawn_by, chosen[one.entry.entry]) for one in _lines(serving, caller, listed)]
-    return AboutStore(lines, found.next_cursor is None)
+    chosen: dict[int, Sequence[Interval]] = {}
+    for one in reversed(found["adjustments"]):  # a withdrawal comes after what it takes back
+        inside = [each for each in one["intervals"] or [] if each["start_us"] < end and each["end_us"] > start]
+        if one["entry"] <= last_entry and (inside or one["withdraws"] in chosen):
+            chosen[one["entry"]] = inside
+    listed = [one for one in found["adjustments"] if one["entry"] in chosen]
+    lines = [replace(line, intervals=chosen[line.entry["entry"]]) for line in _lines(serving, caller, listed)]
+    return AboutStore(lines, found["next_cursor"] is None)
 
 
-def _lines(serving: Service, caller: Caller, entries: Sequence[EntryModel]) -> list[Line]:
+def _lines(serving: Service, caller: Caller, entries: Sequence[Entry]) -> list[Line]:
     """Return entries with what withdraws them, which may stand on another page."""
-    known = {one.entry: one for one in entries}
-    for number in {one.withdrawn_by for one in entries if one.withdrawn_by is not None} - known.keys():
+    known = {one["entry"]: one for one in entries}
+    for number in {one["withdrawn_by"] for one in entries if one["withdrawn_by"] is not None} - known.keys():
         known[number] = adjustments.show_adjustment(serving, caller, number)
     return [
-        Line(one, None if one.withdrawn_by is None else known[one.withdrawn_by], one.intervals or []) for one in entries
+        Line(one, None if one["withdrawn_by"] is None else known[one["withdrawn_by"]], one["intervals"] or [])
+        for one in entries
     ]
 
 
@@ -84,7 +86,7 @@ def list_entries(request: Request, serving: Serving, caller: Calling, cursor_: A
     shown: dict[str, Any] = {"store_id": store_id, "error": "", "lines": [], "next_cursor": None, "status": 200}
     try:
         found = adjustments.list_adjustments(serving, caller, store_id or None, cursor_, _ON_A_PAGE)
-        shown |= {"lines": _lines(serving, caller, found.adjustments), "next_cursor": found.next_cursor}
+        shown |= {"lines": _lines(serving, caller, found["adjustments"]), "next_cursor": found["next_cursor"]}
     except NotFoundError as error:
         shown |= {"error": str(error), "status": 404}
     may_add = caller.may("adjust") and not store_id and cursor_ is None

@@ -15,7 +15,7 @@ from uphours.reports.fleet import Overview, facts
 from uphours.reports.report import Report
 from uphours.reports.standouts import average, standout
 from uphours.reports.store_list import selected
-from uphours.reports.tabs import NOT_POLLED_US, TABS, UNSTABLE_OUTAGES, Tab, standing
+from uphours.reports.tabs import NOT_POLLED_US, TABS, UNSTABLE_OUTAGES, standing
 from uphours.reports.writers import MEDIA_TYPES, write_report
 from uphours.schema import WHOLE_SHARE, instant_iso
 from uphours.service.api import fleet, stores
@@ -27,6 +27,7 @@ from uphours.service.pages.fleet_list import MOST_VALUES, TAB_WORDS, Listed, Lis
 from uphours.service.pages.gaps import gaps_in
 from uphours.service.pages.query import PERIODS, Asking
 from uphours.service.pages.rendering import duration, page, percent
+from uphours.wire.words import Tab
 
 router = APIRouter(route_class=ViewRoute)
 
@@ -61,10 +62,10 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
         of_list=of_list(asking, listing),
         gaps=gaps_in(serving, caller, question),
         filters=filters(
-            attributes_of(everyone.labels, MOST_VALUES), asking.where, made.timezones, listing, found.fleet
+            attributes_of(everyone.labels, MOST_VALUES), asking.where, made.timezones, listing, found["fleet"]
         ),
         zones=sorted(set(everyone.timezones)),
-        pinned=instant_iso(found.as_of_us),
+        pinned=instant_iso(found["as_of_us"]),
         caller=caller,
     )
 
@@ -129,8 +130,10 @@ def show_week(request: Request, serving: Serving, caller: Calling, asking: Askin
     """Show by weekday and hour how the fleet differs from its average."""
     week = fleet.show_heat_map(serving, caller, asking.question())
     by_day = [
-        {"name": name, "cells": [cell for cell in week.cells if cell.weekday == day]}
+        {"name": name, "cells": [cell for cell in week["cells"] if cell["weekday"] == day]}
         for day, name in enumerate(WEEKDAYS)
     ]
-    cells = [cell.model_dump() for cell in week.cells]
-    return page(request, "week", asked=asking, week=week, days=by_day, average=average(cells), standout=standout(cells))
+    return page(
+        request, "week", asked=asking, week=week, days=by_day, average=average(week["cells"]),
+        standout=standout(week["cells"]),
+    )  # fmt: skip

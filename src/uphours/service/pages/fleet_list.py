@@ -17,19 +17,19 @@ from uphours.errors import InputError, shown
 from uphours.kernel.local_time import timezone_names
 from uphours.reports.fleet import Overview
 from uphours.reports.last_day import LastDay
-from uphours.reports.store_list import Lacking, Sort
 from uphours.reports.store_states import STATES
-from uphours.reports.tabs import TABS, Tab
+from uphours.reports.tabs import TABS
 from uphours.service.api.stores import Question
 from uphours.service.auth import Caller
 from uphours.service.deps import Service
-from uphours.service.group_models import AttributeModel
-from uphours.service.models import StoreList, StoreRow
 from uphours.service.pages.query import Asked
 from uphours.service.pages.strips import strip
+from uphours.wire.groups import Attribute
+from uphours.wire.stores import Store, StoreList
+from uphours.wire.words import Lacking, StoreOrder, Tab
 
 #: By what the list can be sorted, and whether that begins with the largest.
-SORTS: Final[Mapping[Sort, bool]] = {
+SORTS: Final[Mapping[StoreOrder, bool]] = {
     "lost_time": True,
     "availability": False,
     "since": True,
@@ -47,7 +47,7 @@ TAB_WORDS: Final[Mapping[Tab, str]] = {
     "all": "All",
 }
 #: How each tab is sorted unless asked otherwise.
-_USUAL_SORT: Final[Mapping[Tab, Sort]] = {
+_USUAL_SORT: Final[Mapping[Tab, StoreOrder]] = {
     "attention": "since",
     "down_throughout": "lost_time",
     "unstable": "lost_time",
@@ -78,7 +78,7 @@ class Listed:
     below_percent: str
     without: list[str]
     never_observed: bool
-    sort: Sort
+    sort: StoreOrder
     descending: bool
     clock: str
     cursor: str | None
@@ -134,7 +134,7 @@ class Listed:
             "descending": self.descending,
         }
 
-    def sorted_by(self, sort: Sort) -> dict[str, object]:
+    def sorted_by(self, sort: StoreOrder) -> dict[str, object]:
         """Return what leads to the list in another order, or in this one the other way round."""
         turned = not self.descending if sort == self.sort else SORTS[sort]
         return {"sort": sort, "descending": str(turned).lower(), "cursor": None}
@@ -239,7 +239,7 @@ class Filter:
 
 
 def filters(
-    attributes: Sequence[AttributeModel], where: Sequence[str], zones: Sequence[str], listing: Listed, fleet: Any
+    attributes: Sequence[Attribute], where: Sequence[str], zones: Sequence[str], listing: Listed, fleet: Any
 ) -> list[Filter]:
     """Return the filters of the list: attributes with few values, time zones, and states.
 
@@ -247,11 +247,12 @@ def filters(
     """
     found = []
     for attribute in attributes:
-        if attribute.name == "name" or attribute.total > MOST_VALUES:  # names are found by searching
+        if attribute["name"] == "name" or attribute["total"] > MOST_VALUES:  # names are found by searching
             continue
-        texts = [(f"{attribute.name}={'' if one.value == '(none)' else one.value}", one) for one in attribute.values]
-        options = [Option(text, one.value, one.stores, text in where) for text, one in texts]
-        found.append(Filter("where", attribute.name.replace("_", " ").capitalize(), options))
+        name = attribute["name"]
+        texts = [(f"{name}={'' if one['value'] == '(none)' else one['value']}", one) for one in attribute["values"]]
+        options = [Option(text, one["value"], one["stores"], text in where) for text, one in texts]
+        found.append(Filter("where", name.replace("_", " ").capitalize(), options))
     counts = Counter(zones)
     names = sorted({*counts, *listing.timezones})
     if len(names) <= MOST_VALUES:
@@ -270,7 +271,7 @@ def filters(
 class Row:
     """A row of the list; ``title``, ``id_below`` and ``place`` say which store it is, ``zone`` whose clock it has."""
 
-    store: StoreRow
+    store: Store
     title: str
     id_below: str
     place: str
@@ -283,17 +284,18 @@ def rows(found: StoreList, made: Overview, listing: Listed) -> list[Row]:
     """Return the rows of a page of stores of an overview with the last day."""
     assert made.last_days is not None
     listed = []
-    for store in found.stores:
-        last = made.last_days[bisect_left(made.store_ids, store.store_id)]
+    for store in found["stores"]:
+        store_id, name, timezone = store["store_id"], store["name"], store["timezone"]
+        last = made.last_days[bisect_left(made.store_ids, store_id)]
         listed.append(
             Row(
                 store,
-                store.name or shortened(store.store_id, _LONGEST_ID),
-                shortened(store.store_id, _LONGEST_ID_BELOW) if store.name else "",
-                store.timezone.rpartition("/")[2].replace("_", " "),
-                listing.zone_for(store.timezone),
+                name or shortened(store_id, _LONGEST_ID),
+                shortened(store_id, _LONGEST_ID_BELOW) if name else "",
+                timezone.rpartition("/")[2].replace("_", " "),
+                listing.zone_for(timezone),
                 last,
-                strip(last, found.as_of_us),
+                strip(last, found["as_of_us"]),
             )
         )
     return listed

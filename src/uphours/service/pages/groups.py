@@ -22,12 +22,12 @@ from uphours.service.api.targets import expected_of_all_stores
 from uphours.service.auth import Caller, Calling, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.downloads import sent_text
-from uphours.service.group_models import AttributeModel, GroupList, GroupModel
 from uphours.service.lane_routes import ViewRoute
 from uphours.service.pages.attributes import offered
 from uphours.service.pages.query import Asked, Asking
 from uphours.service.pages.rendering import page
 from uphours.where import NO_VALUE
+from uphours.wire.groups import Attribute, Group, GroupList
 
 router = APIRouter(prefix="/groups", route_class=ViewRoute)
 
@@ -87,15 +87,15 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, ch
         most_names=_MOST_NAMES,
         query=_query(asking, chosen),
         anywhere=_query(asking.anywhere, chosen),
-        query_of=lambda group: _query(asking, chosen, group.values.values()),
+        query_of=lambda group: _query(asking, chosen, group["values"].values()),
         fleet_query=lambda group: _fleet_query(asking, group),
         **values,
     )
 
 
-def _usual(attributes: Sequence[AttributeModel]) -> str:
+def _usual(attributes: Sequence[Attribute]) -> str:
     """Return the attribute to group by unless one is chosen: one of which there are several values, if there is one."""
-    return next((one.name for one in attributes if one.total > 1), attributes[0].name)
+    return next((one["name"] for one in attributes if one["total"] > 1), attributes[0]["name"])
 
 
 def _found(serving: Service, caller: Caller, asked: Asked, chosen: Grouping) -> dict[str, Any]:
@@ -103,7 +103,7 @@ def _found(serving: Service, caller: Caller, asked: Asked, chosen: Grouping) -> 
     whole: GroupList = groups.list_groups(
         serving, caller, question, list(chosen.by), sort=chosen.sort, worst=0, limit=1
     )
-    share = expected_of_all_stores(serving, caller, whole.as_of_us)
+    share = expected_of_all_stores(serving, caller, whole["as_of_us"])
     found = groups.list_groups(
         serving,
         caller,
@@ -122,11 +122,11 @@ def _query(asked: Asked, chosen: Grouping, values: Iterable[str] = ()) -> str:
     return f"?{urlencode([*asked.pairs, *chosen.pairs, *(('group', value) for value in values)])}"
 
 
-def _fleet_query(asked: Asked, group: GroupModel) -> str:
+def _fleet_query(asked: Asked, group: Group) -> str:
     """Return the end of the address of the fleet with the stores of a group alone."""
-    own = [("where", f"{name}={'' if value == NO_VALUE else value}") for name, value in group.values.items()]
+    own = [("where", f"{name}={'' if value == NO_VALUE else value}") for name, value in group["values"].items()]
     others = [
-        (name, text) for name, text in asked.pairs if name != "where" or text.partition("=")[0] not in group.values
+        (name, text) for name, text in asked.pairs if name != "where" or text.partition("=")[0] not in group["values"]
     ]
     return f"?{urlencode([*others, *own, ('tab', 'all')])}"
 

@@ -21,7 +21,6 @@ from uphours.service.api.loads import load_rows
 from uphours.service.api.stores import StoreName, local_date_at
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
-from uphours.service.load_models import LoadOutcome
 from uphours.service.pages.rendering import page, path_of
 
 router = APIRouter(route_class=KeyedRoute)
@@ -84,8 +83,8 @@ async def set_hours(
     try:
         rows = _special_rows(store_id, typed) if kind == "special" else _week_rows(store_id, typed)
         made = await load_rows(serving, caller.actor, kind, rows, "page of hours")
-        if isinstance(made, LoadOutcome) and made.quarantined:
-            raise InputError("; ".join(str(one.reason) for one in made.reasons))
+        if not isinstance(made, Response) and made["quarantined"]:
+            raise InputError("; ".join(one["reason"] for one in made["reasons"]))
     except InputError as error:
         return _page(request, caller, store_id, typed, status=422, error=str(error), kind=kind)
     return RedirectResponse(f"{path_of(store_id)}#hours", 303)

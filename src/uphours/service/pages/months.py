@@ -12,12 +12,12 @@ from fastapi import APIRouter, Request, Response
 from uphours.service.api import calendars
 from uphours.service.api.stores import StoreName
 from uphours.service.auth import Calling, needs
-from uphours.service.calendar_models import CalendarDayModel
 from uphours.service.deps import Serving
 from uphours.service.lane_routes import StoreRoute
 from uphours.service.pages.query import Asking
 from uphours.service.pages.rendering import page
 from uphours.service.pages.store_hours import hours_of, origin_of
+from uphours.wire.calendars import CalendarDay
 
 router = APIRouter(route_class=StoreRoute)
 
@@ -54,8 +54,8 @@ def show_calendar(request: Request, serving: Serving, caller: Calling, asking: A
     """Show the calendar of one store."""
     chosen = [request.query_params.get(name, "").strip() or None for name in ("from", "to")]
     found = calendars.show_calendar(serving, caller, store_id, *chosen)
-    first, end = date.fromisoformat(found.first), date.fromisoformat(found.end)
-    days = [_day(day) for day in found.days]
+    first, end = date.fromisoformat(found["first"]), date.fromisoformat(found["end"])
+    days = [_day(day) for day in found["days"]]
     return page(
         request,
         "calendar",
@@ -65,19 +65,19 @@ def show_calendar(request: Request, serving: Serving, caller: Calling, asking: A
         end=end,
         before=_moved(first, end, -1),
         after=_moved(first, end, 1),
-        zones=list(dict.fromkeys(day.timezone for day in found.days if day.timezone)),
+        zones=list(dict.fromkeys(day["timezone"] for day in found["days"] if day["timezone"])),
         months=[Month(month, list(of)) for month, of in groupby(days, lambda day: day.date.replace(day=1))],
     )
 
 
-def _day(day: CalendarDayModel) -> Day:
+def _day(day: CalendarDay) -> Day:
     return Day(
-        date=date.fromisoformat(day.date),
+        date=date.fromisoformat(day["date"]),
         hours=hours_of(day),
-        origin=day.origin if day.valid_from else origin_of(day),
-        valid_from=day.valid_from,
-        is_exception=day.origin not in _USUAL,
-        begins_week=day.valid_from == day.date,
+        origin=day["origin"] if day["valid_from"] else origin_of(day),
+        valid_from=day["valid_from"],
+        is_exception=day["origin"] not in _USUAL,
+        begins_week=day["valid_from"] == day["date"],
     )
 
 

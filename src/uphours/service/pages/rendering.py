@@ -23,9 +23,9 @@ from uphours.reports.explain import WEEKDAYS, duration_text
 from uphours.reports.explanation_text import minutes_text
 from uphours.schema import DAY_US, HOUR_US, MINUTE_US, REASONS, SECOND_US, instant_iso, instant_us
 from uphours.service.auth import CSRF_FIELD, Caller, csrf_token
-from uphours.service.models import HeatCell
 from uphours.service.problems import MEDIA_TYPE, is_for_people
 from uphours.service.terms import now_us
+from uphours.wire.fleet import HeatCell
 
 #: A page runs and loads what is served beside it, and nothing that stands in the page itself.
 _HEADERS: Final = {
@@ -175,9 +175,9 @@ def with_query(request: Request, **changes: object) -> str:
 
 def against(cell: HeatCell, average: float | None) -> str:
     """Return the class of a cell of the heat map, by how far its availability is from the average."""
-    if cell.availability is None or average is None:
-        return "excluded" if cell.scheduled_us and not cell.business_us else "none"
-    difference = cell.availability - average
+    if cell["availability"] is None or average is None:
+        return "excluded" if cell["scheduled_us"] and not cell["business_us"] else "none"
+    difference = cell["availability"] - average
     step = sum(abs(difference) >= least for least in _STEPS)
     return f"{'gained' if difference > 0 else 'lost'}-{step}" if step else "same"
 

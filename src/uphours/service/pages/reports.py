@@ -18,13 +18,13 @@ from uphours.service.api.paging import After
 from uphours.service.api.reports import ReportId
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
-from uphours.service.group_models import AttributeModel
 from uphours.service.pages.attributes import has_names, offered
 from uphours.service.pages.query import Asking, problems_told
 from uphours.service.pages.rendering import page
 from uphours.service.policy_parameters import InForm
-from uphours.service.report_models import ReportBody
+from uphours.service.report_body import ReportBody
 from uphours.where import plain, where_of_texts
+from uphours.wire.groups import Attribute
 
 router = APIRouter(prefix="/reports", route_class=KeyedRoute)
 
@@ -46,13 +46,13 @@ class Preset:
     by: str = ""
 
 
-def _presets(attributes: Sequence[AttributeModel]) -> Iterator[Preset]:
+def _presets(attributes: Sequence[Attribute]) -> Iterator[Preset]:
     yield Preset("Yesterday", ["yesterday"])
     yield Preset("Previous week", ["previous_week"])
     yield Preset("This month so far", ["this_month"])
     yield Preset("Previous month", ["previous_month"])
     for one in attributes[:_MOST_PRESETS]:
-        yield Preset(f"Previous month by {one.name}", ["previous_month"], one.name)
+        yield Preset(f"Previous month by {one['name']}", ["previous_month"], one["name"])
 
 
 @router.get("")
@@ -111,7 +111,7 @@ def trigger(
 
 def _triggered(serving: Service, caller: Caller, body: ReportBody) -> Response:
     made = reports.trigger(serving, caller, Response(), body)
-    return RedirectResponse(f"/reports/{made.id}", 303)
+    return RedirectResponse(f"/reports/{made['id']}", 303)
 
 
 def _window(text: str) -> str | dict[str, str]:
@@ -129,7 +129,7 @@ def _window(text: str) -> str | dict[str, str]:
 async def show(request: Request, serving: Serving, caller: Calling, report_id: ReportId) -> Response:
     """Show how far a report is, what it was made from, and its first rows once it is complete."""
     state = await run_in_threadpool(reports.show, serving, caller, report_id)
-    rows = await _rows(serving, caller, report_id) if state.state == "complete" else None
+    rows = await _rows(serving, caller, report_id) if state["state"] == "complete" else None
     values: dict[str, Any] = {"report": state, "rows": rows}
     return await run_in_threadpool(page, request, "report", **values)
 
@@ -154,7 +154,7 @@ async def _rows(serving: Service, caller: Caller, report_id: str) -> FirstRows |
 @needs("read", sees="own")
 def ask_again(serving: Serving, caller: Calling, report_id: ReportId) -> Response:
     """Ask for the same report of what is there now, and lead to it."""
-    options = reports.show(serving, caller, report_id).options
+    options = reports.show(serving, caller, report_id)["options"]
     with problems_told():
         body = ReportBody.model_validate(options)
     return _triggered(serving, caller, body)

@@ -17,7 +17,6 @@ from uphours.service.api.stores import StoreName
 from uphours.service.auth import Caller, Calling, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute
-from uphours.service.models import IntervalModel, OutageModel
 from uphours.service.pages.adjust_form import has_one_clock, stretch, typed_in
 from uphours.service.pages.charts import dates_of, days, polls_by_day
 from uphours.service.pages.entries import AboutStore, Line, entries_about
@@ -27,6 +26,8 @@ from uphours.service.pages.neighbours import neighbours
 from uphours.service.pages.query import PERIODS, Asked, Asking
 from uphours.service.pages.rendering import page
 from uphours.service.pages.store_hours import calendar_of, notes_on, runs_of, week_since
+from uphours.wire.stores import Outage as FoundOutage
+from uphours.wire.views import Interval
 
 router = APIRouter(route_class=StoreRoute)
 
@@ -69,7 +70,7 @@ class Run:
 def show_proof(request: Request, serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> Response:
     """Show how the figures of one store come about, laid out to be printed and handed on."""
     values = _looked_at(serving, caller, asking, store_id)
-    polls = polls_by_day(values["heard"], zone=values["store"].timezone)
+    polls = polls_by_day(values["heard"], zone=values["store"]["timezone"])
     return page(request, "proof", **values, polls=polls)
 
 
@@ -107,21 +108,22 @@ def _looked_at(serving: Service, caller: Caller, asking: Asked, store_id: str) -
             question.compare = False
             found = stores.store_of(serving, fleet, question, labelled)
         explained = stores.explained(serving, fleet, question)
-        outages = stores.outages_of(serving, fleet, question).outages
+        outages = stores.outages_of(serving, fleet, question)["outages"]
         others = [
             stores.store_of(serving, fleet, asking.question(window=window))
             for window in _SIDE_BY_SIDE
-            if window != found.window.name
+            if window != found["window"]["name"]
         ]
         schedule = fleet.schedule
         says = headline(
-            snapshot, fleet, question.of(fleet), found.state, found.since_us, found.as_of_us, question.policy
+            snapshot, fleet, question.of(fleet), found["state"], found["since_us"], found["as_of_us"], question.policy
         )
+    zone = found["timezone"]
     gaps = gaps_in(serving, caller, question)
     facts = explained.facts()
-    dates, days_left_out = dates_of(facts, zone=found.timezone, most=_MOST_DAYS)
+    dates, days_left_out = dates_of(facts, zone=zone, most=_MOST_DAYS)
     is_one_clock = has_one_clock(schedule)
-    laid = days(facts, gaps.intervals, dates, notes_on(schedule, dates), zone=found.timezone)
+    laid = days(facts, gaps.intervals, dates, notes_on(schedule, dates), zone=zone)
     about = entries_about(
         serving, caller, store_id, start=explained.start_us, end=explained.end_us, last_entry=last_entry
     )
@@ -140,7 +142,7 @@ def _looked_at(serving: Service, caller: Caller, asking: Asked, store_id: str) -
         "runs_left_out": max(0, len(runs) - _MOST_ROWS),
         "outages": [
             _outage(one, explained, gaps.intervals, about, stretch(
-                found.timezone, one.start_us, one.end_us, is_one_clock=is_one_clock
+                zone, one["start_us"], one["end_us"], is_one_clock=is_one_clock
             ))
             for one in outages[::-1][:_MOST_ROWS]
         ],
@@ -149,34 +151,35 @@ def _looked_at(serving: Service, caller: Caller, asking: Asked, store_id: str) -
         "gaps": gaps,
         "days": laid[::-1],  # the newest is what people look for
         "days_left_out": days_left_out,
-        "exceptions": runs_of(found.exceptions)[-_MOST_RUNS:],
-        "exceptions_left_out": max(0, len(runs_of(found.exceptions)) - _MOST_RUNS),
-        "calendar_query": calendar_of(found.timezone, explained.start_us, explained.end_us),
+        "exceptions": runs_of(found["exceptions"])[-_MOST_RUNS:],
+        "exceptions_left_out": max(0, len(runs_of(found["exceptions"])) - _MOST_RUNS),
+        "calendar_query": calendar_of(zone, explained.start_us, explained.end_us),
         "week": grouped_hours(explained),
-        "week_since": week_since(schedule, stores.local_date_at(schedule, found.as_of_us)),
+        "week_since": week_since(schedule, stores.local_date_at(schedule, found["as_of_us"])),
         "about": about,
         "is_one_clock": is_one_clock,
     }  # fmt: skip
 
 
 def _outage(
-    one: OutageModel,
+    one: FoundOutage,
     explained: Explanation,
-    gaps: Sequence[IntervalModel],
+    gaps: Sequence[Interval],
     about: AboutStore,
     stretch: dict[str, str],
 ) -> Outage:
-    inside = [span for span in explained.spans if span.start_us < one.end_us and span.end_us > one.start_us]
+    start, end = one["start_us"], one["end_us"]
+    inside = [span for span in explained.spans if span.start_us < end and span.end_us > start]
     return Outage(
-        one.start_us,
-        one.end_us,
-        one.downtime_us,
+        start,
+        end,
+        one["downtime_us"],
         polls=len(speakers(span for span in inside if span.status == "down")),
-        gaps=sum(gap.start_us < one.end_us and gap.end_us > one.start_us for gap in gaps),
+        gaps=sum(gap["start_us"] < end and gap["end_us"] > start for gap in gaps),
         about=[
             line
             for line in about.lines
-            if any(each.start_us < one.end_us and each.end_us > one.start_us for each in line.intervals)
+            if any(each["start_us"] < end and each["end_us"] > start for each in line.intervals)
         ],
         stretch=stretch,
     )

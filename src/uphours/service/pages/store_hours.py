@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from uphours.kernel.local_time import local_date
 from uphours.reports.store_calendar import MOST_DAYS, calendar, week_on
 from uphours.schema import SINCE_EVER, Schedule
-from uphours.service.calendar_models import CalendarDayModel
+from uphours.wire.calendars import CalendarDay
 
 _EPOCH: Final = date(1970, 1, 1)
 _A_DAY: Final = timedelta(days=1)
@@ -36,29 +36,29 @@ def notes_on(schedule: Schedule, dates: Sequence[date]) -> dict[date, str]:
     return {day.day: f"{day.says()}, {day.hours()}" for day in days if day.is_exception or day.valid_from == day.day}
 
 
-def runs_of(days: Iterable[CalendarDayModel]) -> list[Run]:
+def runs_of(days: Iterable[CalendarDay]) -> list[Run]:
     """Return days as runs, so that a year in which a store is closed is one line."""
     # In a run of dates, the ordinal of the date less the place is the same.
-    placed = ((date.fromisoformat(day.date).toordinal() - place, day) for place, day in enumerate(days))
+    placed = ((date.fromisoformat(day["date"]).toordinal() - place, day) for place, day in enumerate(days))
     runs = groupby(placed, lambda pair: (pair[0], origin_of(pair[1]), hours_of(pair[1])))
     return [_run([day for _, day in run]) for _, run in runs]
 
 
-def _run(days: Sequence[CalendarDayModel]) -> Run:
-    first, last = (date.fromisoformat(day.date) for day in (days[0], days[-1]))
+def _run(days: Sequence[CalendarDay]) -> Run:
+    first, last = (date.fromisoformat(day["date"]) for day in (days[0], days[-1]))
     return Run(first, last, origin_of(days[0]), ", ".join(hours_of(days[0])) or "closed")
 
 
-def origin_of(day: CalendarDayModel) -> str:
+def origin_of(day: CalendarDay) -> str:
     """Return where the hours of a day come from, in words."""
-    if day.valid_from is not None:
-        return f"{day.origin} from {day.valid_from}"
-    return f"{day.origin}: {day.name}" if day.name else day.origin
+    if day["valid_from"] is not None:
+        return f"{day['origin']} from {day['valid_from']}"
+    return f"{day['origin']}: {day['name']}" if day["name"] else day["origin"]
 
 
-def hours_of(day: CalendarDayModel) -> list[str]:
+def hours_of(day: CalendarDay) -> list[str]:
     """Return the hours of a day as people write them; none of a day on which no session begins."""
-    return ["all day"] if day.origin == "always open" else [f"{one.start}–{one.end}" for one in day.hours]
+    return ["all day"] if day["origin"] == "always open" else [f"{one['start']}–{one['end']}" for one in day["hours"]]
 
 
 def week_since(schedule: Schedule, day: date) -> date | None:

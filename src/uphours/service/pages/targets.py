@@ -21,10 +21,10 @@ from uphours.schema import PERIODS, instant_us
 from uphours.service.api import fleet, loads
 from uphours.service.api.targets import standing_for
 from uphours.service.auth import Caller, Calling, needs
+from uphours.service.bodies import date_of
 from uphours.service.deps import Service, Serving
 from uphours.service.downloads import sent_text
 from uphours.service.lane_routes import ViewRoute
-from uphours.service.models import date_of
 from uphours.service.pages.attributes import offered
 from uphours.service.pages.rendering import page
 from uphours.service.target_views import Standing

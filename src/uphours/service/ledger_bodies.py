@@ -1,4 +1,4 @@
-"""What goes in and out over HTTP of the ledger; as in `uphours.service.models`."""
+"""What is to be entered into the ledger, as bodies of requests say it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from uphours.errors import InputError
 from uphours.ingest.local_dates import VALID_LOCAL_INSTANTS, wall_clock_us
 from uphours.reports.adjusting import Adjustment
 from uphours.schema import instant_us
-from uphours.service.models import Instant, IntervalModel, StoreId, Values
-from uphours.wire_ledger import CountsAs, EntryCountsAs, Reason
+from uphours.service.bodies import Instant, StoreId, Values
+from uphours.wire.words import AdjustmentReason, CountsAs
 
 Note = Annotated[str, Field(max_length=4000, description="Anything else there is to say.")]
 LocalInstant = Annotated[str, Field(max_length=64, examples=["2026-12-24T09:30"])]
@@ -23,7 +23,7 @@ class AdjustmentBody(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     counts_as: CountsAs = Field(description="`excluded` counts for nothing, the others as what they say.")
-    reason: Reason
+    reason: AdjustmentReason
     note: Note = ""
     stores: Annotated[list[StoreId], Field(min_length=1, max_length=10_000)] | None = None
     where: Annotated[Values, Field(max_length=100, examples=[{"region": ["TX", "OK"]}])] = Field(
@@ -89,53 +89,5 @@ class WithdrawalBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    reason: Reason
+    reason: AdjustmentReason
     note: Note = ""
-
-
-class EntryModel(BaseModel):
-    """An entry of the ledger. Entries are never changed; one that is withdrawn counts for nothing."""
-
-    entry: int
-    counts_as: EntryCountsAs
-    withdraws: int | None = Field(description="The entry that it takes back; null but for a withdrawal.")
-    withdrawn_by: int | None = Field(description="The entry that takes it back, if one does.")
-    reason: Reason
-    note: str
-    actor: str = Field(description="Who entered it.")
-    at: str = Field(description="When it was entered.")
-    load: int | None = Field(description="The load that brought it, if one did.")
-    stores: int = Field(description="How many it is about.")
-    start_us: int | None = Field(description="Its first instant; null for a withdrawal.")
-    end_us: int | None
-    intervals: list[IntervalModel] | None = Field(description="Those of the store that was asked for.")
-
-
-class EntryList(BaseModel):
-    """Entries of the ledger, the newest first."""
-
-    adjustments: list[EntryModel]
-    next_cursor: str | None
-
-
-class MovedFigures(BaseModel):
-    """Sums over the stores of an adjustment, from its first to its last instant, in microseconds."""
-
-    uptime_us: int
-    downtime_us: int
-    unknown_us: int
-    excluded_us: int
-    scheduled_us: int
-
-
-class MovedModel(BaseModel):
-    """What an adjustment would move; nothing was entered."""
-
-    counts_as: CountsAs
-    stores: int = Field(description="How many it is about.")
-    intervals: int = Field(description="How many intervals these have together.")
-    start_us: int
-    end_us: int
-    entered_us: int = Field(description="How long all intervals are together, open or closed.")
-    before: MovedFigures
-    after: MovedFigures

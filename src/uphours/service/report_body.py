@@ -1,4 +1,4 @@
-"""What a report is asked for with over HTTP, and how it is answered."""
+"""What a report is asked for with over HTTP."""
 
 from __future__ import annotations
 
@@ -12,10 +12,9 @@ from uphours.kernel.policy import CHOICES, Policy
 from uphours.kernel.windows import DEFAULT_WINDOWS, Window
 from uphours.reports.request import ReportRequest
 from uphours.schema import checked_instant, instant_iso, instant_us
-from uphours.service.models import AttributeText, Instant, LocalDate, StoreId, Values, date_of
+from uphours.service.bodies import AttributeText, Instant, LocalDate, StoreId, Values, date_of
 from uphours.service.policy_parameters import body_with_choices
 from uphours.where import where_of
-from uphours.wire import JobState
 
 
 class WindowBody(BaseModel):
@@ -140,35 +139,3 @@ def _window(one: str | WindowBody | WindowFacts) -> str | Window:
         case WindowFacts():
             return one.window()
     return one
-
-
-class Progress(BaseModel):
-    """Stores done of total; the total is null as long as it is not known."""
-
-    done: int
-    total: int | None
-
-
-class ReportState(BaseModel):
-    """A report that was asked for, and how far it is."""
-
-    id: str
-    state: JobState
-    created_at: str
-    started_at: str | None
-    finished_at: str | None
-    progress: Progress
-    as_of: str | None = Field(description="The instant it speaks for; null until it is complete, unless given.")
-    ahead_us: int | None = Field(description="By how much that was ahead of the clock when it was made; null: not.")
-    loads_seen: int | None = Field(description="Number of the last load that it took into account.")
-    entries_seen: int | None = Field(description="Number of the last entry of the ledger that it took into account.")
-    options: dict[str, Any]
-    reason: str | None = Field(description="Why it failed.")
-    result: str | None = Field(description="Where the result is, once it is complete.")
-
-
-class ReportList(BaseModel):
-    """Reports, the newest first."""
-
-    reports: list[ReportState]
-    next_cursor: str | None
