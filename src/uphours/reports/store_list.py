@@ -65,7 +65,6 @@ def selected(
     observed: Observed | None = None,
     last_observed_before: int | None = None,
     tab: Tab = "all",
-    share: int | None = None,
     sort: Sort = "store_id",
     descending: bool = False,
     after: Place | None = None,
@@ -90,8 +89,8 @@ def selected(
     last_observed_before
         Only rows whose last observation up to as_of was made before this instant, UTC microseconds; of a store that was
         never observed there is none.
-    tab, share
-        Only rows of this tab, by this target; see `uphours.reports.tabs.tab_rows`.
+    tab
+        Only rows of this tab; see `uphours.reports.tabs.tab_rows`.
     sort
         ``lost_time`` is the down time in the window, ``since`` the instant at which the state began, ``last_observed``
         that of the last observation.
@@ -115,7 +114,7 @@ def selected(
         *_in_view(overview, search, states, timezones, availability_below),
         *_looked_after(without or (), observed, last_observed_before),
     )
-    places, rows = found["row"].to_numpy(), tab_rows(overview, share)
+    places, rows = found["row"].to_numpy(), tab_rows(overview)
     matching = found.filter(rows[tab][places])
     rest = matching.sort(_COLUMNS[sort], "row", descending=[descending, False], nulls_last=True)
     if after is not None:

@@ -24,8 +24,7 @@ from uphours.reports.measure import latest_instant
 from uphours.reports.memberships import Labels, labels, rows_where, with_columns
 from uphours.reports.reading import Known, Unadjusted, end_of, read_fleet, read_window
 from uphours.reports.request import ReportRequest
-from uphours.reports.targets import expected_of_all
-from uphours.schema import Fleet
+from uphours.schema import Fleet, Target
 from uphours.service.target_views import Standing, TargetsAsked, standing_of
 from uphours.where import Where
 
@@ -109,7 +108,7 @@ class _Reading:
     as_of: int
     known: Known
     labels: Labels
-    share: int | None
+    targets: list[Target]
 
     @property
     def size(self) -> int:
@@ -257,7 +256,7 @@ class Fleets:
             case "overview":
                 made = overview(
                     known, **options, labels=reading.labels, compare=asked.compare, with_last_days=True,
-                    share=reading.share,
+                    targets=reading.targets,
                 )  # fmt: skip
             case "history":
                 made = history(known, **options)
@@ -303,7 +302,7 @@ class Fleets:
                 known = read_fleet(fleet, as_of=at, window=window, compare=asked.compare)
             else:
                 known = read_window(fleet, as_of=at, window=window)
-            made = _Reading(fleet.content(), at, known, labels(fleet, at), expected_of_all(fleet.targets(), at))
+            made = _Reading(fleet.content(), at, known, labels(fleet, at), fleet.targets())
         place = as_of, window, up_to_as_of, asked.compare, seen
         self._readings[place] = made
         self._readings.move_to_end(place)

@@ -19,7 +19,8 @@ from uphours.reports.fleet import Overview
 from uphours.reports.last_day import LastDay
 from uphours.reports.store_list import Lacking, Sort
 from uphours.reports.store_states import STATES
-from uphours.reports.tabs import TABS, Tab
+from uphours.reports.tabs import TABS, Tab, missed
+from uphours.schema import WHOLE_SHARE
 from uphours.service.api.stores import Question
 from uphours.service.auth import Caller
 from uphours.service.deps import Service
@@ -268,7 +269,10 @@ def filters(
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the list; ``title``, ``id_below`` and ``place`` say which store it is, ``zone`` whose clock it has."""
+    """A row of the list; ``title``, ``id_below`` and ``place`` say which store it is, ``zone`` whose clock it has.
+
+    ``missed``: the targets that the store is below, as names and ratios, the highest first.
+    """
 
     store: StoreRow
     title: str
@@ -277,6 +281,7 @@ class Row:
     zone: str
     last: LastDay
     strip: Markup
+    missed: Sequence[tuple[str, float]]
 
 
 def rows(found: StoreList, made: Overview, listing: Listed) -> list[Row]:
@@ -284,7 +289,8 @@ def rows(found: StoreList, made: Overview, listing: Listed) -> list[Row]:
     assert made.last_days is not None
     listed = []
     for store in found.stores:
-        last = made.last_days[bisect_left(made.store_ids, store.store_id)]
+        place = bisect_left(made.store_ids, store.store_id)
+        last = made.last_days[place]
         listed.append(
             Row(
                 store,
@@ -294,6 +300,7 @@ def rows(found: StoreList, made: Overview, listing: Listed) -> list[Row]:
                 listing.zone_for(store.timezone),
                 last,
                 strip(last, found.as_of_us),
+                [(target.name, (target.share or 0) / WHOLE_SHARE) for target in missed(made, place)],
             )
         )
     return listed
