@@ -14,11 +14,13 @@ from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
 from uphours.reports.comparison import Changes, change_facts
 from uphours.reports.expected import Expected, expected
+from uphours.reports.history import LostThen, lost_then
 from uphours.reports.last_day import LastDays, last_days
 from uphours.reports.measure import latest_instant, run_report
 from uphours.reports.memberships import Labels, rows_where
 from uphours.reports.reading import NEVER, read_fleet
 from uphours.reports.report import Figures, Report
+from uphours.reports.standouts import Hours
 from uphours.reports.store_states import STATES, states_at
 from uphours.schema import Fleet, Instants, Statuses, Target
 from uphours.where import NO_VALUE, Where
@@ -33,7 +35,8 @@ class Overview:
     of its own. ``hours_are_default``: bool, without hours: it is always open. ``hours_known``: bool,
     false where rows of hours or zones were given and none could be used; the state of the store is ``hours unknown``.
     ``expected``: what availability is expected of each store at ``report.as_of``. ``labels``: the values of their
-    attributes at it. ``last_days``: the day up to it, where it was asked for.
+    attributes at it. ``last_days``: the day up to it, and ``lost_then``: what is lost in some hours of the week, where
+    it was asked for.
 
     A state that is not ``closed`` was followed back to ``followed_back_to_us``, or to the first observation of
     the store if that is later. Of an observed store that had this state at its first open instant after
@@ -52,6 +55,7 @@ class Overview:
     expected: Expected
     labels: Labels = field(default_factory=dict)
     last_days: LastDays | None = None
+    lost_then: LostThen | None = None
 
     def of(self, rows: npt.NDArray[np.int64]) -> Overview:
         """Return some of the stores, given by position, ascending."""
@@ -62,6 +66,7 @@ class Overview:
             self.hours_known[rows], self.followed_back_to_us, self.expected.of(rows),
             {name: [values[row] for row in places] for name, values in self.labels.items()},
             None if self.last_days is None else self.last_days.of(rows),
+            None if self.lost_then is None else self.lost_then.of(rows),
         )  # fmt: skip
 
     def where(self, where: Where) -> Overview:
@@ -129,6 +134,7 @@ def overview(
     labels: Labels | None = None,
     with_last_days: bool = False,
     targets: Sequence[Target] = (),
+    hours: Hours | None = None,
 ) -> Overview:
     """Look at all stores of a fleet, observed or not.
 
@@ -151,6 +157,8 @@ def overview(
         Also keep the timelines of the last day.
     targets
         All targets that are set, whenever they are in force.
+    hours
+        Also measure what each store loses in these hours of the week, as its own clock shows them.
 
     Raises
     ------
@@ -165,6 +173,7 @@ def overview(
         entries_seen=entries_seen,
     )  # fmt: skip
 
+    lost = None if hours is None else lost_then(fleet, hours, as_of=as_of, window=window, policy=policy)
     states, since = states_at(known, as_of, policy)
     schedule = known.schedule
     order = np.array(sorted(range(len(fleet.store_ids)), key=list(fleet.store_ids).__getitem__), dtype=np.int64)
@@ -188,6 +197,7 @@ def overview(
         expected=expected(targets, as_of, labelled, len(order)),
         labels=labelled,
         last_days=last_days(known, as_of, policy).of(order) if with_last_days else None,
+        lost_then=None if lost is None else lost.of(order),
     )
 
 

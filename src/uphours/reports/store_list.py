@@ -72,6 +72,8 @@ def selected(
 ) -> Page:
     """Return one page of the rows that match everything asked for.
 
+    Of an overview with hours of the week, only stores that lose a larger share of these than of the window.
+
     The order is total: rows without a value come last in either direction, equal ones in order of store id.
 
     Parameters
@@ -92,8 +94,8 @@ def selected(
     tab
         Only rows of this tab; see `uphours.reports.tabs.tab_rows`.
     sort
-        ``lost_time`` is the down time in the window, ``since`` the instant at which the state began, ``last_observed``
-        that of the last observation.
+        ``lost_time`` is the down time in the window, or in the hours of the week that the overview has besides,
+        ``since`` the instant at which the state began, ``last_observed`` that of the last observation.
     after
         The ``end`` of the page before; None for the first page.
     limit
@@ -113,6 +115,7 @@ def selected(
     found = _table(overview).filter(
         *_in_view(overview, search, states, timezones, availability_below),
         *_looked_after(without or (), observed, last_observed_before),
+        *_losing_then(overview),
     )
     places, rows = found["row"].to_numpy(), tab_rows(overview)
     matching = found.filter(rows[tab][places])
@@ -144,7 +147,7 @@ def _table(overview: Overview) -> pl.DataFrame:
             "state": overview.states,
             "timezone": pl.Series(overview.timezones, dtype=pl.String),
             "availability": figures["availability"],
-            "downtime_us": figures["downtime_us"],
+            "downtime_us": figures["downtime_us"] if overview.lost_then is None else overview.lost_then.downtime_us,
             "since_us": overview.since_us,
             "last_observed_at_us": overview.last_observed_at_us,
             "hours_are_default": overview.hours_are_default,
@@ -192,6 +195,17 @@ def _looked_after(
         yield last.is_null() if observed == "never" else last.is_not_null()
     if last_observed_before is not None:
         yield pl.col("last_observed_at_us") < last_observed_before
+
+
+def _losing_then(overview: Overview) -> Iterator[pl.Expr]:
+    """Yield that a store loses a larger share of the hours that were asked for than of its window, if some were."""
+    then = overview.lost_then
+    if then is not None:
+        of_window = (overview.figures[name].tolist() for name in ("uptime_us", "downtime_us"))
+        times = zip(then.uptime_us.tolist(), then.downtime_us.tolist(), *of_window, strict=True)
+        # As integers of Python: 64 bits do not hold the products.
+        rows = [lost * (up + down) > down * (kept + lost) for kept, lost, up, down in times]
+        yield pl.lit(pl.Series(rows, dtype=pl.Boolean))
 
 
 def _state_code(state: str) -> int:

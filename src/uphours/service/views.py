@@ -24,6 +24,7 @@ from uphours.reports.measure import latest_instant
 from uphours.reports.memberships import Labels, labels, rows_where, with_columns
 from uphours.reports.reading import Known, Unadjusted, end_of, read_fleet, read_window
 from uphours.reports.request import ReportRequest
+from uphours.reports.standouts import Hours
 from uphours.schema import Fleet, Target
 from uphours.service.target_views import Standing, TargetsAsked, standing_of
 from uphours.where import Where
@@ -51,9 +52,10 @@ _Kind: TypeAlias = Literal["overview", "history", "heat map", "groups", "targets
 class Asked(NamedTuple):
     """What a view is asked for.
 
-    ``compare``: also with the window before; of overviews and groups. ``only``: the stores that the caller sees, as
-    they are at the instant ``at``, a quarter of an hour that began: what stores belong to changes at midnight, of
-    whatever clock. ``at`` is 0 for those who see all.
+    ``compare``: also with the window before; of overviews and groups. ``hours``: also with what is lost in these hours
+    of the week; of overviews. ``only``: the stores that the caller sees, as they are at the instant ``at``, a quarter
+    of an hour that began: what stores belong to changes at midnight, of whatever clock. ``at`` is 0 for those who see
+    all.
     """
 
     as_of: int | None
@@ -64,6 +66,7 @@ class Asked(NamedTuple):
     only: Where = ()
     at: int = 0
     compare: bool = False
+    hours: Hours | None = None
 
 
 class _Question(NamedTuple):
@@ -256,7 +259,7 @@ class Fleets:
             case "overview":
                 made = overview(
                     known, **options, labels=reading.labels, compare=asked.compare, with_last_days=True,
-                    targets=reading.targets,
+                    targets=reading.targets, hours=asked.hours,
                 )  # fmt: skip
             case "history":
                 made = history(known, **options)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
 
 import numpy as np
 from fastapi import APIRouter, Path, Request, Response
@@ -40,7 +41,7 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
     if not fleet.any_polls(serving, caller):
         return page(request, "first_run", caller=caller)
     question = asking.question()
-    everyone = compared(serving, caller, question)
+    everyone = compared(serving, caller, question, listing.hours)
     made = everyone.where(question.where)
     found = stores.store_list(serving, question, made, **listing.chosen, after=listing.cursor, limit=_ON_A_PAGE)
     target = _target(made)
@@ -100,7 +101,7 @@ def export(
 ) -> Response:
     """Return the stores that the page lists with the same address, all pages of them, as a file."""
     question = asking.question()
-    made = compared(serving, caller, question).where(question.where)
+    made = compared(serving, caller, question, listing.hours).where(question.where)
     chosen = selected(made, **listing.chosen, limit=max(1, len(made.store_ids)))
     file = io.BytesIO()
     write_report(_with_states(made, chosen.rows, listing), form, file, detail=True)
@@ -137,4 +138,15 @@ def show_week(request: Request, serving: Serving, caller: Calling, asking: Askin
         for day, name in enumerate(WEEKDAYS)
     ]
     cells = [cell.model_dump() for cell in week.cells]
-    return page(request, "week", asked=asking, week=week, days=by_day, average=average(cells), standout=standout(cells))
+    found = standout(cells)
+    listed = [*asking.pairs, ("tab", "all"), ("lost_in", str(found.hours))] if found else []
+    return page(
+        request,
+        "week",
+        asked=asking,
+        week=week,
+        days=by_day,
+        average=average(cells),
+        standout=found,
+        list_of_standout=f"/?{urlencode(listed)}",
+    )
