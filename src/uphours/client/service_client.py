@@ -354,7 +354,7 @@ class Client:
         return found
 
     def days(self, first: str | None = None, last: str | None = None) -> Days:
-        """Say of each day whether any store was polled on it; 26 weeks up to the latest observation unless given."""
+        """Say of each day how many polls came; 26 weeks up to the latest observation unless given."""
         found: Days = self._requests.json(Call("GET", "/v1/days", {"from": first, "to": last}))
         return found
 
