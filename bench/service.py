@@ -198,6 +198,7 @@ LOOKS = 20
 def bench_pages(path: Path) -> list[Comparison]:
     """Each page, whole, as one client gets it: when nothing has changed, and when new polls come in all the time."""
     with service(path) as url, httpx.Client(base_url=url, timeout=60) as client:
+        describe(client)
         stores = client.get("/v1/stores", params={"limit": 1}).json()["stores"]
         client.get("/v1/fleet/history"), client.get("/v1/fleet/heatmap")
         report = client.post("/v1/reports").json()["id"]
@@ -205,7 +206,12 @@ def bench_pages(path: Path) -> list[Comparison]:
         pages = {
             "fleet": "/",
             "fleet, sorted and filtered": "/?sort=availability&state=down&search=7&below_percent=95",
+            "fleet, below targets": "/?tab=below_target",
+            "fleet, by hours of the week": "/?tab=all&lost_in=Fri+18-21",
             "week": "/week",
+            "groups": "/groups?by=region",
+            "targets": "/targets",
+            "adjustments": "/adjustments",
             "store": f"/stores/{stores[0]['store_id']}",
             "reports": "/reports",
             "one report": f"/reports/{report}",
@@ -219,6 +225,25 @@ def bench_pages(path: Path) -> list[Comparison]:
                 for name in ("fleet", "week", "data")
             ]
         return made
+
+
+def describe(client: httpx.Client) -> None:
+    """Give the stores names and regions, and set targets of all and of some of them."""
+    ids: list[str] = []
+    query: dict[str, Any] = {"limit": 1000}
+    while len(ids) == 0 or query["cursor"]:
+        page = client.get("/v1/stores", params=query).raise_for_status().json()
+        ids += [store["store_id"] for store in page["stores"]]
+        query["cursor"] = page["next_cursor"]
+    rows = [
+        {"store_id": store_id, "name": f"Shop {place}", "region": f"R{place % 12}"}
+        for place, store_id in enumerate(ids)
+    ]
+    for first in range(0, len(rows), 5000):
+        client.put("/v1/stores", json=rows[first : first + 5000]).raise_for_status()
+    targets = [{"name": "norm", "target": 98, "period": "month"}]
+    targets += [{"name": "first", "where": "region=R1", "target": 99, "period": "week"}]
+    client.put("/v1/targets", json=targets).raise_for_status()
 
 
 def looked_at(name: str, client: httpx.Client, address: str) -> Comparison:

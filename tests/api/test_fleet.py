@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import httpx
@@ -118,14 +119,25 @@ def test_the_days_on_which_polls_were_made_are_told(waiting: httpx.Client) -> No
     found = days(waiting)
     assert (found["first"], found["last"], found["pruned_before"]) == ("2022-07-28", "2023-01-25", None)
     assert [found["days"][0]["day"], found["days"][-1]["day"], len(found["days"])] == ["2022-07-28", "2023-01-25", 182]
-    expected = {row.split(",")[2][:10] for row in known.with_odd_ids().splitlines()[1:]}
-    assert {one["day"] for one in found["days"] if one["polled"]} == expected & {one["day"] for one in found["days"]}
+    expected = Counter(row.split(",")[2][:10] for row in known.with_odd_ids().splitlines()[1:])
+    assert {one["day"] for one in found["days"] if one["polled"]} == set(expected)
+    assert {one["day"]: one["polls"] for one in found["days"] if one["polls"]} == expected
     few = days(waiting, **{"from": "2023-01-24", "to": "2023-01-26"})
+    # Polls were made on three days, the 18th from noon on and the 25th until then: the median day has one.
+    usual = sorted(expected.values())[1]
     assert few["days"] == [
-        {"day": day, "polled": day in expected} for day in ("2023-01-24", "2023-01-25", "2023-01-26")
+        {"day": "2023-01-24", "polled": False, "polls": 0, "share": 0.0},
+        {
+            "day": "2023-01-25",
+            "polled": True,
+            "polls": (last := expected["2023-01-25"]),
+            "share": few["days"][1]["share"],
+        },
+        {"day": "2023-01-26", "polled": False, "polls": 0, "share": None},
     ]
+    assert few["days"][1]["share"] == pytest.approx(last / (usual / 2), rel=1e-9)
     assert len(days(waiting, to="2020-02-29")["days"]) == 182
-    assert days(waiting, **{"from": "2023-01-25"})["days"] == [{"day": "2023-01-25", "polled": True}]
+    assert days(waiting, **{"from": "2023-01-25"})["days"] == few["days"][1:2]
 
 
 @pytest.mark.parametrize(

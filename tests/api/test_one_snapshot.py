@@ -29,7 +29,16 @@ OF_ONE_STORE: Final = [
     "/v1/stores/always/outages",
     "/v1/stores/always/explanation",
 ]
-OF_THE_FLEET: Final = ["/", "/week", "/v1/stores", "/v1/fleet/history", "/v1/fleet/heatmap", "/v1/days", "/v1/loads"]
+OF_THE_FLEET: Final = [
+    "/",
+    "/?tab=all&lost_in=Wed+06-11",
+    "/week",
+    "/v1/stores",
+    "/v1/fleet/history",
+    "/v1/fleet/heatmap",
+    "/v1/days",
+    "/v1/loads",
+]
 
 
 @pytest.fixture

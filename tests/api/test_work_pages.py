@@ -316,6 +316,37 @@ def test_a_preset_makes_its_report_in_one_step_and_it_is_asked_for_again(client:
     assert "region=TX" in text_of(client.get("/reports"))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "said"),
+    [
+        ({"windows": ["yesterday", "mine=2023-01-30/2023-01-20"]}, "not after its start"),
+        ({"windows": ["yesterday", "january"]}, "january"),
+        ({"windows": [""]}, "no window is chosen"),
+        ({"as_of": "tomorrow"}, "tomorrow"),
+        ({"max_age": "long"}, "90m"),
+        ({"stores": "1001\nnone such"}, "none such"),
+    ],
+    ids=str,
+)
+def test_a_report_that_cannot_be_made_leaves_what_was_typed(
+    client: httpx.Client, wrong: dict[str, Any], said: str
+) -> None:
+    form = {"windows": ["last_day"], "stores": "1001\n1002", "all_stores": "true", "interpolation": "next", **wrong}
+    answer = client.post("/reports", data=form)
+    assert answer.status_code == 422
+    notice = re.search(r'<p class="notice bad" role="alert">(.*?)</p>', answer.text, re.DOTALL)
+    assert notice is not None
+    assert said in unescape(notice[1])
+    for name in form["windows"]:
+        written = f'value="{name}" checked' if name in ("yesterday", "last_day") else f'name="windows" value="{name}"'
+        assert written in answer.text
+    assert f">{form['stores']}</textarea>" in answer.text
+    assert 'name="all_stores" value="true" checked' in answer.text
+    assert '<option value="next" selected>' in answer.text
+    for name in ("as_of", "max_age"):
+        assert name not in wrong or f'name="{name}" value="{wrong[name]}"' in answer.text
+
+
 def test_a_report_that_is_not_there_is_not_found(client: httpx.Client) -> None:
     assert client.get("/reports/none").status_code == 404
     assert client.post("/reports/none/again").status_code == 404

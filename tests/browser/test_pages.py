@@ -183,7 +183,7 @@ def test_days_without_polls_are_told_and_framed(page: Page, tmp_path: Path) -> N
         page.goto(running.url + "/data")
         expect(page.locator("#days-title + p")).to_contain_text("On 1 day of the last half year no store was polled")
         expect(page.locator(".calendar td.missing")).to_have_attribute("title", "Sat 21 Jan 2023: no polls")
-        assert page.locator(".calendar td.polled").count() == 2
+        assert page.locator(".calendar td.all").count() == 2
 
 
 def test_printed_a_page_leaves_out_what_cannot_be_pressed_on_paper(page: Page, shared: Service) -> None:

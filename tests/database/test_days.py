@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -19,9 +20,11 @@ from uphours.database.dialects.time_partitions import PERIOD_US
 from uphours.database.loads import write_each
 from uphours.database.prune import prune
 from uphours.ingest.load import read_rows
-from uphours.schema import DAY_US, instant_text, instant_us
+from uphours.schema import DAY_US, HOUR_US, instant_text, instant_us
 
 JANUARY = instant_us("2023-01-01") // DAY_US
+#: Few enough to come again, in one load and in several.
+TIMES = [NOW - hours * HOUR_US for hours in (1, 2, 13, 25, 26, 49)]
 
 
 @pytest.fixture
@@ -31,7 +34,12 @@ def database(tmp_path: Path) -> Database:
 
 def known(database: Database, first: int = 0, last: int = 100_000) -> Sequence[int]:
     with database.reading() as connection:
-        return polled_days.polled(connection, first, last)
+        return [*polled_days.polled(connection, first, last)]
+
+
+def counted(database: Database) -> dict[int, int]:
+    with database.reading() as connection:
+        return polled_days.polled(connection, 0, 100_000)
 
 
 def load(database: Database, folder: Path, *instants: str) -> None:
@@ -69,7 +77,7 @@ def test_posts_that_are_committed_together_add_the_days_of_all(database: Databas
     for _ in range(2):  # what is known already changes nothing
         with database.writing() as connection:
             write_each(connection, loaded, np.arange(4, dtype=np.int32), 4)
-        assert known(database) == of(2, 4)
+        assert counted(database) == dict(zip(of(2, 4), (1, 1), strict=True))
 
 
 def test_a_load_that_fails_adds_none(database: Database, tmp_path: Path) -> None:
@@ -99,15 +107,26 @@ def test_pruning_forgets_the_days_before_its_instant_and_keeps_the_one_that_it_i
 
 
 @settings(max_examples=15, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(loads=st.lists(st.lists(st.integers(NOW - 3 * PERIOD_US, NOW), min_size=1, max_size=40), min_size=1, max_size=4))
-def test_the_days_are_those_of_the_observations(
+@given(
+    loads=st.lists(
+        st.lists(st.one_of(st.sampled_from(TIMES), st.integers(NOW - 3 * PERIOD_US, NOW)), min_size=1, max_size=40),
+        min_size=1,
+        max_size=4,
+    )
+)
+def test_the_days_and_their_polls_are_those_of_the_observations(
     tmp_path_factory: pytest.TempPathFactory, loads: list[list[int]]
 ) -> None:
     folder = tmp_path_factory.mktemp("days")
     database = connect(url_in(folder, "store.db"))
     for instants in loads:
         load(database, folder, *map(instant_text, instants))
-    assert known(database) == sorted({at // DAY_US for instants in loads for at in instants})
+    observed = {(place % 3, at) for instants in loads for place, at in enumerate(instants)}
+    expected = Counter(at // DAY_US for _, at in observed)
+    assert counted(database) == expected
+    back_to_0003(database)
+    assert connect(url_in(folder, "store.db")).migrate()
+    assert counted(database) == expected
 
 
 def back_to_0003(database: Database) -> None:

@@ -283,6 +283,7 @@ def test_what_is_listed_is_read_from_the_address_and_handed_on_by_its_forms() ->
     assert usual.pairs == []
     assert usual.zone_for("Asia/Kolkata") == "Asia/Kolkata"
     query = "tab=below_target&search=a&state=up&state=down&timezone=UTC&observed=never&clock=Asia/Tokyo&cursor=x"
+    query += "&lost_in=Fri+18-21"
     found = listed(request(query))
     assert (found.sort, found.descending) == ("availability", False)
     assert found.zone_for("Asia/Kolkata") == found.zone_for() == "Asia/Tokyo"
@@ -295,7 +296,13 @@ def test_what_is_listed_is_read_from_the_address_and_handed_on_by_its_forms() ->
 
 @pytest.mark.parametrize(
     ("query", "said"),
-    [("tab=lost", "attention"), ("clock=here", "America/Chicago"), ("sort=luck", "since"), ("state=on", "down")],
+    [
+        ("tab=lost", "attention"),
+        ("clock=here", "America/Chicago"),
+        ("sort=luck", "since"),
+        ("state=on", "down"),
+        ("lost_in=noon", "Fri"),
+    ],
 )
 def test_a_list_that_cannot_be_says_what_is_valid(query: str, said: str) -> None:
     with pytest.raises(InputError, match=said):

@@ -105,11 +105,11 @@ def workbook(
 
 def _made(fleet: TargetedFleet, request: ReportRequest, *, entries_seen: int | None) -> Workbook:
     from uphours.reports.answers import answer, stores_of
+    from uphours.reports.expected import expected_of_all
     from uphours.reports.group_members import member_reports
     from uphours.reports.groups import Groups
     from uphours.reports.memberships import with_columns
     from uphours.reports.outage_list import outage_list
-    from uphours.reports.targets import expected_of_all
     from uphours.reports.xlsx import check_groups
 
     made = answer(fleet, request, now=edge.now(), entries_seen=entries_seen)

@@ -340,7 +340,7 @@ class Client:
         return found
 
     def days(self, first: str | None = None, last: str | None = None) -> DayList:
-        """Say of each day whether any store was polled on it; 26 weeks up to the latest observation unless given."""
+        """Say of each day how many polls came; 26 weeks up to the latest observation unless given."""
         found: DayList = self._requests.json(Call("GET", "/v1/days", {"from": first, "to": last}))
         return found
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, Final
 
@@ -40,7 +40,7 @@ from uphours.date_names import DateNames, renumbered
 from uphours.errors import NotFoundError
 from uphours.kernel.observations import distinct
 from uphours.load_record import MOST_KEPT, Brought, Latest, Load, Loaded, LoadedFile, Summary
-from uphours.schema import EVERY_STORE, UNKNOWN_TIMEZONE, Codes, Setting
+from uphours.schema import DAY_US, EVERY_STORE, UNKNOWN_TIMEZONE, Codes, Setting
 from uphours.version import VERSION
 
 #: Who enters what a load brings for the ledger, where no one is named.
@@ -57,7 +57,7 @@ def write(connection: Connection, loaded: Loaded, *, actor: str | None = None) -
     RejectedError
         No row of a file for the ledger can be used.
     """
-    engine = _begin(connection, loaded)
+    _begin(connection, loaded)
     load = _next_load(connection)
     numbers = store_numbers(connection, loaded.store_ids)
     changes, restated = _replace_calendar(connection, numbers, loaded, load)
@@ -68,13 +68,13 @@ def write(connection: Connection, loaded: Loaded, *, actor: str | None = None) -
     places[order] = np.arange(len(order))
     found = distinct(places[loaded.stores], loaded.times, loaded.statuses, len(order))
     polls = found.observations
-    added, replaced = engine.insert_observations(
+    added, replaced = polled_days.insert_polls(
         connection, np.repeat(numbers[order], np.diff(polls.offsets)), polls.times, polls.statuses
     )
     limit = _new_limit(connection, loaded)
     if limit is not None:
         properties.put(connection, "pruned_before", str(limit))
-    known_already = len(polls.times) - added - replaced
+    known_already = len(polls.times) - sum(added.values()) - replaced
     summary = _summary(connection, loaded, limit)
     return _record(
         connection,
@@ -82,6 +82,7 @@ def write(connection: Connection, loaded: Loaded, *, actor: str | None = None) -
         load,
         repeated=loaded.repeated + found.repeated + known_already + entered.repeated,
         conflicting=loaded.conflicting + found.conflicting + replaced,
+        added=added,
         summary=replace(summary, unusable_left_out=changes.unusable_left_out, restated=restated),
     )
 
@@ -115,6 +116,9 @@ def write_each(
         conflicting[request] += len(statuses_said) - agreeing + (known is not None and known != status)
         status_of[key] = status
     changed = sorted((*key, status) for key, status in status_of.items() if before.get(key) != status)
+    added = dict.fromkeys((loaded.times // DAY_US).tolist(), 0)
+    for key in status_of.keys() - before.keys():
+        added[key[1] // DAY_US] += 1
     stores, times, statuses = np.array(changed, dtype=np.int64).reshape(-1, 3).T
     engine.insert_observations(connection, stores.astype(np.int32), times, statuses.astype(np.uint8))
     record = _record(
@@ -123,6 +127,7 @@ def write_each(
         _next_load(connection),
         repeated=int(repeated.sum()),
         conflicting=int(conflicting.sum()),
+        added=added,
         summary=Summary(loaded.rejected, min(len(loaded.quarantine), MOST_KEPT)),
     )
     return record, repeated, conflicting
@@ -191,9 +196,19 @@ def _summary(connection: Connection, loaded: Loaded, limit: int | None) -> Summa
 
 
 def _record(
-    connection: Connection, loaded: Loaded, load: int, *, repeated: int, conflicting: int, summary: Summary
+    connection: Connection,
+    loaded: Loaded,
+    load: int,
+    *,
+    repeated: int,
+    conflicting: int,
+    added: Mapping[int, int],
+    summary: Summary,
 ) -> Load:
-    """Write the record of a load, its files and its quarantine, and the days of its observations."""
+    """Write the record of a load, its files and its quarantine, and the days of its observations.
+
+    ``added``: how many of them were new, by day.
+    """
     times = loaded.times
     record = Load(
         load=load,
@@ -213,7 +228,7 @@ def _record(
     files = [{**file, "load": record.load, "file": place} for place, file in enumerate(facts.pop("files"))]
     connection.execute(insert(loads).values(facts | {"summary": summary.to_json()}))
     connection.execute(insert(load_files), files)
-    polled_days.record(connection, times)
+    polled_days.record(connection, added)
     if loaded.quarantine:
         set_aside = [
             {"load": record.load, "file": row.file, "line": row.line, "raw": row.raw, "reason": row.reason}

@@ -51,8 +51,14 @@ observations = Table(
 # Rows come in the order of time, so that this tiny index finds a recent window.
 Index(None, observations.c.observed_at, postgresql_using="brin").ddl_if(dialect="postgresql")
 
-# The days of UTC on which observations were made, counted from the epoch; see `uphours.database.polled_days`.
-polled_days = Table("polled_days", metadata, Column("day", Integer, primary_key=True, autoincrement=False))
+# The days of UTC on which observations were made, counted from the epoch, and how many; see
+# `uphours.database.polled_days`.
+polled_days = Table(
+    "polled_days",
+    metadata,
+    Column("day", Integer, primary_key=True, autoincrement=False),
+    Column("polls", BigInteger, nullable=False),
+)
 
 # What was given for a store since a local date, counted in days from the epoch; without a date it is
 # `uphours.schema.SINCE_EVER`. Here and in the tables that follow, ``load`` is the load that brought a row: none of rows

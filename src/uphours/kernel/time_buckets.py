@@ -118,11 +118,13 @@ def sums(
     starts: Instants,
     ends: Instants,
     as_of: int,
+    stores_of_a_block: int = STORES_OF_A_BLOCK,
 ) -> Sums:
     """Add up the spans of all stores in each bucket, each store inside its own ``[starts[i], ends[i])``.
 
     Nothing after ``as_of`` counts but an observation made at it, if ``ends`` is later: it belongs to the bucket that
-    ends there. Bounds, and ``raw``, are those of `availability`.
+    ends there. Bounds, and ``raw``, are those of `availability`. ``stores_of_a_block``: how many stores in a
+    row are added up to one row of the sums; 1 for each store alone.
 
     Raises
     ------
@@ -130,9 +132,16 @@ def sums(
         The parts do not add up to the scheduled time of some bucket: a defect of this program.
     """
     n = len(starts)
-    blocks = -(-n // STORES_OF_A_BLOCK)
+    blocks = -(-n // stores_of_a_block)
     until = np.minimum(ends, as_of)
-    clock = (grid.clock_of, grid.clocks.offsets, grid.clocks.starts, grid.clocks.shifts, grid.width_us)
+    clock = (
+        grid.clock_of,
+        grid.clocks.offsets,
+        grid.clocks.starts,
+        grid.clocks.shifts,
+        grid.width_us,
+        stores_of_a_block,
+    )
 
     def measure(spans: Spans) -> Totals:
         measured = by_status((blocks, grid.buckets))
@@ -163,14 +172,14 @@ def sums(
 def _spread_loop(  # type: ignore[no-untyped-def]
     offsets, starts, ends, kinds, subkinds,
     window_starts, window_ends,
-    clock_of, clock_offsets, clock_starts, shifts, width,
+    clock_of, clock_offsets, clock_starts, shifts, width, stores_of_a_block,
     totals,
 ):  # fmt: skip
     """Add to ``totals[block, bucket, kind, subkind]`` what each interval has in each bucket."""
     buckets = totals.shape[1]
     around = buckets * width
     for store in range(len(offsets) - 1):
-        block = store // STORES_OF_A_BLOCK
+        block = store // stores_of_a_block
         clock, last_clock = clock_offsets[clock_of[store]], clock_offsets[clock_of[store] + 1] - 1
         for i in range(offsets[store], offsets[store + 1]):
             a, end = max(starts[i], window_starts[store]), min(ends[i], window_ends[store])
@@ -198,14 +207,14 @@ def _spread_loop(  # type: ignore[no-untyped-def]
 def _count_loop(  # type: ignore[no-untyped-def]
     offsets, times,
     window_starts, window_ends, as_of,
-    clock_of, clock_offsets, clock_starts, shifts, width,
+    clock_of, clock_offsets, clock_starts, shifts, width, stores_of_a_block,
     counts, stores,
 ):  # fmt: skip
     """Add to ``counts[block, bucket]`` the observations made in it, and to ``stores`` the stores that have any."""
     buckets = counts.shape[1]
     counted = np.full(buckets, -1, dtype=np.int64)  # the last store that was counted in each bucket
     for store in range(len(offsets) - 1):
-        block = store // STORES_OF_A_BLOCK
+        block = store // stores_of_a_block
         clock, last_clock = clock_offsets[clock_of[store]], clock_offsets[clock_of[store] + 1] - 1
         bucket, edge = 0, window_starts[store]
         for i in range(offsets[store], offsets[store + 1]):

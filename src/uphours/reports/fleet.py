@@ -13,13 +13,16 @@ import numpy.typing as npt
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
 from uphours.reports.comparison import Changes, change_facts
+from uphours.reports.expected import Expected, expected
+from uphours.reports.history import LostThen, lost_then
 from uphours.reports.last_day import LastDays, last_days
 from uphours.reports.measure import latest_instant, run_report
 from uphours.reports.memberships import Labels, rows_where
 from uphours.reports.reading import NEVER, read_fleet
 from uphours.reports.report import Figures, Report
+from uphours.reports.standouts import Hours
 from uphours.reports.store_states import STATES, states_at
-from uphours.schema import Fleet, Instants, Statuses
+from uphours.schema import Fleet, Instants, Statuses, Target
 from uphours.where import NO_VALUE, Where
 
 
@@ -31,8 +34,9 @@ class Overview:
     ``last_observed_at_us``: int64, ``NEVER`` where there is none. ``timezone_is_default``: bool, without a zone
     of its own. ``hours_are_default``: bool, without hours: it is always open. ``hours_known``: bool,
     false where rows of hours or zones were given and none could be used; the state of the store is ``hours unknown``.
-    ``labels``: the values of the attributes of each store at ``report.as_of``. ``last_days``: the day up to it, where
-    it was asked for. ``share``: the availability that is expected of every store, in 100,000ths; None where none is.
+    ``expected``: what availability is expected of each store at ``report.as_of``. ``labels``: the values of their
+    attributes at it. ``last_days``: the day up to it, and ``lost_then``: what is lost in some hours of the week, where
+    it was asked for.
 
     A state that is not ``closed`` was followed back to ``followed_back_to_us``, or to the first observation of
     the store if that is later. Of an observed store that had this state at its first open instant after
@@ -48,9 +52,10 @@ class Overview:
     hours_are_default: npt.NDArray[np.bool_]
     hours_known: npt.NDArray[np.bool_]
     followed_back_to_us: int
+    expected: Expected
     labels: Labels = field(default_factory=dict)
     last_days: LastDays | None = None
-    share: int | None = None
+    lost_then: LostThen | None = None
 
     def of(self, rows: npt.NDArray[np.int64]) -> Overview:
         """Return some of the stores, given by position, ascending."""
@@ -58,9 +63,10 @@ class Overview:
         return Overview(
             self.report.of(rows), self.states[rows], self.since_us[rows], self.last_observed_at_us[rows],
             [self.timezones[row] for row in places], self.timezone_is_default[rows], self.hours_are_default[rows],
-            self.hours_known[rows], self.followed_back_to_us,
+            self.hours_known[rows], self.followed_back_to_us, self.expected.of(rows),
             {name: [values[row] for row in places] for name, values in self.labels.items()},
-            None if self.last_days is None else self.last_days.of(rows), self.share,
+            None if self.last_days is None else self.last_days.of(rows),
+            None if self.lost_then is None else self.lost_then.of(rows),
         )  # fmt: skip
 
     def where(self, where: Where) -> Overview:
@@ -127,7 +133,8 @@ def overview(
     entries_seen: int | None = None,
     labels: Labels | None = None,
     with_last_days: bool = False,
-    share: int | None = None,
+    targets: Sequence[Target] = (),
+    hours: Hours | None = None,
 ) -> Overview:
     """Look at all stores of a fleet, observed or not.
 
@@ -148,8 +155,10 @@ def overview(
         The values of their attributes, in the order of the fleet.
     with_last_days
         Also keep the timelines of the last day.
-    share
-        The availability that is expected of every store, in 100,000ths.
+    targets
+        All targets that are set, whenever they are in force.
+    hours
+        Also measure what each store loses in these hours of the week, as its own clock shows them.
 
     Raises
     ------
@@ -164,9 +173,11 @@ def overview(
         entries_seen=entries_seen,
     )  # fmt: skip
 
+    lost = None if hours is None else lost_then(fleet, hours, as_of=as_of, window=window, policy=policy)
     states, since = states_at(known, as_of, policy)
     schedule = known.schedule
     order = np.array(sorted(range(len(fleet.store_ids)), key=list(fleet.store_ids).__getitem__), dtype=np.int64)
+    labelled = {name: [values[store] for store in order.tolist()] for name, values in (labels or {}).items()}
     zones = [schedule.zone_names[zone] for zone in schedule.zones[order].tolist()]
     return Overview(
         report=report,
@@ -183,9 +194,10 @@ def overview(
         & schedule.known()[order],
         hours_known=schedule.known()[order],
         followed_back_to_us=known.start,
-        labels={name: [values[store] for store in order.tolist()] for name, values in (labels or {}).items()},
+        expected=expected(targets, as_of, labelled, len(order)),
+        labels=labelled,
         last_days=last_days(known, as_of, policy).of(order) if with_last_days else None,
-        share=share,
+        lost_then=None if lost is None else lost.of(order),
     )
 
 

@@ -29,6 +29,7 @@ from uphours.kernel.windows import Window, Windows, windows
 from uphours.reports.measure import Timelines, in_parts, latest_instant
 from uphours.reports.reading import Known, end_of, read_window
 from uphours.reports.report import booked
+from uphours.reports.standouts import Hours
 from uphours.schema import Fleet
 from uphours.wire.words import BucketSize
 
@@ -141,6 +142,37 @@ def heat_map(
         del with_ratios["observations"], with_ratios["stores_observed"]
         cells.append({"weekday": weekday, "hour": hour} | with_ratios)
     return HeatMap(as_of, policy, laid, cells, loads_seen, entries_seen)
+
+
+@dataclass(frozen=True)
+class LostThen:
+    """How long each store was up and down in some hours of the week: int64 microseconds, in order of the stores."""
+
+    hours: Hours
+    uptime_us: npt.NDArray[np.int64]
+    downtime_us: npt.NDArray[np.int64]
+
+    def of(self, rows: npt.NDArray[np.int64]) -> LostThen:
+        """Return that of some of the stores, given by position."""
+        return LostThen(self.hours, self.uptime_us[rows], self.downtime_us[rows])
+
+
+def lost_then(fleet: Fleet, hours: Hours, *, as_of: int, window: str | Window, policy: Policy) -> LostThen:
+    """Measure what each store loses in some hours of the week, as its own clock shows them; the sums of `heat_map`."""
+    known = read_window(fleet, as_of=as_of, window=window)
+    laid = windows([window], as_of, known.schedule)
+    grid = week_grid(known.schedule, *_extent(laid, as_of))
+    day = hours.weekday * (HOURS_OF_WEEK // 7)
+    chosen = slice(day + hours.first, day + hours.end)
+
+    def part(first: int, stop: int, made: Timelines) -> npt.NDArray[np.int64]:
+        summed = made.bucket_sums(grid.of(first, stop), laid.of(slice(first, stop)), as_of, of_each_store=True)
+        times = (summed.uptime_us, summed.downtime_us, summed.unknown_us)
+        return np.stack([of_hours[:, chosen].sum(axis=1) for of_hours in times])
+
+    parts = in_parts(known.known, known.schedule, known.adjustments, *_extent(laid, as_of), policy, part)
+    up, down, _ = booked(policy, *np.concatenate(parts, axis=1))
+    return LostThen(hours, up, down)
 
 
 def _extent(laid: Windows, as_of: int) -> tuple[int, int]:

@@ -26,7 +26,7 @@ from uphours.kernel.observations import sort_each
 from uphours.kernel.outages import Outages, add_outages, outages, outages_in, runs
 from uphours.kernel.policy import Policy
 from uphours.kernel.schedule import SESSION_REACH_US, reach, sessions
-from uphours.kernel.time_buckets import Grid, Sums, sums
+from uphours.kernel.time_buckets import STORES_OF_A_BLOCK, Grid, Sums, sums
 from uphours.kernel.timeline import timeline
 from uphours.kernel.watched import watched
 from uphours.kernel.windows import DEFAULT_WINDOWS, ELAPSED_US, Window, Windows, windows
@@ -95,10 +95,11 @@ class Timelines:
         counts, longest = outages_in(self.spans, windows, as_of)
         return Totals(**vars(self.availability(windows, as_of)), outages=counts, longest_outage_us=longest)
 
-    def bucket_sums(self, grid: Grid, window: Windows, as_of: int) -> Sums:
-        """Return sums over the stores, for each time bucket of the one window."""
+    def bucket_sums(self, grid: Grid, window: Windows, as_of: int, *, of_each_store: bool = False) -> Sums:
+        """Return sums over some stores in a row, or of each of them, for each time bucket of the one window."""
         starts, ends = window.starts[:, 0], window.ends[:, 0]
-        return sums(self.spans, self.raw, self.sessions, self.watched, self.observations, grid, starts, ends, as_of)
+        parts = (self.spans, self.raw, self.sessions, self.watched, self.observations)
+        return sums(*parts, grid, starts, ends, as_of, 1 if of_each_store else STORES_OF_A_BLOCK)
 
     def outages(self) -> Outages:
         """Return the outages of every store; one that was going on before the timeline begins with it."""

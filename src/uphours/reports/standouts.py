@@ -2,23 +2,55 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final, NamedTuple
+
+from uphours.errors import InputError, shown
+from uphours.reports.explain import WEEKDAYS
 
 _Cell = Mapping[str, Any]
+_HOURS: Final = re.compile(rf"({'|'.join(WEEKDAYS)}) ([0-9]{{1,2}})-([0-9]{{1,2}})", re.ASCII | re.IGNORECASE)
+
+
+class Hours(NamedTuple):
+    """Some hours in a row on a weekday (0 is Monday): from the hour ``first`` up to the hour ``end``, not included."""
+
+    weekday: int
+    first: int
+    end: int
+
+    def __str__(self) -> str:
+        """Return them as `hours_of_text` reads them."""
+        return f"{WEEKDAYS[self.weekday]} {self.first:02d}-{self.end:02d}"
+
+
+def hours_of_text(text: str) -> Hours:
+    """Read some hours of a weekday.
+
+    Raises
+    ------
+    InputError
+        They cannot be read.
+
+    >>> hours_of_text("Fri 18-21")
+    Hours(weekday=4, first=18, end=21)
+    """
+    match = _HOURS.fullmatch(text.strip())
+    if match is None or not int(match[2]) < int(match[3]) <= 24:
+        raise InputError(f"cannot read the hours {shown(text[:40])}; valid are a weekday and hours, such as Fri 18-21")
+    return Hours(WEEKDAYS.index(match[1].capitalize()), int(match[2]), int(match[3]))
 
 
 @dataclass(frozen=True)
 class Standout:
-    """Some hours of a weekday (0 is Monday), ``first_hour`` up to ``end_hour``, and the availability in them.
+    """Some hours of a weekday, and the availability in them.
 
     ``below_average``: how far it is below that of all hours, as a ratio; always positive.
     """
 
-    weekday: int
-    first_hour: int
-    end_hour: int
+    hours: Hours
     availability: float
     below_average: float
 
@@ -50,9 +82,7 @@ def standout(cells: Sequence[_Cell]) -> Standout | None:
     chosen = cells[best[1] : best[2]]
     up_in, down_in = (sum(cell[name] for cell in chosen) for name in ("uptime_us", "downtime_us"))
     return Standout(
-        weekday=chosen[0]["weekday"],
-        first_hour=chosen[0]["hour"],
-        end_hour=chosen[-1]["hour"] + 1,
+        hours=Hours(chosen[0]["weekday"], chosen[0]["hour"], chosen[-1]["hour"] + 1),
         availability=up_in / (up_in + down_in),
         below_average=up / known - up_in / (up_in + down_in),
     )

@@ -63,13 +63,14 @@ def selected(
     observed: Observed | None = None,
     last_observed_before: int | None = None,
     tab: Tab = "all",
-    share: int | None = None,
     sort: StoreOrder = "store_id",
     descending: bool = False,
     after: Place | None = None,
     limit: int,
 ) -> Page:
     """Return one page of the rows that match everything asked for.
+
+    Of an overview with hours of the week, only stores that lose a larger share of these than of the window.
 
     The order is total: rows without a value come last in either direction, equal ones in order of store id.
 
@@ -88,11 +89,11 @@ def selected(
     last_observed_before
         Only rows whose last observation up to as_of was made before this instant, UTC microseconds; of a store that was
         never observed there is none.
-    tab, share
-        Only rows of this tab, by this target; see `uphours.reports.tabs.tab_rows`.
+    tab
+        Only rows of this tab; see `uphours.reports.tabs.tab_rows`.
     sort
-        ``lost_time`` is the down time in the window, ``since`` the instant at which the state began, ``last_observed``
-        that of the last observation.
+        ``lost_time`` is the down time in the window, or in the hours of the week that the overview has besides,
+        ``since`` the instant at which the state began, ``last_observed`` that of the last observation.
     after
         The ``end`` of the page before; None for the first page.
     limit
@@ -112,8 +113,9 @@ def selected(
     found = _table(overview).filter(
         *_in_view(overview, search, states, timezones, availability_below),
         *_looked_after(without or (), observed, last_observed_before),
+        *_losing_then(overview),
     )
-    places, rows = found["row"].to_numpy(), tab_rows(overview, share)
+    places, rows = found["row"].to_numpy(), tab_rows(overview)
     matching = found.filter(rows[tab][places])
     rest = matching.sort(_COLUMNS[sort], "row", descending=[descending, False], nulls_last=True)
     if after is not None:
@@ -143,7 +145,7 @@ def _table(overview: Overview) -> pl.DataFrame:
             "state": overview.states,
             "timezone": pl.Series(overview.timezones, dtype=pl.String),
             "availability": figures["availability"],
-            "downtime_us": figures["downtime_us"],
+            "downtime_us": figures["downtime_us"] if overview.lost_then is None else overview.lost_then.downtime_us,
             "since_us": overview.since_us,
             "last_observed_at_us": overview.last_observed_at_us,
             "hours_are_default": overview.hours_are_default,
@@ -191,6 +193,17 @@ def _looked_after(
         yield last.is_null() if observed == "never" else last.is_not_null()
     if last_observed_before is not None:
         yield pl.col("last_observed_at_us") < last_observed_before
+
+
+def _losing_then(overview: Overview) -> Iterator[pl.Expr]:
+    """Yield that a store loses a larger share of the hours that were asked for than of its window, if some were."""
+    then = overview.lost_then
+    if then is not None:
+        of_window = (overview.figures[name].tolist() for name in ("uptime_us", "downtime_us"))
+        times = zip(then.uptime_us.tolist(), then.downtime_us.tolist(), *of_window, strict=True)
+        # As integers of Python: 64 bits do not hold the products.
+        rows = [lost * (up + down) > down * (kept + lost) for kept, lost, up, down in times]
+        yield pl.lit(pl.Series(rows, dtype=pl.Boolean))
 
 
 def _state_code(state: str) -> int:

@@ -6,7 +6,7 @@ is used of it follows from the polls so far. A target counts a store as long as 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import date, timedelta
 from fractions import Fraction
@@ -26,7 +26,6 @@ from uphours.reports.measure import extent, latest_instant, schedule_over
 from uphours.reports.memberships import AttributedFleet, Memberships, memberships
 from uphours.reports.reading import read_windows
 from uphours.schema import (
-    DAY_US,
     PERIODS,
     SINCE_EVER,
     WHOLE_SHARE,
@@ -35,7 +34,7 @@ from uphours.schema import (
     instant_iso,
 )
 from uphours.version import VERSION
-from uphours.where import NO_VALUE, where_of_texts
+from uphours.where import where_of_texts
 
 _EPOCH: Final = date(1970, 1, 1)
 #: Of a target that is asked for by its share alone.
@@ -225,28 +224,6 @@ def targets(
     ]
     outcomes.sort(key=lambda outcome: (outcome.target.name, outcome.period.name))
     return Targets(as_of, policy, outcomes, defined, loads_seen, entries_seen, far, today)
-
-
-def expected_of_all(defined: Sequence[Target], as_of: int) -> int | None:
-    """Return the share that is expected of every store at an instant, of several the highest; None where none is."""
-    return max((one.share for one in _latest(defined, as_of) if one.share is not None and not one.where), default=None)
-
-
-def expected_of(defined: Sequence[Target], as_of: int, values: Mapping[str, str]) -> int | None:
-    """Return the share that is expected at an instant of a store with some attributes; as `expected_of_all`."""
-    shares = (
-        one.share
-        for one in _latest(defined, as_of)
-        if one.share is not None
-        and all(values.get(name, NO_VALUE) in some for name, some in wanted_of(one.where).items())
-    )
-    return max(shares, default=None)
-
-
-def _latest(defined: Sequence[Target], as_of: int) -> list[Target]:
-    """Return the targets that are in force on the date of an instant."""
-    day = as_of // DAY_US
-    return list({one.name: one for one in sorted(defined, key=lambda one: one.since) if one.since <= day}.values())
 
 
 def in_force(defined: Sequence[Target], period: Period) -> list[Target]:

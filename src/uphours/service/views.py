@@ -24,8 +24,8 @@ from uphours.reports.measure import latest_instant
 from uphours.reports.memberships import Labels, labels, rows_where, with_columns
 from uphours.reports.reading import Known, Unadjusted, end_of, read_fleet, read_window
 from uphours.reports.request import ReportRequest
-from uphours.reports.targets import expected_of_all
-from uphours.schema import Fleet
+from uphours.reports.standouts import Hours
+from uphours.schema import Fleet, Target
 from uphours.service.target_views import Standing, TargetsAsked, standing_of
 from uphours.where import Where
 
@@ -52,9 +52,10 @@ _Kind: TypeAlias = Literal["overview", "history", "heat map", "groups", "targets
 class Asked(NamedTuple):
     """What a view is asked for.
 
-    ``compare``: also with the window before; of overviews and groups. ``only``: the stores that the caller sees, as
-    they are at the instant ``at``, a quarter of an hour that began: what stores belong to changes at midnight, of
-    whatever clock. ``at`` is 0 for those who see all.
+    ``compare``: also with the window before; of overviews and groups. ``hours``: also with what is lost in these hours
+    of the week; of overviews. ``only``: the stores that the caller sees, as they are at the instant ``at``, a quarter
+    of an hour that began: what stores belong to changes at midnight, of whatever clock. ``at`` is 0 for those who see
+    all.
     """
 
     as_of: int | None
@@ -65,6 +66,7 @@ class Asked(NamedTuple):
     only: Where = ()
     at: int = 0
     compare: bool = False
+    hours: Hours | None = None
 
 
 class _Question(NamedTuple):
@@ -109,7 +111,7 @@ class _Reading:
     as_of: int
     known: Known
     labels: Labels
-    share: int | None
+    targets: list[Target]
 
     @property
     def size(self) -> int:
@@ -257,7 +259,7 @@ class Fleets:
             case "overview":
                 made = overview(
                     known, **options, labels=reading.labels, compare=asked.compare, with_last_days=True,
-                    share=reading.share,
+                    targets=reading.targets, hours=asked.hours,
                 )  # fmt: skip
             case "history":
                 made = history(known, **options)
@@ -303,7 +305,7 @@ class Fleets:
                 known = read_fleet(fleet, as_of=at, window=window, compare=asked.compare)
             else:
                 known = read_window(fleet, as_of=at, window=window)
-            made = _Reading(fleet.content(), at, known, labels(fleet, at), expected_of_all(fleet.targets(), at))
+            made = _Reading(fleet.content(), at, known, labels(fleet, at), fleet.targets())
         place = as_of, window, up_to_as_of, asked.compare, seen
         self._readings[place] = made
         self._readings.move_to_end(place)

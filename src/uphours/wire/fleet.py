@@ -40,10 +40,12 @@ class HeatMap(FleetView):
 
 
 class Day(TypedDict):
-    """A day of UTC, and whether any store was polled on it."""
+    """A day of UTC, whether any store was polled on it, how many polls came, and what share that is of a usual day."""
 
     day: str
     polled: bool
+    polls: int
+    share: float | None
 
 
 class DayList(TypedDict):

@@ -158,11 +158,6 @@ class Engine(ABC):
     def insert_rows(self, connection: Connection, table: str, rows: npt.NDArray[np.int64]) -> None:
         """Insert whole rows of integers that are not there yet, fastest in the order of the table's key."""
 
-    def insert_missing(self, connection: Connection, table: str, numbers: Sequence[int]) -> None:
-        """Insert rows of one integer each, at least one, of which some may be there already."""
-        values = "),(".join(map(str, numbers))
-        connection.exec_driver_sql(f"INSERT INTO {table} VALUES ({values}) ON CONFLICT DO NOTHING")
-
     def insert_names(self, connection: Connection, table: str, rows: Sequence[tuple[int | str, ...]]) -> None:
         """Insert whole rows of numbers and texts, at least one, that are not there yet."""
         marks = ", ".join([self.mark] * len(rows[0]))

@@ -167,10 +167,6 @@ class MySQL(Server):
     def insert_rows(self, connection: Connection, table: str, rows: npt.NDArray[np.int64]) -> None:
         _insert(connection, table, rows)
 
-    def insert_missing(self, connection: Connection, table: str, numbers: Sequence[int]) -> None:
-        values = "),(".join(map(str, numbers))
-        connection.exec_driver_sql(f"INSERT IGNORE INTO {table} VALUES ({values})")
-
     def bounds(self, connection: Connection) -> list[int]:
         sql = (
             "SELECT partition_name FROM information_schema.partitions "

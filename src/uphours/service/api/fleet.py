@@ -9,7 +9,8 @@ from fastapi import APIRouter, Query
 
 from uphours.database import polled_days, properties
 from uphours.errors import InputError
-from uphours.schema import instant_iso
+from uphours.reports.polls_that_came import AROUND_DAYS, shares
+from uphours.schema import DAY_US, instant_iso
 from uphours.service.api.stores import AskingFleet, fleet_answer
 from uphours.service.auth import Caller, Calling, needs
 from uphours.service.bodies import date_of
@@ -56,9 +57,10 @@ def list_days(
     from_: Annotated[str | None, Query(alias="from", max_length=10, examples=["2023-01-25"])] = None,
     to: Annotated[str | None, Query(max_length=10, description="Unless given: of the latest observation.")] = None,
 ) -> DayList:
-    """Say of each day of UTC whether any store was polled on it; 26 weeks up to the latest observation unless given."""
+    """Say of each day of UTC how many polls came; 26 weeks up to the latest observation unless given."""
     with serving.database.reading() as connection:
-        last = polled_days.latest(connection) if to is None else _day("to", to)
+        extent = polled_days.extent(connection)
+        last = _day("to", to) if to is not None else None if extent is None else extent[1] // DAY_US
         if last is None:
             raise InputError("there are no observations yet; load polls first, or name the days (from, to)")
         first = last - _USUAL_DAYS + 1 if from_ is None else _day("from", from_)
@@ -66,13 +68,17 @@ def list_days(
             raise InputError(
                 f"from {_text(first)} to {_text(last)} are {last - first + 1} days; valid are 1 to {_MOST_DAYS}"
             )
-        polled = set(polled_days.polled(connection, first, last))
+        polls = polled_days.polled(connection, first - AROUND_DAYS, last + AROUND_DAYS)
         pruned_before = properties.get(connection, "pruned_before")
+    found = {} if extent is None else shares(polls, first, last, extent)
     return {
         "first": _text(first),
         "last": _text(last),
         "pruned_before": None if pruned_before is None else instant_iso(int(pruned_before)),
-        "days": [{"day": _text(day), "polled": day in polled} for day in range(first, last + 1)],
+        "days": [
+            {"day": _text(day), "polled": day in polls, "polls": polls.get(day, 0), "share": found.get(day)}
+            for day in range(first, last + 1)
+        ],
     }
 
 

@@ -173,7 +173,6 @@ def list_stores(
         observed=observed,
         last_observed_before=None if last_observed_before is None else instant_us(last_observed_before),
         tab=tab,
-        share=made.share,
         sort=sort,
         descending=descending,
         after=cursor_,

@@ -12,7 +12,7 @@ from uphours.ingest.target_rows import share_of
 from uphours.kernel.periods import Period, period_of
 from uphours.kernel.policy import Policy
 from uphours.reports.ahead import ahead
-from uphours.reports.targets import expected_of_all
+from uphours.reports.expected import expected_of_all
 from uphours.schema import PERIODS, instant_us
 from uphours.service.api.loads import load_body
 from uphours.service.api.row_bodies import ANSWERS, Prefer, body_of

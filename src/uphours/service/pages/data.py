@@ -18,7 +18,7 @@ from uphours.service.deps import Serving
 from uphours.service.lane_routes import ViewRoute
 from uphours.service.pages.query import Asked
 from uphours.service.pages.rendering import page
-from uphours.wire.fleet import DayList
+from uphours.wire.fleet import Day, DayList
 from uphours.wire.stores import StoreList
 
 router = APIRouter(route_class=ViewRoute, prefix="/data")
@@ -30,15 +30,19 @@ _SOME: Final = 12
 #: A store that was not observed for so long, while others were, is missing.
 _LONG_US: Final = DAY_US
 
-Kind: TypeAlias = Literal["polled", "missing", "before"]
+Kind: TypeAlias = Literal["all", "most", "half", "few", "missing", "before"]
+#: What share of the usual polls came at least; less is ``few``, none ``missing``.
+_LEAST: Final[dict[Kind, float]] = {"all": 0.95, "most": 0.75, "half": 0.5}
 
 
 @dataclass(frozen=True)
 class Cell:
-    """A day of the calendar: with polls, without, or before there were any."""
+    """A day of the calendar: how many of the usual polls came, or that it lies before there were any."""
 
     day: date
     kind: Kind
+    polls: int = 0
+    share: float | None = None
 
 
 @router.get("")
@@ -80,12 +84,20 @@ def _weeks(found: DayList) -> list[list[Cell]]:
     begun = False
     for one in found["days"]:
         begun = begun or one["polled"]
-        kind: Kind = "polled" if one["polled"] else "missing" if begun else "before"
-        cells.append(Cell(date.fromisoformat(one["day"]), kind))
+        kind: Kind = _kind(one) if begun else "before"
+        cells.append(Cell(date.fromisoformat(one["day"]), kind, one["polls"], one["share"]))
     first = cells[0].day
     cells[:0] = [Cell(first - place * _A_DAY, "before") for place in range(first.weekday(), 0, -1)]
     weeks = (cells[place : place + 7] for place in range(0, len(cells), 7))
     return list(dropwhile(lambda week: all(cell.kind == "before" for cell in week), weeks))
+
+
+def _kind(day: Day) -> Kind:
+    if not day["polled"]:
+        return "missing"
+    # What was pruned has polls, and no share where polls began later.
+    share = 1.0 if day["share"] is None else day["share"]
+    return next((kind for kind, least in _LEAST.items() if share >= least), "few")
 
 
 @router.get("/loads/{load}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from dataclasses import replace
 from typing import Annotated, Final, Literal
+from urllib.parse import urlencode
 
 import numpy as np
 from fastapi import APIRouter, Path, Request, Response
@@ -15,7 +16,7 @@ from uphours.reports.fleet import Overview, facts
 from uphours.reports.report import Report
 from uphours.reports.standouts import average, standout
 from uphours.reports.store_list import selected
-from uphours.reports.tabs import NOT_POLLED_US, TABS, UNSTABLE_OUTAGES, standing
+from uphours.reports.tabs import NOT_POLLED_US, TABS, UNSTABLE_OUTAGES, missed, standing
 from uphours.reports.writers import MEDIA_TYPES, write_report
 from uphours.schema import WHOLE_SHARE, instant_iso
 from uphours.service.api import fleet, stores
@@ -41,13 +42,10 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
     if not fleet.any_polls(serving, caller):
         return page(request, "first_run", caller=caller)
     question = asking.question()
-    everyone = compared(serving, caller, question)
+    everyone = compared(serving, caller, question, listing.hours)
     made = everyone.where(question.where)
-    share = made.share
-    found = stores.store_list(
-        serving, question, made, **listing.chosen, share=share, after=listing.cursor, limit=_ON_A_PAGE
-    )
-    target = None if share is None else share / WHOLE_SHARE
+    found = stores.store_list(serving, question, made, **listing.chosen, after=listing.cursor, limit=_ON_A_PAGE)
+    target = _target(made)
     return page(
         request,
         "fleet",
@@ -55,9 +53,9 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
         listing=listing,
         found=found,
         rows=rows(found, made, listing),
-        standing=standing(made, share),
+        standing=standing(made),
         target=target,
-        tabs=_tabs(target),
+        tabs=_tabs(target, listing.tab),
         periods=PERIODS,
         of_list=of_list(asking, listing),
         gaps=gaps_in(serving, caller, question),
@@ -70,20 +68,26 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
     )
 
 
-def _tabs(target: float | None) -> dict[Tab, tuple[str, str]]:
-    """Return what each tab is called, and what belongs to it; there is no tab for a target that is not set."""
+def _target(made: Overview) -> str:
+    """Return what is expected of stores, in words: "target" where it differs; blank where nothing is."""
+    shares = {share for share in made.expected.shares.tolist() if share}
+    return "target" if len(shares) > 1 else "".join(percent(share / WHOLE_SHARE) for share in shares)
+
+
+def _tabs(target: str, chosen: Tab) -> dict[Tab, tuple[str, str]]:
+    """Return what each tab is called, and what belongs to it; without targets that of targets only if it is chosen."""
     belongs: dict[Tab, str] = {
         "attention": "Down now, but not throughout the window; the latest first.",
         "down_throughout": "Down all known open time of the window. A store that is closed for good does not belong "
         "in the fleet.",
         "unstable": f"At least {UNSTABLE_OUTAGES} outages in the window.",
-        "below_target": f"Availability below the target of {percent(target)} in the window, but not down throughout.",
+        "below_target": "Availability in the window below a target of the store, but not down throughout.",
         "not_polled": f"No poll in the window, or none in the {duration(NOT_POLLED_US)} before.",
         "incomplete": "Without business hours, without usable ones, or without a time zone.",
         "all": "All stores.",
     }
-    words = {**TAB_WORDS, "below_target": f"Below {percent(target)}"}
-    return {name: (words[name], belongs[name]) for name in TABS if target is not None or name != "below_target"}
+    words = {**TAB_WORDS, "below_target": f"Below {target}" if target else TAB_WORDS["below_target"]}
+    return {name: (words[name], belongs[name]) for name in TABS if name != "below_target" or target or chosen == name}
 
 
 @router.get("/list.{form}")
@@ -98,8 +102,8 @@ def export(
 ) -> Response:
     """Return the stores that the page lists with the same address, all pages of them, as a file."""
     question = asking.question()
-    made = compared(serving, caller, question).where(question.where)
-    chosen = selected(made, **listing.chosen, share=made.share, limit=max(1, len(made.store_ids)))
+    made = compared(serving, caller, question, listing.hours).where(question.where)
+    chosen = selected(made, **listing.chosen, limit=max(1, len(made.store_ids)))
     file = io.BytesIO()
     write_report(_with_states(made, chosen.rows, listing), form, file, detail=True)
     stamp = instant_iso(made.report.as_of)[:16].replace(":", "").replace("-", "")
@@ -115,6 +119,7 @@ def _with_states(made: Overview, places: list[int], listing: Listed) -> Report:
         "state_since": [_local(store["since_us"], listing.zone_for(store["timezone"])) for store in said],
         "last_observed": [_local(store["last_observed_at_us"], listing.zone_for(store["timezone"])) for store in said],
         "timezone": [store["timezone"] for store in said],
+        "missed_targets": [", ".join(target.name for target in missed(made, place)) or None for place in places],
     }
     columns |= {name: [made.label(place, name) for place in places] for name in made.labels}
     return replace(made.report.of(np.array(places, dtype=np.int64)), attributes=columns)
@@ -133,7 +138,15 @@ def show_week(request: Request, serving: Serving, caller: Calling, asking: Askin
         {"name": name, "cells": [cell for cell in week["cells"] if cell["weekday"] == day]}
         for day, name in enumerate(WEEKDAYS)
     ]
+    found = standout(week["cells"])
+    listed = [*asking.pairs, ("tab", "all"), ("lost_in", str(found.hours))] if found else []
     return page(
-        request, "week", asked=asking, week=week, days=by_day, average=average(week["cells"]),
-        standout=standout(week["cells"]),
-    )  # fmt: skip
+        request,
+        "week",
+        asked=asking,
+        week=week,
+        days=by_day,
+        average=average(week["cells"]),
+        standout=found,
+        list_of_standout=f"/?{urlencode(listed)}",
+    )

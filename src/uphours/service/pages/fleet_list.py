@@ -17,8 +17,10 @@ from uphours.errors import InputError, shown
 from uphours.kernel.local_time import timezone_names
 from uphours.reports.fleet import Overview
 from uphours.reports.last_day import LastDay
+from uphours.reports.standouts import Hours, hours_of_text
 from uphours.reports.store_states import STATES
-from uphours.reports.tabs import TABS
+from uphours.reports.tabs import TABS, missed
+from uphours.schema import WHOLE_SHARE
 from uphours.service.api.stores import Question
 from uphours.service.auth import Caller
 from uphours.service.deps import Service
@@ -78,6 +80,7 @@ class Listed:
     below_percent: str
     without: list[str]
     never_observed: bool
+    hours: Hours | None
     sort: StoreOrder
     descending: bool
     clock: str
@@ -87,7 +90,7 @@ class Listed:
     def is_filtered(self) -> bool:
         """Whether some stores of the tab may be left out."""
         asked = self.search or self.states or self.timezones or self.below_percent or self.without
-        return bool(asked) or self.never_observed
+        return bool(asked) or self.never_observed or self.hours is not None
 
     @property
     def pairs(self) -> list[tuple[str, str]]:
@@ -95,6 +98,7 @@ class Listed:
         given = [("tab", self.tab), ("search", self.search), ("below_percent", self.below_percent)]
         given += [("state", one) for one in self.states] + [("timezone", one) for one in self.timezones]
         given += [("without", one) for one in self.without] + [("observed", "never" if self.never_observed else "")]
+        given += [("lost_in", str(self.hours or ""))]
         given += [("clock", "" if self.clock == EACH_STORE else self.clock)]
         if self.sort != _USUAL_SORT[self.tab]:
             given += [("sort", self.sort), ("descending", str(self.descending).lower())]
@@ -151,9 +155,12 @@ def of_list(asking: Asked, listing: Listed) -> str:
     return f"?{urlencode([*asking.pairs, ('list', urlencode(listing.pairs) or f'tab={TABS[0]}')])}"
 
 
-def compared(serving: Service, caller: Caller, question: Question) -> Overview:
-    """Return the overview of all stores with the window before, or without it where that time was pruned."""
-    asked = question.asked_by(serving, caller)._replace(where=())
+def compared(serving: Service, caller: Caller, question: Question, hours: Hours | None) -> Overview:
+    """Return the overview of all stores with the window before, or without it where that time was pruned.
+
+    ``hours``: those of the week in which stores are listed that lose more then.
+    """
+    asked = question.asked_by(serving, caller)._replace(where=(), hours=hours)
     try:
         return serving.fleets.overview(asked._replace(compare=True), stale_ok=question.stale_ok)
     except InputError:
@@ -191,6 +198,7 @@ def listed_in(given: QueryParams) -> Listed:
         below_percent=given.get("below_percent", "").strip(),
         without=_chosen(given.getlist("without"), "without", get_args(Lacking)),
         never_observed=given.get("observed") == "never",
+        hours=hours_of_text(lost_in) if (lost_in := given.get("lost_in", "").strip()) else None,
         sort=sort,
         descending=(given.get("descending") or str(SORTS[sort])).lower() == "true",
         clock=clock,
@@ -269,7 +277,11 @@ def filters(
 
 @dataclass(frozen=True)
 class Row:
-    """A row of the list; ``title``, ``id_below`` and ``place`` say which store it is, ``zone`` whose clock it has."""
+    """A row of the list; ``title``, ``id_below`` and ``place`` say which store it is, ``zone`` whose clock it has.
+
+    ``lost_then_us``: what it lost in the hours that the list is about. ``missed``: the targets that it is below, as
+    names and ratios, the highest first.
+    """
 
     store: Store
     title: str
@@ -278,6 +290,8 @@ class Row:
     zone: str
     last: LastDay
     strip: Markup
+    lost_then_us: int | None
+    missed: Sequence[tuple[str, float]]
 
 
 def rows(found: StoreList, made: Overview, listing: Listed) -> list[Row]:
@@ -286,7 +300,8 @@ def rows(found: StoreList, made: Overview, listing: Listed) -> list[Row]:
     listed = []
     for store in found["stores"]:
         store_id, name, timezone = store["store_id"], store["name"], store["timezone"]
-        last = made.last_days[bisect_left(made.store_ids, store_id)]
+        place = bisect_left(made.store_ids, store_id)
+        last = made.last_days[place]
         listed.append(
             Row(
                 store,
@@ -296,6 +311,8 @@ def rows(found: StoreList, made: Overview, listing: Listed) -> list[Row]:
                 listing.zone_for(timezone),
                 last,
                 strip(last, found["as_of_us"]),
+                None if made.lost_then is None else int(made.lost_then.downtime_us[place]),
+                [(target.name, (target.share or 0) / WHOLE_SHARE) for target in missed(made, place)],
             )
         )
     return listed

@@ -35,8 +35,8 @@ def neighbours(serving: Service, caller: Caller, asking: Asked, query: str, stor
     question = asking.question()
     try:
         listing = listed_in(QueryParams(query))
-        made = compared(serving, caller, question).where(question.where)
-        found = selected(made, **listing.chosen, share=made.share, limit=max(1, len(made.store_ids)))
+        made = compared(serving, caller, question, listing.hours).where(question.where)
+        found = selected(made, **listing.chosen, limit=max(1, len(made.store_ids)))
     except UphoursError:  # the list has changed, or the address was typed
         return None
     ids = [made.store_ids[row] for row in found.rows]

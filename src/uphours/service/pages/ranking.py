@@ -10,7 +10,6 @@ from fastapi import APIRouter, Request, Response
 
 from uphours.errors import NotFoundError
 from uphours.reports.fleet import Overview, fleet_facts
-from uphours.reports.targets import expected_of
 from uphours.schema import WHOLE_SHARE
 from uphours.service.api.stores import StoreName
 from uphours.service.auth import Calling, needs
@@ -27,14 +26,12 @@ router = APIRouter(route_class=ViewRoute)
 def show_rank(request: Request, serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> Response:
     """Show where a store stands among those that the caller sees."""
     question = asking.question()
-    with serving.snapshot(caller, [store_id]) as fleet:
-        defined = fleet.targets()
     made = serving.fleets.overview(question.asked_by(serving, caller)._replace(where=()), stale_ok=question.stale_ok)
     if store_id not in made.store_ids:
         raise NotFoundError("store", store_id)
     row = list(made.store_ids).index(store_id)
     rank, ranked = _rank(made, row)
-    share = expected_of(defined, made.report.as_of, {name: values[row] for name, values in made.labels.items()})
+    share = int(made.expected.shares[row])
     return page(
         request,
         "rank",
@@ -43,7 +40,7 @@ def show_rank(request: Request, serving: Serving, caller: Calling, asking: Askin
         fleet=fleet_facts(made),
         rank=rank,
         ranked=ranked,
-        target=None if share is None else share / WHOLE_SHARE,
+        target=share / WHOLE_SHARE if share else None,
     )
 
 

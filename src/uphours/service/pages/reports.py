@@ -10,16 +10,17 @@ from fastapi import APIRouter, Form, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
-from uphours.errors import ConflictError, NotFoundError
+from uphours.errors import ConflictError, InputError, NotFoundError
 from uphours.kernel.windows import window_of
 from uphours.reports.first_rows import FirstRows, first_rows
 from uphours.service.api import reports
 from uphours.service.api.paging import After
 from uphours.service.api.reports import ReportId
+from uphours.service.api.stores import DefaultPolicy
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.pages.attributes import has_names, offered
-from uphours.service.pages.query import Asking, problems_told
+from uphours.service.pages.query import WINDOWS, Asked, Asking, problems_told
 from uphours.service.pages.rendering import page
 from uphours.service.policy_parameters import InForm
 from uphours.service.report_body import ReportBody
@@ -29,6 +30,8 @@ from uphours.wire.groups import Attribute
 router = APIRouter(prefix="/reports", route_class=KeyedRoute)
 
 _ON_A_PAGE: Final = 20
+#: The windows of a report unless others are chosen.
+_USUAL_WINDOWS: Final = ("last_hour", "last_day", "last_week")
 #: Rows that the page of a report shows.
 _FIRST_ROWS: Final = 50
 #: Attributes for which there is a preset of groups.
@@ -55,18 +58,45 @@ def _presets(attributes: Sequence[Attribute]) -> Iterator[Preset]:
         yield Preset(f"Previous month by {one['name']}", ["previous_month"], one["name"])
 
 
+@dataclass(frozen=True)
+class Typed:
+    """What stands in the form besides instant and policy, as text; ``mistake``: why no report could be made of it."""
+
+    windows: Sequence[str]
+    stores: str = ""
+    by: Sequence[str] = ()
+    with_names: bool = True
+    all_stores: bool = False
+    mistake: str = ""
+
+    @property
+    def own_dates(self) -> str:
+        """The window that is typed rather than chosen."""
+        return next((one for one in self.windows if one.strip() and one not in WINDOWS), "")
+
+
 @router.get("")
 @needs("read", sees="own")
 def list_reports(
     request: Request, serving: Serving, caller: Calling, asking: Asking, cursor_: After = None
 ) -> Response:
     """Show presets, the form for a report, and the last ones."""
-    found = reports.list_reports(serving, caller, cursor_, _ON_A_PAGE)
+    windows = [asking.values["window"]] if "window" in asking.changed else _USUAL_WINDOWS
+    return _page(request, serving, caller, asking, Typed(windows), cursor_)
+
+
+def _page(
+    request: Request, serving: Service, caller: Caller, asked: Asked, typed: Typed, after: str | None = None
+) -> Response:
+    found = reports.list_reports(serving, caller, after, _ON_A_PAGE)
     attributes = offered(serving, caller)
     return page(
         request,
         "reports",
-        asked=asking,
+        status=422 if typed.mistake else 200,
+        asked=asked,
+        typed=typed,
+        windows=WINDOWS,
         found=found,
         attributes=attributes,
         presets=list(_presets(attributes)),
@@ -81,7 +111,8 @@ def trigger(
     serving: Serving,
     caller: Calling,
     chosen: InForm,
-    windows: Annotated[list[str], Form(max_length=100)],
+    default: DefaultPolicy,
+    windows: Annotated[list[str] | None, Form(max_length=100)] = None,
     as_of: Annotated[str, Form(max_length=64)] = "",
     stores: Annotated[str, Form(max_length=1 << 18)] = "",
     where: Annotated[list[str] | None, Form(max_length=_MOST_VALUES)] = None,
@@ -90,13 +121,13 @@ def trigger(
     all_stores: Annotated[bool, Form()] = False,
     raw: Annotated[bool, Form()] = False,
 ) -> Response:
-    """Ask for a report, and lead to it."""
+    """Ask for a report, and lead to it; where one cannot be made, show the form as it was, and why."""
     names = [name for name in by or () if name.strip()]
-    with problems_told():
-        body = ReportBody.model_validate(
-            {
+    try:
+        with problems_told():
+            options = {
                 "as_of": as_of.strip() or None,
-                "windows": [_window(one.strip()) for one in windows if one.strip()],
+                "windows": [_window(one.strip()) for one in windows or () if one.strip()],
                 **{name: str(value).strip() for name, value in chosen.items() if str(value).strip()},
                 "stores": [line.strip() for line in stores.splitlines() if line.strip()] or None,
                 "where": plain(where_of_texts([text for text in where or () if text])),
@@ -105,8 +136,15 @@ def trigger(
                 "all_stores": all_stores,
                 "raw": raw,
             }
-        )
-    return _triggered(serving, caller, body)
+            if not options["windows"]:
+                raise InputError("no window is chosen; valid are one or more of them, or dates of your own")
+            body = ReportBody.model_validate(options)
+        return _triggered(serving, caller, body)
+    except (InputError, NotFoundError) as error:
+        typed = Typed(windows or (), stores, names, bool(columns), all_stores, str(error))
+        values = dict(Asked.usual(default).values) | {name: str(value) for name, value in chosen.items() if value}
+        values |= {"as_of": as_of, "raw": str(raw).lower(), "where": "\n".join(where or ())}
+        return _page(request, serving, caller, Asked(values, default), typed)
 
 
 def _triggered(serving: Service, caller: Caller, body: ReportBody) -> Response:

@@ -4,6 +4,9 @@
 const token = () => document.querySelector('meta[name="csrf-token"]')?.content;
 const headers = () => (token() ? { "X-CSRF-Token": token() } : {});
 
+// Where the names of the pages are wider than the window, that of this one comes into sight.
+for (const here of document.querySelectorAll(".top nav [aria-current]")) here.parentElement.scrollLeft = here.offsetLeft - here.parentElement.offsetLeft - 40;
+
 // --- trouble: one line at the top, until something works again ---
 
 function trouble(text) {

@@ -1,6 +1,6 @@
 """What the calendar and the ledger cost: a report with them against one without, one entry over all stores.
 
-    python -m bench.calendar [--stores 14092]
+    python -m bench.calendars [--stores 14092]
 
 Both databases hold the same polls. Processor seconds, as the two sides take turns in one process.
 """
