@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Final, NamedTuple, TypeVar
+from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -18,6 +18,7 @@ from uphours.database import attribute_values
 from uphours.database.dialects.dialect import (
     ALL_STORES,
     CONTENT,
+    Content,
     Engine,
     Grouped,
     Numbers,
@@ -66,17 +67,6 @@ _STORES_AT_ONCE: Final = 200
 _NEAR_US: Final = 2 * DAY_US
 #: Named stores that go into one query: servers bound how many values and how much text one may have.
 _NAMED_AT_ONCE: Final = 5000
-
-
-class Content(NamedTuple):
-    """What a fleet follows from, as the query `CONTENT` finds it: the same content, the same fleet.
-
-    The last load, the last entry of the ledger, and until when was pruned.
-    """
-
-    load: int
-    entry: int
-    pruned_before: str | None
 
 
 def connect(url: str, *, keep_open: bool = False) -> Database:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from uphours.database.database import Content, Database
+from uphours.database.database import Database
+from uphours.database.dialects.dialect import Content
 from uphours.kernel.periods import Period
 from uphours.kernel.policy import Policy
 from uphours.reports.answers import bounded

@@ -12,7 +12,8 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, cast
 
 import numpy as np
 
-from uphours.database.database import Content, Database
+from uphours.database.database import Database
+from uphours.database.dialects.dialect import Content
 from uphours.errors import BusyError
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window, windows

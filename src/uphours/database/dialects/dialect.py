@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import resources
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, Protocol, TypeAlias, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Final, Literal, NamedTuple, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -46,7 +46,19 @@ class Grouped:
 Numbers: TypeAlias = range | Sequence[int]
 """Stores by number: all from one number to another, or some thousand that are listed."""
 
-#: What a fleet follows from (`uphours.database.database.Content`).
+
+class Content(NamedTuple):
+    """What a fleet follows from: the same content, the same fleet.
+
+    The last load, the last entry of the ledger, and until when was pruned.
+    """
+
+    load: int
+    entry: int
+    pruned_before: str | None
+
+
+#: The query that finds it.
 CONTENT: Final = (
     "SELECT (SELECT coalesce(max(loads.load), 0) FROM loads), (SELECT coalesce(max(entry), 0) FROM adjustments), "
     "(SELECT value FROM properties WHERE name = 'pruned_before')"
