@@ -19,7 +19,7 @@ from uphours.reports.expected import expected
 from uphours.reports.fleet import Overview, facts
 from uphours.reports.last_day import last_days
 from uphours.reports.store_list import selected
-from uphours.reports.tabs import NOT_POLLED_US, TABS, UNSTABLE_OUTAGES, missed, standing, tab_rows
+from uphours.reports.tabs import NOT_POLLED_US, TABS, UNSTABLE_OUTAGES, key_figures, missed, tab_rows
 from uphours.schema import SINCE_EVER, Target
 
 #: Which values of odd a filter means; no store has a size.
@@ -127,7 +127,7 @@ def test_a_store_misses_the_targets_that_it_is_below_and_has(fleet: Aimed) -> No
 def test_the_sentences_about_a_fleet_are_sums_over_its_stores(fleet: Aimed) -> None:
     made = fleet.overview
     rows = [facts(made, row) for row in range(len(made.store_ids))]
-    found, as_of = standing(made), made.report.as_of
+    found, as_of = key_figures(made), made.report.as_of
     throughout = tab_rows(made)["down_throughout"].tolist()
     others = [row for row, is_throughout in zip(rows, throughout, strict=True) if not is_throughout]
     down = [row for row in rows if row["state"] == "down"]

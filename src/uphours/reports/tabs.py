@@ -70,8 +70,8 @@ def _is_below(up: int, down: int, share: int) -> bool:
 
 
 @dataclass(frozen=True)
-class Standing:
-    """How a fleet stands: stores by what is wrong with them, and availability with and without those down throughout.
+class KeyFigures:
+    """The key figures of a fleet: stores by what is wrong, and availability with and without those down throughout.
 
     ``went_down_day``, ``went_down_hour``: down at as_of, and since at most a day, or an hour. ``others``: stores of
     which something is known in the window and that are not down throughout it. ``with_target``: how many of them have
@@ -95,15 +95,15 @@ class Standing:
     change_of_others: float | None
 
 
-def standing(overview: Overview) -> Standing:
-    """Return how a fleet stands."""
+def key_figures(overview: Overview) -> KeyFigures:
+    """Return the key figures of a fleet."""
     rows = tab_rows(overview)
     throughout, is_down = rows["down_throughout"], overview.states == _DOWN
     as_of, since = overview.report.as_of, overview.since_us
     lately = is_down & (since != NEVER)
     up, down = overview.figures["uptime_us"], overview.figures["downtime_us"]
     others = (up + down > 0) & ~throughout
-    return Standing(
+    return KeyFigures(
         down_now=_count(is_down),
         went_down_day=_count(lately & (since >= as_of - DAY_US)),
         went_down_hour=_count(lately & (since >= as_of - HOUR_US)),

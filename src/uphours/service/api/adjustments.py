@@ -154,7 +154,7 @@ def _entry(entry: ledger.Entry) -> Entry:
     }
 
 
-@router.get("", response_model=EntryList, responses={404: {"model": Problem, "description": "There is no such store."}})
+@router.get("", responses={404: {"model": Problem, "description": "There is no such store."}})
 @needs("read", sees="stores")
 def list_adjustments(
     serving: Serving,
@@ -175,7 +175,7 @@ def list_adjustments(
     return {"adjustments": [_entry(one) for one in found[:limit]], "next_cursor": more}
 
 
-@router.get("/{entry}", response_model=Entry, responses=_NO_ENTRY)
+@router.get("/{entry}", responses=_NO_ENTRY)
 @needs("read", sees="stores")
 def show_adjustment(serving: Serving, caller: Calling, entry: EntryNumber) -> Entry:
     """Show an entry of the ledger."""
@@ -185,7 +185,6 @@ def show_adjustment(serving: Serving, caller: Calling, entry: EntryNumber) -> En
 @router.post(
     "/{entry}/withdrawal",
     status_code=201,
-    response_model=Entry,
     responses=_ENTERED
     | _NO_ENTRY
     | {409: {"model": Problem, "description": "It is withdrawn already, or the Idempotency-Key was used before."}},

@@ -22,7 +22,7 @@ _USUAL_DAYS: Final = timedelta(days=28)
 _NO_STORE: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is no such store."}}
 
 
-@router.get("/{store_id:path}/calendar", response_model=Calendar, responses=_NO_STORE)
+@router.get("/{store_id:path}/calendar", responses=_NO_STORE)
 @needs("read", sees="stores")
 def show_calendar(
     serving: Serving,

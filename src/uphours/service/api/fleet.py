@@ -26,7 +26,7 @@ _USUAL_DAYS: Final = 26 * 7
 _MOST_DAYS: Final = 4000
 
 
-@router.get("/fleet/history", response_model=FleetHistory)
+@router.get("/fleet/history")
 @needs("read", sees="stores")
 def show_history(serving: Serving, caller: Calling, asking: AskingFleet) -> FleetHistory:
     """Follow the fleet over a window: hours up to ten days, days up to 400, else weeks; and gaps in polling."""
@@ -41,7 +41,7 @@ def show_history(serving: Serving, caller: Calling, asking: AskingFleet) -> Flee
     }
 
 
-@router.get("/fleet/heatmap", response_model=HeatMap)
+@router.get("/fleet/heatmap")
 @needs("read", sees="stores")
 def show_heat_map(serving: Serving, caller: Calling, asking: AskingFleet) -> HeatMap:
     """Add a window up by weekday and hour, as the clock of each store shows them."""
@@ -49,7 +49,7 @@ def show_heat_map(serving: Serving, caller: Calling, asking: AskingFleet) -> Hea
     return {**fleet_answer(serving, asking, made), "cells": cast(list[HeatCell], made.cells)}
 
 
-@router.get("/days", response_model=DayList)
+@router.get("/days")
 @needs("read", sees="all")
 def list_days(
     serving: Serving,

@@ -31,7 +31,7 @@ By = Annotated[
 ]
 
 
-@router.get("/groups", response_model=GroupList)
+@router.get("/groups")
 @needs("read", sees="stores")
 def list_groups(
     serving: Serving,
@@ -119,7 +119,7 @@ def _below(made: Groups, place: int | None, below: float | None) -> int | None:
     return int(made.members.worst(place, 0).below(round(below * _WHOLE)).sum())
 
 
-@router.get("/attributes", response_model=AttributeList)
+@router.get("/attributes")
 @needs("read", sees="stores")
 def list_attributes(
     serving: Serving, caller: Calling, asking: AskingFleet, limit: Annotated[int, Query(ge=1, le=10_000)] = 100

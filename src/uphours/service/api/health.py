@@ -32,14 +32,14 @@ _FAILING_TOLD: Final = 5
 _NOT_READY: Final[dict[int | str, dict[str, Any]]] = {503: {"model": Problem, "description": "It cannot."}}
 
 
-@router.get("/healthz", response_model=Health)
+@router.get("/healthz")
 @needs("open", sees="nothing")
 async def healthz(caller: Calling) -> Health:
     """Say that the process is alive."""
     return {"status": "ok"}
 
 
-@router.get("/readyz", response_model=Health, responses=_NOT_READY)
+@router.get("/readyz", responses=_NOT_READY)
 @needs("open", sees="nothing")
 async def readyz(serving: Serving, caller: Calling) -> Health:
     """Say that the store can be read, and that the service does not stop."""
@@ -66,7 +66,7 @@ def show_metrics(serving: Serving, caller: Calling) -> Response:
     return Response(serving.metrics.written(), headers={"Content-Type": metrics.MEDIA_TYPE})
 
 
-@router.get("/v1/sources", response_model=SourceList)
+@router.get("/v1/sources")
 @needs("read", sees="all")
 def list_sources(serving: Serving, caller: Calling) -> SourceList:
     """List the places that are watched, with how the last visits went."""
@@ -120,7 +120,7 @@ def _failing_files(failing: Sequence[FailingFile]) -> str | None:
     return f"files that cannot be read: {named}{more}" if failing else None
 
 
-@router.get("/v1/audit", response_model=AuditList)
+@router.get("/v1/audit")
 @needs("admin", sees="all")
 def list_audit(serving: Serving, caller: Calling, cursor_: After = None, limit: Limit = 100) -> AuditList:
     """List who did what, the newest first."""

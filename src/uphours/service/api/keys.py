@@ -20,7 +20,7 @@ KeyId = Annotated[str, Path(max_length=64)]
 _NO_KEY: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is no such key."}}
 
 
-@router.get("", response_model=KeyList)
+@router.get("")
 @needs("admin", sees="all")
 def list_keys(serving: Serving, caller: Calling) -> KeyList:
     """List all keys, also the revoked ones, the oldest first."""
@@ -32,7 +32,6 @@ def list_keys(serving: Serving, caller: Calling) -> KeyList:
 @router.post(
     "",
     status_code=201,
-    response_model=NewKey,
     responses={400: {"model": Problem, "description": "The body cannot be read at all."}},
 )
 @needs("admin", sees="all")
@@ -50,7 +49,7 @@ def create_key(serving: Serving, caller: Calling, body: KeyBody) -> NewKey:
     return {**_key(key), "token": token}
 
 
-@router.post("/{key_id}/revocation", response_model=Key, responses=_NO_KEY)
+@router.post("/{key_id}/revocation", responses=_NO_KEY)
 @needs("admin", sees="all")
 def revoke_key(serving: Serving, caller: Calling, key_id: KeyId) -> Key:
     """Refuse a key from now on, for good; to do it again changes nothing."""

@@ -324,7 +324,7 @@ def _outcome_of(serving: Service, load: int) -> LoadOutcome:
     return {**_outcome(made, made.quarantined, reasons), "summary": _summary(made.summary)}
 
 
-@router.get("/jobs/{job_id}", response_model=Job, responses={404: {"model": Problem, "description": "There is none."}})
+@router.get("/jobs/{job_id}", responses={404: {"model": Problem, "description": "There is none."}})
 @needs("read", sees="all")
 def show_job(serving: Serving, caller: Calling, job_id: Annotated[str, Path(max_length=64)]) -> Job:
     """Say how far a load is that takes longer."""
@@ -337,7 +337,6 @@ def show_job(serving: Serving, caller: Calling, job_id: Annotated[str, Path(max_
 
 @router.delete(
     "/jobs/{job_id}",
-    response_model=Job,
     responses={
         404: {"model": Problem, "description": "There is no such load."},
         409: {"model": Problem, "description": "It has ended."},
@@ -384,7 +383,7 @@ LoadNumber = Annotated[int, Path(ge=1, le=2**31 - 1)]
 NO_LOAD: Final[dict[int | str, dict[str, Any]]] = {404: {"model": Problem, "description": "There is no such load."}}
 
 
-@router.get("/loads", response_model=LoadList)
+@router.get("/loads")
 @needs("read", sees="all")
 def list_loads(serving: Serving, caller: Calling, cursor_: After = None, limit: Limit = 50) -> LoadList:
     """List what was loaded, the newest load first."""
@@ -395,7 +394,7 @@ def list_loads(serving: Serving, caller: Calling, cursor_: After = None, limit: 
     return {"loads": [_load(one) for one in found[:limit]], "next_cursor": more}
 
 
-@router.get("/loads/{load}", response_model=Load, responses=NO_LOAD)
+@router.get("/loads/{load}", responses=NO_LOAD)
 @needs("read", sees="all")
 def show_load(serving: Serving, caller: Calling, load: LoadNumber) -> Load:
     """Show the record of a load."""

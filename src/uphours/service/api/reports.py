@@ -43,7 +43,6 @@ _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
 @router.post(
     "",
     status_code=202,
-    response_model=ReportState,
     responses={
         202: {"headers": {"Location": {"schema": {"type": "string"}, "description": "Where to ask how far it is."}}},
         400: {"model": Problem, "description": "The body cannot be read at all."},
@@ -174,7 +173,7 @@ def _ahead_us(job: Job) -> int | None:
     return job.as_of - job.started_at if job.as_of > job.started_at else None
 
 
-@router.get("", response_model=ReportList)
+@router.get("")
 @needs("read", sees="own")
 def list_reports(serving: Serving, caller: Calling, cursor_: After = None, limit: Limit = 50) -> ReportList:
     """List reports, the newest first."""
@@ -187,7 +186,7 @@ def list_reports(serving: Serving, caller: Calling, cursor_: After = None, limit
     return {"reports": [state_of(one) for one in found[:limit]], "next_cursor": more}
 
 
-@router.get("/{report_id}", response_model=ReportState, responses={404: _PROBLEMS[404]})
+@router.get("/{report_id}", responses={404: _PROBLEMS[404]})
 @needs("read", sees="own")
 def show(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
     """Say how far a report is."""
@@ -228,7 +227,7 @@ async def result(
     return sent(request, file)
 
 
-@router.delete("/{report_id}", response_model=ReportState, responses=_PROBLEMS)
+@router.delete("/{report_id}", responses=_PROBLEMS)
 @needs("read", sees="own")
 def cancel(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
     """Cancel a report that is not finished; those of others only with the scope admin."""

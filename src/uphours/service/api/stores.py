@@ -134,7 +134,7 @@ Compare = Annotated[
 ]
 
 
-@fleet_router.get("", response_model=StoreList)
+@fleet_router.get("")
 @needs("read", sees="stores")
 def list_stores(
     serving: Serving,
@@ -249,7 +249,7 @@ def _window(laid: Windows) -> Window:
     return {"name": name, "start_us": start, "end_us": end}
 
 
-@router.get("/{store_id:path}/timeline", response_model=Timeline, responses=_NO_STORE)
+@router.get("/{store_id:path}/timeline", responses=_NO_STORE)
 @needs("read", sees="stores")
 def show_timeline(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> Timeline:
     """Show the spans of one store in a window, with the sessions and observations they are made of."""
@@ -316,7 +316,7 @@ def whole_history(fleet: Fleet, asking: Question) -> Known:
     return read_fleet(fleet, as_of=_as_of(fleet, asking), window=asking.window, whole_history=True)
 
 
-@router.get("/{store_id:path}/outages", response_model=OutageList, responses=_NO_STORE)
+@router.get("/{store_id:path}/outages", responses=_NO_STORE)
 @needs("read", sees="stores")
 def show_outages(serving: Serving, caller: Calling, asking: Asking, store_id: StoreName) -> OutageList:
     """List the outages of one store in a window; one that was going on at its start begins there."""
@@ -382,7 +382,7 @@ def statements(serving: Service, entries: Sequence[int]) -> list[dict[str, Any]]
 
 
 # Behind the others: an id may have slashes, so this path fits theirs too.
-@router.get("/{store_id:path}", response_model=StoreDetail, responses=_NO_STORE)
+@router.get("/{store_id:path}", responses=_NO_STORE)
 @needs("read", sees="stores")
 def show_store(
     serving: Serving, caller: Calling, asking: Asking, store_id: StoreName, compare: Compare = False

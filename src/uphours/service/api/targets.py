@@ -62,7 +62,7 @@ async def put_targets(
     return await load_body(request, serving, caller.actor, "targets", prefer)
 
 
-@view_router.get("/targets", response_model=TargetList)
+@view_router.get("/targets")
 @needs("read", sees="stores")
 def list_targets(
     serving: Serving,

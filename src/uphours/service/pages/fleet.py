@@ -16,7 +16,7 @@ from uphours.reports.fleet import Overview, facts
 from uphours.reports.report import Report
 from uphours.reports.standouts import average, standout
 from uphours.reports.store_list import selected
-from uphours.reports.tabs import NOT_POLLED_US, TABS, UNSTABLE_OUTAGES, missed, standing
+from uphours.reports.tabs import NOT_POLLED_US, TABS, UNSTABLE_OUTAGES, key_figures, missed
 from uphours.reports.writers import MEDIA_TYPES, write_report
 from uphours.schema import WHOLE_SHARE, instant_iso
 from uphours.service.api import fleet, stores
@@ -53,7 +53,7 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
         listing=listing,
         found=found,
         rows=rows(found, made, listing),
-        standing=standing(made),
+        standing=key_figures(made),
         target=target,
         tabs=_tabs(target, listing.tab),
         periods=PERIODS,
