@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -47,34 +47,39 @@ class Program:
 
     def load(self, files: Files) -> Usage:
         remove(self.folder / "fleet.db")
-        return run([self.command, "load", *self._database(), *file_options(files)])
+        return run([self.command, "load", *self.database, *file_options(files)])
 
-    def report(self, *, cache: Path | None = None) -> Usage:
-        """Report the database; with an empty ``cache``, no loop is compiled yet."""
-        return self._report(self._database(), cache)
-
-    def report_of(self, files: Files, *, cache: Path | None = None) -> Usage:
-        return self._report(file_options(files), cache)
-
-    def _report(self, source: list[str], cache: Path | None) -> Usage:
+    def report(self, *source: str, cache: Path | None = None) -> Usage:
+        """Report the database or files; with an empty ``cache``, no loop is compiled yet."""
         environment = {"NUMBA_CACHE_DIR": str(cache)} if cache else {}
-        return run([self.command, "report", *source, "-o", self.csv], environment=environment)
+        words = [self.command, "report", *(source or self.database), "-o", self.csv]
+        return run(words, environment=environment)
 
-    def look(self, command: str, *words: str) -> Usage:
-        return run([self.command, command, *words, *self._database()])
+    def look(self, *words: str) -> Usage:
+        return run([self.command, *words, *self.database])
 
-    def help(self) -> Usage:
-        return run([self.command, "--help"])
-
-    def _database(self) -> list[str]:
+    @property
+    def database(self) -> list[str]:
         return ["--db", f"sqlite:///{self.folder / 'fleet.db'}"]
+
+
+@dataclass(frozen=True)
+class Work:
+    """What both programs do, how often, and how the ratio is limited; ``by`` as in `bench.results.compare`."""
+
+    name: str
+    do: Callable[[Program], Usage]
+    pairs: int
+    at_most: float = _NO_SLOWER
+    by: str = "seconds"
+    reports: bool = False
 
 
 def against(commit: str, fleet: Fleet) -> list[Row]:
     """Compare this tree with a commit."""
     with checked_out(commit, fleet.folder / "tree") as tree:
         this, other = (program(root, fleet.folder / name) for root, name in ((ROOT, "this"), (tree, "other")))
-        return compared(commit, this, other, fleet)
+        return compared(commit, this, other, works(fleet), fleet)
 
 
 @contextmanager
@@ -97,42 +102,52 @@ def program(tree: Path, folder: Path) -> Program:
     return Program(tree / ".venv" / "bin" / name, folder)
 
 
-def compared(commit: str, this: Program, other: Program, fleet: Fleet) -> list[Row]:
-    """Compare what both programs can do."""
+def works(fleet: Fleet) -> list[Work]:
+    """Return what both programs can do; the first one fills their databases."""
     demo.make_files(fleet.folder / "small")
-    small: Files = {kind: [str(fleet.folder / "small" / f"{kind}.csv")] for kind in demo.KINDS}
+    small = file_options({kind: [str(fleet.folder / "small" / f"{kind}.csv")] for kind in demo.KINDS})
+    large = file_options(fleet.files)
     polls = pl.scan_csv(fleet.files["polls"]).select(pl.len()).collect().item() / 1e6
     store_id = pl.read_csv(fleet.files["timezones"], infer_schema=False)["store_id"][0]
     caches = (fleet.folder / f"cache-{number}" for number in count())
+    processors = "processor_seconds"
+    return [
+        Work("the whole command `load`", lambda it: it.load(fleet.files), 3),
+        Work(
+            f"the whole command `report`, {polls:.2f} M polls in SQLite", lambda it: it.report(), 7, 0.7, reports=True
+        ),
+        Work("the whole command `report`, from files", lambda it: it.report(*large), 5, reports=True),
+        Work(
+            "40 stores from files, cold, processor time", lambda it: it.report(*small), 7, 0.65, processors,
+            reports=True,
+        ),
+        Work(
+            "first run after an install (compilation), processor time", lambda it: it.report(cache=next(caches)),
+            3, 0.5, processors, reports=True,
+        ),
+        Work(
+            "first run after an install, 40 stores from files", lambda it: it.report(*small, cache=next(caches)),
+            3, 0.5, processors, reports=True,
+        ),
+        Work("the whole command `explain`", lambda it: it.look("explain", store_id), 5),
+        Work("the whole command `stores`", lambda it: it.look("stores"), 5),
+        Work("`--help`", lambda it: run([it.command, "--help"]), 5),
+    ]  # fmt: skip
+
+
+def compared(commit: str, this: Program, other: Program, chosen: Sequence[Work], fleet: Fleet) -> list[Row]:
+    """Let both programs do each work in turns, and compare the reports that they make."""
     rows: list[Row] = []
-
-    def add(work: str, do: str, *words: object, pairs: int, at_most: float = _NO_SLOWER, by: str = "seconds") -> None:
-        def side(program: Program) -> Usage:
-            fresh = {"cache": next(caches)} if work.startswith("first run") else {}
-            usage = getattr(program, do)(*words, **fresh)
-            assert isinstance(usage, Usage)
-            return usage
-
+    for work in chosen:
+        at_most = work.at_most if commit == BASE else _NO_SLOWER
         rows.append(
             compare(
-                work, f"the same of {commit}", partial(side, this), partial(side, other),
-                at_most=at_most if commit == BASE else _NO_SLOWER, pairs=fleet.pairs(pairs), by=by,
+                work.name, f"the same of {commit}", partial(work.do, this), partial(work.do, other),
+                at_most=at_most, pairs=fleet.pairs(work.pairs), by=work.by,
             )
         )  # fmt: skip
-        print(rows[-1], flush=True)
-        if do.startswith("report"):
+        if work.reports:
             check_same(this.csv, other.csv)
-
-    processors = "processor_seconds"
-    add("the whole command `load`", "load", fleet.files, pairs=3)
-    add(f"the whole command `report`, {polls:.2f} M polls in SQLite", "report", pairs=7, at_most=0.7)
-    add("the whole command `report`, from files", "report_of", fleet.files, pairs=5)
-    add("40 stores from files, cold, processor time", "report_of", small, pairs=7, at_most=0.65, by=processors)
-    add("first run after an install (compilation), processor time", "report", pairs=3, at_most=0.5, by=processors)
-    add("first run after an install, 40 stores from files", "report_of", small, pairs=3, at_most=0.5, by=processors)
-    add("the whole command `explain`", "look", "explain", store_id, pairs=5)
-    add("the whole command `stores`", "look", "stores", pairs=5)
-    add("`--help`", "help", pairs=5)
     return rows
 
 

@@ -5,12 +5,11 @@ from __future__ import annotations
 import asyncio
 import json
 from itertools import count
-from pathlib import Path
 from typing import Final
 
 from bench.connection import Connection
 from bench.fleet import Fleet
-from bench.processes import PROGRAM, file_options, peak_mb, run, service
+from bench.processes import PROGRAM, Service, file_options, peak_mb, run, service
 from bench.results import Figure, Row, main
 from uphours import demo
 from uphours.schema import SECOND_US, instant_iso
@@ -29,21 +28,29 @@ _ROUNDS_A_REPORT: Final = 10
 
 
 def memory(fleet: Fleet) -> list[Row]:
-    url = f"sqlite:///{fleet.folder / 'memory.db'}"
-    commands: dict[str, list[str | Path]] = {
-        "load": [PROGRAM, "load", "--db", url, *file_options(fleet.files)],
-        "report": [PROGRAM, "report", "--db", url, "-o", fleet.folder / "memory.csv"],
-    }
-    rows: list[Row] = []
-    for (name, words), at_most in zip(commands.items(), (450, 300), strict=True):
-        rows.append(Figure(f"memory of {name}", run(words).peak_mb or 0, "MB", at_most))
-    requests = _REQUESTS if fleet.stores == Fleet.USUAL else len(_MIX)
+    rows = of_commands(fleet)
     with service(fleet.new_database("served")) as running:
-        asyncio.run(send(running.url, requests, fleet.store_ids))
-        rows.append(Figure(f"memory of serve after {requests:,} mixed requests", peak_mb(running.pid), "MB", 350))
-        workers = max(peak_mb(pid) for pid in running.worker_pids())
-        rows.append(Figure("memory of its largest worker", workers, "MB"))
-    return rows
+        return rows + of_service(fleet, running)
+
+
+def of_commands(fleet: Fleet) -> list[Row]:
+    url = f"sqlite:///{fleet.folder / 'memory.db'}"
+    load = run([PROGRAM, "load", "--db", url, *file_options(fleet.files)])
+    report = run([PROGRAM, "report", "--db", url, "-o", fleet.folder / "memory.csv"])
+    return [
+        Figure("memory of load", load.peak_mb or 0, "MB", 450),
+        Figure("memory of report", report.peak_mb or 0, "MB", 300),
+    ]
+
+
+def of_service(fleet: Fleet, running: Service) -> list[Row]:
+    requests = _REQUESTS if fleet.stores == Fleet.USUAL else len(_MIX)
+    asyncio.run(send(running.url, requests, fleet.store_ids))
+    workers = max(map(peak_mb, running.worker_pids()))
+    return [
+        Figure(f"memory of serve after {requests:,} mixed requests", peak_mb(running.pid), "MB", 350),
+        Figure("memory of its largest worker", workers, "MB"),
+    ]
 
 
 async def send(url: str, requests: int, store_ids: list[str]) -> None:

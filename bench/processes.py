@@ -79,7 +79,7 @@ def service(path: Path, **settings: str) -> Iterator[Service]:
             env={**os.environ, **changes}, stdout=sink, stderr=sink,
         )  # fmt: skip
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 180
         while not (match := re.search(r'"url": "([^"]+)"', log.read_text())) or "worker started" not in log.read_text():
             if time.monotonic() > deadline or process.poll() is not None:
                 raise SystemExit(f"the service does not start: {log.read_text()[-2000:]}")

@@ -128,8 +128,9 @@ def median_ms(call: Callable[[], object], times: int) -> float:
 
 
 def in_turns(ours: Side, yardstick: Side, pairs: int) -> list[tuple[Usage, Usage]]:
-    """Let the two take turns, and begin by turns too, after one warm-up of each."""
-    ours(), yardstick()
+    """Let the two take turns, and begin by turns too, after one warm-up of each; a single pair has no warm-up."""
+    if pairs > 1:
+        ours(), yardstick()
     taken = []
     for pair in range(pairs):
         if pair % 2:

@@ -7,8 +7,9 @@ import json
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 from typing import Final
@@ -18,8 +19,8 @@ import numpy as np
 
 from bench.connection import Connection
 from bench.fleet import NOW, Fleet, remove, report
-from bench.processes import PROGRAM, file_options, run, service
-from bench.results import Figure, Row, compare, main, measured, median_ms, of_medians, side
+from bench.processes import PROGRAM, Service, file_options, run, service
+from bench.results import Figure, Row, Section, compare, main, measured, median_ms, of_medians, side
 from uphours import demo
 from uphours.database.database import connect
 from uphours.ingest.load import read_rows
@@ -30,9 +31,15 @@ _POSTERS: Final = 64
 _REPORTS: Final = 10
 
 
-def polling(fleet: Fleet) -> list[Row]:
+def served(measure: Callable[[Fleet, Service], list[Row]], fleet: Fleet) -> list[Row]:
+    """Measure with a service of the fleet that runs."""
+    with service(fleet.new_database("served")) as running:
+        return measure(fleet, running)
+
+
+def polling(fleet: Fleet, running: Service) -> list[Row]:
     """Ask for reports and for /healthz in turn, 100 clients ten times a second, while ten reports run."""
-    with service(fleet.new_database("polled")) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+    with httpx.Client(base_url=running.url, timeout=60) as client:
         finished(client, client.post("/v1/reports").json()["id"])
         polls, healths = asyncio.run(poll(running.url, client))
     ours, yardstick = (np.percentile(times, [99, 50]) * 1000 for times in (polls, healths))
@@ -90,11 +97,11 @@ def finished(client: httpx.Client, name: str) -> None:
     assert state["state"] == "complete", state
 
 
-def report_over_http(fleet: Fleet) -> list[Row]:
+def report_over_http(fleet: Fleet, running: Service) -> list[Row]:
     """Measure from the trigger to the CSV in hand."""
     ours, theirs = count(), count()
 
-    with service(fleet.new_database("reported")) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+    with httpx.Client(base_url=running.url, timeout=60) as client:
 
         def over_http() -> bytes:
             name = ordered(client, demo.AS_OF - next(ours) * SECOND_US)
@@ -119,7 +126,9 @@ def ingest(fleet: Fleet) -> list[Row]:
     with ExitStack() as stack:
         clients = [
             stack.enter_context(httpx.Client(base_url=stack.enter_context(service(path)).url, timeout=120))
-            for path in (empty_database(fleet.folder / f"uploaded-{number}.db") for number in range(pairs + 1))
+            for path in (
+                empty_database(fleet.folder / f"uploaded-{number}.db") for number in range(pairs + (pairs > 1))
+            )
         ]
 
         def over_http() -> None:
@@ -141,20 +150,19 @@ def empty_database(path: Path) -> Path:
     return path
 
 
-def posts(fleet: Fleet) -> list[Row]:
+def posts(fleet: Fleet, running: Service) -> list[Row]:
     """Send one observation a request from 64 clients, and commit the same in process, one by one."""
     chance = random.Random(1)
     rows = [
         {
-            "store_id": str(chance.randrange(fleet.stores)),
+            "store_id": chance.choice(fleet.store_ids),
             "status": "active",
             "timestamp_utc": instant_iso(demo.AS_OF - chance.randrange(24 * HOUR_US)),
         }
         for _ in range(20_000 if fleet.stores == Fleet.USUAL else 200)
     ]
-    with service(empty_database(fleet.folder / "posts.db")) as running:
-        took = measured(lambda: asyncio.run(post(running.url, rows))).seconds
-    database = connect(f"sqlite:///{empty_database(fleet.folder / 'each.db')}", keep_open=True)
+    took = measured(lambda: asyncio.run(post(running.url, rows))).seconds
+    database = connect(f"sqlite:///{fleet.new_database('each')}", keep_open=True)
     alone = rows[: len(rows) // 20]
 
     def one_by_one() -> None:
@@ -181,10 +189,10 @@ async def post(url: str, rows: list[dict[str, str]]) -> None:
     await asyncio.gather(*(client() for _ in range(_POSTERS)))
 
 
-def pages(fleet: Fleet) -> list[Row]:
+def pages(fleet: Fleet, running: Service) -> list[Row]:
     """Look at each page as one client: when nothing has changed, and when a poll comes in each second."""
     store_id = fleet.store_ids[0]
-    with service(fleet.new_database("looked-at")) as running, httpx.Client(base_url=running.url, timeout=60) as client:
+    with httpx.Client(base_url=running.url, timeout=60) as client:
         name = ordered(client, demo.AS_OF)
         finished(client, name)
         addresses = {
@@ -236,12 +244,12 @@ def new_polls(url: str, store_id: str) -> Iterator[None]:
         sending.join()
 
 
-SECTIONS = {
-    "polling": polling,
-    "report over HTTP": report_over_http,
+SECTIONS: dict[str, Section] = {
+    "polling": partial(served, polling),
+    "report over HTTP": partial(served, report_over_http),
     "load over HTTP": ingest,
-    "single observations": posts,
-    "pages": pages,
+    "single observations": partial(served, posts),
+    "pages": partial(served, pages),
 }
 
 if __name__ == "__main__":

@@ -53,7 +53,6 @@ def sizes(fleet: Fleet) -> list[Row]:
 
 def size(fleet: Fleet, path: Path, stores: int, *, days: int, load: Usage | None = None) -> Size:
     words: list[str | Path] = [PROGRAM, "report", "--db", f"sqlite:///{path}", "-o", fleet.folder / "sizes.csv"]
-    run(words)
     reports = [run(words) for _ in range(fleet.pairs(3))]
     quickest = min(reports, key=lambda usage: usage.seconds)
     with connect(f"sqlite:///{path}").reading() as connection:
