@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sqlite3
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from uphours.ingest.load import read_files
 from uphours.load_record import Loaded
 from uphours.reports.measure import run_report
 from uphours.reports.writers import written
-from uphours.schema import HOUR_US
+from uphours.schema import DAY_US, HOUR_US
 
 #: The clock of all that is loaded, UTC microseconds.
 NOW = demo.AS_OF + HOUR_US
@@ -60,6 +61,13 @@ class Fleet:
         with self.database.snapshot() as fleet:
             return list(fleet.store_ids)
 
+    @cached_property
+    def year(self) -> Path:
+        """A SQLite database with a year of history; its last eight days are the fleet."""
+        path = self.folder / "year.db"
+        make_year(path, self.path)
+        return path
+
     def new_database(self, name: str) -> Path:
         """Load the fleet into a SQLite database of its own."""
         path = self.folder / f"{name}.db"
@@ -91,3 +99,29 @@ def report(database: Database, store_ids: list[str] | None = None, *, as_of: int
     with database.snapshot(store_ids) as fleet:
         made = run_report(fleet, as_of=as_of)
     return written(made, "csv")
+
+
+def make_year(path: Path, eight_days: Path, days: int = 365) -> None:
+    """Copy a database, and put the polls of its last week before it again, week by week."""
+    remove(path)
+    source = sqlite3.connect(eight_days)
+    source.execute("VACUUM INTO ?", (str(path),))
+    source.close()
+    connection = sqlite3.connect(path, isolation_level=None)
+    for pragma in ("journal_mode = WAL", "synchronous = OFF", "cache_size = -1000000"):
+        connection.execute(f"PRAGMA {pragma}")
+    (table,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'observations'").fetchone()
+    (last,) = connection.execute("SELECT max(observed_at) FROM observations").fetchone()
+    connection.execute("ALTER TABLE observations RENAME TO week")
+    connection.execute(table)
+    connection.execute("BEGIN")
+    connection.execute(
+        "WITH RECURSIVE back (n) AS (SELECT ? UNION ALL SELECT n - 1 FROM back WHERE n > 0)"
+        " INSERT OR IGNORE INTO observations (store, observed_at, status)"
+        " SELECT store, observed_at - n * 604800000000, status"
+        " FROM stores CROSS JOIN back CROSS JOIN week USING (store) WHERE n = 0 OR observed_at > ?",
+        (days // 7 - 1, last - 7 * DAY_US),
+    )
+    connection.execute("DROP TABLE week")
+    connection.execute("COMMIT")
+    connection.close()

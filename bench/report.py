@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 from unittest.mock import patch
 
@@ -13,14 +11,13 @@ import adbc_driver_manager
 import adbc_driver_sqlite
 import polars as pl
 
-from bench.fleet import Fleet, remove, report
+from bench.fleet import Fleet, report
 from bench.results import Figure, Row, compare, main, median_ms, of_medians, side
 from uphours.database.database import connect
 from uphours.database.dialects import sqlite
 from uphours.kernel.policy import Policy
 from uphours.reports.explain import explain
 from uphours.reports.measure import latest_instant
-from uphours.schema import DAY_US
 
 
 def in_process(fleet: Fleet) -> list[Row]:
@@ -77,12 +74,9 @@ def counted() -> Iterator[list[str]]:
 
 
 def year(fleet: Fleet) -> list[Row]:
-    path = fleet.folder / "year.db"
-    rows = make_year(path, fleet.path)
-    history = connect(f"sqlite:///{path}")
-    name = f"a year of history, {rows:,} polls"
+    history = connect(f"sqlite:///{fleet.year}")
     ours, yardstick = side(lambda: report(history)), side(lambda: report(fleet.database))
-    compared = compare(name, "eight days", ours, yardstick, at_most=1.05, pairs=fleet.pairs(7))
+    compared = compare("a year of history", "eight days", ours, yardstick, at_most=1.05, pairs=fleet.pairs(7))
     one = fleet.store_ids[fleet.stores // 2]
 
     def explained() -> None:
@@ -90,39 +84,8 @@ def year(fleet: Fleet) -> list[Row]:
             explain(stores, as_of=latest_instant(stores), window="last_day", policy=Policy())
 
     explained()
-    size = Figure("a year of history, size on disk", path.stat().st_size / 1e6, "MB")
-    took = Figure("explain one store with a year of history", median_ms(explained, fleet.pairs(9)), "ms", 50)
-    history.close()
-    remove(path)
-    return [compared, took, size]
-
-
-def make_year(path: Path, eight_days: Path, days: int = 365) -> int:
-    """Copy a database, and put the polls of its last week before it again, week by week; return how many there are."""
-    remove(path)
-    source = sqlite3.connect(eight_days)
-    source.execute("VACUUM INTO ?", (str(path),))
-    source.close()
-    connection = sqlite3.connect(path, isolation_level=None)
-    for pragma in ("journal_mode = WAL", "synchronous = OFF", "cache_size = -1000000"):
-        connection.execute(f"PRAGMA {pragma}")
-    (table,) = connection.execute("SELECT sql FROM sqlite_master WHERE name = 'observations'").fetchone()
-    (last,) = connection.execute("SELECT max(observed_at) FROM observations").fetchone()
-    connection.execute("ALTER TABLE observations RENAME TO week")
-    connection.execute(table)
-    connection.execute("BEGIN")
-    connection.execute(
-        "WITH RECURSIVE back (n) AS (SELECT ? UNION ALL SELECT n - 1 FROM back WHERE n > 0)"
-        " INSERT OR IGNORE INTO observations (store, observed_at, status)"
-        " SELECT store, observed_at - n * 604800000000, status"
-        " FROM stores CROSS JOIN back CROSS JOIN week USING (store) WHERE n = 0 OR observed_at > ?",
-        (days // 7 - 1, last - 7 * DAY_US),
-    )
-    connection.execute("DROP TABLE week")
-    connection.execute("COMMIT")
-    (rows,) = connection.execute("SELECT count(*) FROM observations").fetchone()
-    connection.close()
-    return int(rows)
+    took = median_ms(explained, fleet.pairs(9))
+    return [compared, Figure("explain one store with a year of history", took, "ms", 50)]
 
 
 SECTIONS = {"report": in_process, "named stores": named_stores, "year": year}

@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from bench.fleet import Fleet, files, remove
+from bench.fleet import Fleet, files
 from bench.processes import PROGRAM, file_options, run
-from bench.report import make_year
 from bench.results import Row, Usage, main
 from uphours.database.database import connect
 
@@ -44,11 +43,7 @@ def sizes(fleet: Fleet) -> list[Row]:
         given = fleet.files if stores == fleet.stores else files(fleet.folder / f"files-{stores}", stores)
         load = run([PROGRAM, "load", "--db", f"sqlite:///{path}", *file_options(given)])
         rows.append(size(fleet, path, stores, days=_WEEK_DAYS, load=load))
-    year = fleet.folder / "sizes-year.db"
-    make_year(year, fleet.folder / f"sizes-{fleet.stores}.db")
-    rows.append(size(fleet, year, fleet.stores, days=365))
-    remove(year)
-    return rows
+    return [*rows, size(fleet, fleet.year, fleet.stores, days=365)]
 
 
 def size(fleet: Fleet, path: Path, stores: int, *, days: int, load: Usage | None = None) -> Size:

@@ -130,9 +130,9 @@ _COLUMNS: Final[dict[str, dict[str, Callable[[Any], str]]]] = {
         "polls": lambda row: f"{row['polls']:,}",
         "days": lambda row: f"{row['days']}",
         "load": lambda row: _quantity(row.get("load_s"), "s"),
-        "its memory": lambda row: _quantity(row.get("load_mb"), "MB"),
+        "memory of load": lambda row: _quantity(row.get("load_mb"), "MB"),
         "report": lambda row: _quantity(row["report_s"], "s"),
-        "its memory ": lambda row: _quantity(row["report_mb"], "MB"),
+        "memory of report": lambda row: _quantity(row["report_mb"], "MB"),
         "disk": lambda row: _quantity(row["disk_mb"], "MB"),
     },
     "engine": {

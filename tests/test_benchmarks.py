@@ -47,6 +47,7 @@ def measured(section: Section, fleet: Fleet) -> list[Row]:
     return rows
 
 
+@pytest.mark.slow
 def test_the_sections_in_process_run(fleet: Fleet) -> None:
     for section in (
         *load.SECTIONS.values(), *report.SECTIONS.values(), *groups.SECTIONS.values(), *schedules.SECTIONS.values(),
