@@ -7,7 +7,7 @@ import json
 from itertools import count
 from typing import Final
 
-from bench.connection import Connection
+from bench.connection import connected
 from bench.fleet import Fleet
 from bench.processes import PROGRAM, Service, file_options, peak_mb, run, service
 from bench.results import Figure, Row, main
@@ -59,23 +59,23 @@ async def send(url: str, requests: int, store_ids: list[str]) -> None:
     seconds = count(1)
 
     async def client() -> None:
-        connection = await Connection.open(url)
-        for number in numbers:
-            turn, place = divmod(number, len(_MIX))
-            method, _, path = _MIX[place].rpartition(" ")
-            body = {}
-            if method and path == "/v1/observations":
-                at = instant_iso(demo.AS_OF + next(seconds) * SECOND_US)
-                body = {"store_id": store_ids[0], "status": "active", "timestamp_utc": at}
-            elif method and turn % _ROUNDS_A_REPORT:
-                method = ""
-            path = path.format(store=store_ids[number % len(store_ids)])
-            status, answer = await connection.request(
-                method or "GET", path, json.dumps(body).encode() if method else b""
-            )
-            if status not in (200, 202):
-                raise SystemExit(f"{path}: {status} {answer[:500]!r}")
-        connection.close()
+        async with connected(url) as connection:
+            for number in numbers:
+                method, path, body = request(number)
+                status, answer = await connection.request(method, path, body)
+                if status not in (200, 202):
+                    raise SystemExit(f"{path}: {status} {answer[:500]!r}")
+
+    def request(number: int) -> tuple[str, str, bytes]:
+        turn, place = divmod(number, len(_MIX))
+        method, _, path = _MIX[place].rpartition(" ")
+        if path == "/v1/observations":
+            at = instant_iso(demo.AS_OF + next(seconds) * SECOND_US)
+            row = {"store_id": store_ids[0], "status": "active", "timestamp_utc": at}
+            return method, path, json.dumps(row).encode()
+        if method and not turn % _ROUNDS_A_REPORT:
+            return method, path, b"{}"
+        return "GET", path.format(store=store_ids[number % len(store_ids)]), b""
 
     await asyncio.gather(*(client() for _ in range(_CLIENTS)))
 

@@ -17,7 +17,7 @@ from typing import Final
 import httpx
 import numpy as np
 
-from bench.connection import Connection
+from bench.connection import connected
 from bench.fleet import NOW, Fleet, remove, report
 from bench.processes import PROGRAM, Service, file_options, run, service
 from bench.results import Figure, Row, Section, compare, main, measured, median_ms, of_medians, side
@@ -58,28 +58,27 @@ async def poll(url: str, client: httpx.Client) -> tuple[list[float], list[float]
     running = True
 
     async def ask(place: int) -> None:
-        connection = await Connection.open(url)
-        while running:
-            for path, times in ((f"/get_report?report_id={ids[place % _REPORTS]}", polls), ("/healthz", healths)):
-                await asyncio.sleep(random.uniform(0.05, 0.15))
-                began = time.perf_counter()
-                status, body = await connection.request("GET", path)
-                if status != 200:
-                    raise SystemExit(f"{path}: {status} {body!r}")
-                times.append(time.perf_counter() - began)
-        connection.close()
+        async with connected(url) as connection:
+            while running:
+                for path, times in ((f"/get_report?report_id={ids[place % _REPORTS]}", polls), ("/healthz", healths)):
+                    await asyncio.sleep(random.uniform(0.05, 0.15))
+                    began = time.perf_counter()
+                    status, body = await connection.request("GET", path)
+                    if status != 200:
+                        raise SystemExit(f"{path}: {status} {body!r}")
+                    times.append(time.perf_counter() - began)
 
     async def watch() -> None:
         nonlocal running
-        connection = await Connection.open(url)
-        for name in ids:
-            while True:
-                _, body = await connection.request("GET", f"/v1/reports/{name}")
-                state = json.loads(body)
-                if state["finished_at"] is not None:
-                    assert state["state"] == "complete", state
-                    break
-                await asyncio.sleep(0.1)
+        async with connected(url) as connection:
+            for name in ids:
+                while True:
+                    _, body = await connection.request("GET", f"/v1/reports/{name}")
+                    state = json.loads(body)
+                    if state["finished_at"] is not None:
+                        assert state["state"] == "complete", state
+                        break
+                    await asyncio.sleep(0.1)
         running = False
 
     await asyncio.gather(watch(), *(ask(place) for place in range(_CLIENTS)))
@@ -179,12 +178,11 @@ async def post(url: str, rows: list[dict[str, str]]) -> None:
     waiting = iter([json.dumps(row).encode() for row in rows])
 
     async def client() -> None:
-        connection = await Connection.open(url)
-        for body in waiting:
-            status, answer = await connection.request("POST", "/v1/observations", body)
-            if status != 200:
-                raise SystemExit(f"{status} {answer!r}")
-        connection.close()
+        async with connected(url) as connection:
+            for body in waiting:
+                status, answer = await connection.request("POST", "/v1/observations", body)
+                if status != 200:
+                    raise SystemExit(f"{status} {answer!r}")
 
     await asyncio.gather(*(client() for _ in range(_POSTERS)))
 
