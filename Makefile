@@ -35,7 +35,7 @@ unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
-.PHONY: help setup fmt lint test test-slow test-db test-browser test-spark test-zone test-attacks soak java bench bench-service bench-db bench-streaming bench-spark demo docs screenshots build check lock clean
+.PHONY: help setup fmt lint test test-slow test-db test-browser test-spark test-zone test-attacks soak java bench bench-against bench-spark demo docs screenshots build check lock clean
 
 help: ## list the verbs
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -80,26 +80,21 @@ test-zone: setup ## run the quick tests that read or write dates on a machine th
 soak: setup ## run random tests with a thousand examples each, and those that kill, with new seeds for an hour (ARGS="--minutes 10")
 	TZ=UTC $(BIN)/python tests/soak.py $(AT_ONCE) $(ARGS)
 
-bench: setup ## measure
-	$(BIN)/python bench/run.py $(ARGS)
+bench: setup ## measure all that has a target: 20 minutes, 5 GB of disk (ARGS="kernel" for a section, ARGS=--help for all)
+	$(BIN)/python -m bench $(ARGS)
 
-bench-service: setup ## measure the service over HTTP
-	$(BIN)/python bench/service.py $(ARGS)
+bench-against: setup ## compare the whole commands with those of another commit (ARGS=106582c)
+	$(BIN)/python -m bench.against $(ARGS)
 
-bench-db: setup ## measure each database engine
-	$(BIN)/python bench/databases.py $(ARGS)
-
-bench-streaming: setup ## measure reports of files that are larger than memory: 12 GB of disk, an hour
-	$(BIN)/python -m bench.streaming $(ARGS)
-
-bench-spark: $(SPARK) java ## measure Spark on this machine against one process
-	$(BIN)/python bench/spark.py $(ARGS)
+bench-spark: $(SPARK) java ## measure Spark on this machine against one process: 3 GB of disk, an hour
+	$(BIN)/python -m bench.spark $(ARGS)
 
 demo: $(RUNTIME) ## see it work on a made-up fleet; installs only what the program needs
 	@$(BIN)/uphours demo $(ARGS)
 
-docs: setup ## draw the pictures of the documentation
-	$(BIN)/python docs/draw.py
+docs: setup ## draw the pictures of the documentation, and fill its tables with what was measured
+	$(BIN)/python -m docs.draw
+	$(BIN)/python -m docs.tables
 
 screenshots: setup $(CHROMIUM) ## take the pictures of the pages for the documentation
 	$(BIN)/python docs/screenshots.py

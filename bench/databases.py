@@ -1,6 +1,4 @@
-"""Measure a store on each engine against what its driver does with the same rows alone, in one run.
-
-    python bench/databases.py [--stores 14092] [--year-stores 1409] [--engines sqlite,postgresql,mysql] [--only load,…]
+"""Databases of each engine, against what the driver does with the same rows alone; and a year of hourly polls in each.
 
 Each engine has a database of its own, made for the run and dropped after it. ``TEST_POSTGRESQL_URL`` and
 ``TEST_MYSQL_URL`` name other servers than those of this machine.
@@ -8,45 +6,51 @@ Each engine has a database of its own, made for the run and dropped after it. ``
 
 from __future__ import annotations
 
-import argparse
-import json
 import os
 import sqlite3
-import tempfile
-from collections.abc import Callable, Iterator, Sequence
+import statistics
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime
+from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import numpy as np
 import psycopg
 import pymysql
-from run import NOW, PRAGMAS, Comparison, Files, compare, machine, make_files, remove, seconds
 from sqlalchemy import make_url
 
-import uphours
+from bench.fleet import NOW, Fleet, remove, report
+from bench.load import PRAGMAS
+from bench.results import Row, Section, compare, main, measured, side
 from uphours import demo
-from uphours.database.database import Database, connect
+from uphours.database.database import connect
 from uphours.database.prune import prune
-from uphours.ingest.load import load_files, read_files
+from uphours.database.tables import metadata
+from uphours.ingest.load import load_files
 from uphours.load_record import Loaded, LoadedFile
-from uphours.reports.measure import run_report
-from uphours.reports.writers import written
-from uphours.schema import DAY_US, HOUR_US
+from uphours.schema import DAY_US, HOUR_US, Setting
 
-BASELINE = Path(__file__).with_name("databases.json")
-ENGINES = ("sqlite", "postgresql", "mysql")
-SERVERS = {
+_SERVERS: Final = {
     "postgresql": os.environ.get("TEST_POSTGRESQL_URL", "postgresql://postgres@127.0.0.1:5432/postgres"),
     "mysql": os.environ.get("TEST_MYSQL_URL", "mysql://root@127.0.0.1:3306/mysql"),
 }
-DATABASE = "uphours_bench"
-Rows = list[tuple[int, int, int]]
+#: Each engine, and what its driver does with many rows: writing, reading.
+_ENGINES: Final = {
+    "sqlite": ("executemany", "fetchall"),
+    "postgresql": ("COPY", "binary COPY"),
+    "mysql": ("executemany", "fetchall"),
+}
+_DATABASE: Final = "uphours_bench"
+#: All of our tables, those before that others refer to.
+_TABLES: Final = [table.name for table in reversed(metadata.sorted_tables) if table.name != "locks"]
+
+
+# --- with the driver alone ------------------------------------------------------------------------------------
 
 
 def opened(url: str) -> Any:
-    """Open a database with its driver alone."""
     parsed = make_url(url)
     if parsed.drivername == "sqlite":
         connection = sqlite3.connect(str(parsed.database), isolation_level=None)
@@ -75,102 +79,125 @@ def execute(connection: Any, sql: str) -> Any:
 def new_database(engine: str, folder: Path) -> Iterator[str]:
     """Make an empty database, and drop it in the end."""
     if engine == "sqlite":
-        path = folder / "bench.db"
-        remove(path)
-        yield f"sqlite:///{path}"
-        remove(path)
+        yield f"sqlite:///{folder / 'engine.db'}"
+        remove(folder / "engine.db")
         return
-    with closing(opened(SERVERS[engine])) as connection:
-        execute(connection, f"DROP DATABASE IF EXISTS {DATABASE}")
-        execute(connection, f"CREATE DATABASE {DATABASE}")
+    with closing(opened(_SERVERS[engine])) as connection:
+        execute(connection, f"DROP DATABASE IF EXISTS {_DATABASE}")
+        execute(connection, f"CREATE DATABASE {_DATABASE}")
         try:
-            yield make_url(SERVERS[engine]).set(database=DATABASE).render_as_string(hide_password=False)
+            yield make_url(_SERVERS[engine]).set(database=_DATABASE).render_as_string(hide_password=False)
         finally:
-            execute(connection, f"DROP DATABASE {DATABASE}")
+            execute(connection, f"DROP DATABASE {_DATABASE}")
 
 
-# --- load and report ------------------------------------------------------------------------------------------
-
-
-def bench_load(engine: str, files: Files, rows: Rows, folder: Path) -> Comparison:
-    """Load the three files into a new store, against the driver's bulk insert of the polls alone, parsed already."""
-    with new_database(engine, folder) as url:
-        database = connect(url)
-        database.migrate()
-        tables = ("observations", "business_hours", "timezones", "load_files", "loads", "stores")
-
-        def ours() -> None:
-            empty(url, tables)
-            load_files(database, files.names(), now=NOW)
-
-        def bare() -> None:
-            with closing(opened(url)) as connection:
-                execute(connection, "DROP TABLE IF EXISTS bare")
-                execute(
-                    connection,
-                    "CREATE TABLE bare (store INT NOT NULL, observed_at BIGINT NOT NULL, status SMALLINT NOT NULL, "
-                    f"PRIMARY KEY (store, observed_at)){' WITHOUT ROWID' if engine == 'sqlite' else ''}",
-                )
-                insert_bare(engine, connection, rows)
-
-        name = {"sqlite": "executemany", "postgresql": "COPY", "mysql": "executemany"}[engine]
-        return compare(f"{engine}: load, against {name} of the polls", ours, bare, target=1.5, pairs=3)
-
-
-def empty(url: str, tables: Sequence[str]) -> None:
+def empty(engine: str, url: str) -> None:
     """Take away all rows, and the parts that the observations are cut into."""
     with closing(opened(url)) as connection:
-        if connection.__class__.__module__.startswith("psycopg"):
-            execute(connection, f"TRUNCATE {', '.join(tables)}, quarantine, source_files")
+        if engine == "postgresql":
+            execute(connection, f"TRUNCATE {', '.join(_TABLES)}")
             parts = "SELECT inhrelid::regclass::text FROM pg_inherits WHERE inhparent = 'observations'::regclass"
             for (part,) in execute(connection, parts).fetchall():
                 execute(connection, f"DROP TABLE {part}")
             return
-        for table in tables:
-            execute(connection, f"DELETE FROM {table}" if table != "observations" else EMPTIES[type(connection)])
+        for table in _TABLES:
+            quick = engine == "mysql" and table == "observations"
+            execute(connection, f"TRUNCATE {table}" if quick else f"DELETE FROM {table}")
 
 
-EMPTIES = {sqlite3.Connection: "DELETE FROM observations", pymysql.connections.Connection: "TRUNCATE observations"}
+def insert(engine: str, url: str, polls: Sequence[tuple[int, int, int]]) -> None:
+    with closing(opened(url)) as connection:
+        execute(connection, "DROP TABLE IF EXISTS bare")
+        execute(
+            connection,
+            "CREATE TABLE bare (store INT NOT NULL, observed_at BIGINT NOT NULL, status SMALLINT NOT NULL, "
+            f"PRIMARY KEY (store, observed_at)){' WITHOUT ROWID' if engine == 'sqlite' else ''}",
+        )
+        cursor = connection.cursor()
+        if engine == "postgresql":
+            with cursor.copy("COPY bare FROM STDIN") as copy:
+                for row in polls:
+                    copy.write_row(row)
+            return
+        mark = "?" if engine == "sqlite" else "%s"
+        execute(connection, "BEGIN")
+        cursor.executemany(f"INSERT INTO bare VALUES ({mark}, {mark}, {mark})", polls)
+        execute(connection, "COMMIT")
 
 
-def insert_bare(engine: str, connection: Any, rows: Rows) -> None:
-    cursor = connection.cursor()
-    if engine == "postgresql":
-        with cursor.copy("COPY bare FROM STDIN") as copy:
-            for row in rows:
-                copy.write_row(row)
-        return
-    mark = "?" if engine == "sqlite" else "%s"
-    execute(connection, "BEGIN")
-    cursor.executemany(f"INSERT INTO bare VALUES ({mark}, {mark}, {mark})", rows)
-    execute(connection, "COMMIT")
+def read(engine: str, url: str) -> None:
+    query = "SELECT store, observed_at, status FROM observations"
+    with closing(opened(url)) as connection:
+        if engine == "postgresql":
+            with connection.cursor().copy(f"COPY ({query}) TO STDOUT (FORMAT binary)") as copy:
+                b"".join(copy)
+        else:
+            execute(connection, query).fetchall()
 
 
-def bench_report(engine: str, loaded: Loaded, folder: Path) -> Comparison:
-    """Report from the store, against the driver's bulk read of the same rows."""
-    with new_database(engine, folder) as url:
+# --- what is measured -----------------------------------------------------------------------------------------
+
+
+def load_and_report(engine: str, fleet: Fleet) -> list[Row]:
+    columns = (fleet.loaded.stores.tolist(), fleet.loaded.times.tolist(), fleet.loaded.statuses.tolist())
+    polls = sorted({row[:2]: row for row in zip(*columns, strict=True)}.values())
+    written, fetched = _ENGINES[engine]
+    with new_database(engine, fleet.folder) as url:
         database = connect(url)
-        database.write(loaded)
+        database.migrate()
 
-        def ours() -> None:
-            with database.snapshot() as fleet:
-                made = run_report(fleet)
-            written(made, "csv")
+        def load() -> None:
+            empty(engine, url)
+            load_files(database, fleet.files, now=NOW)
 
-        def bare() -> None:
-            query = "SELECT store, observed_at, status FROM observations"
-            with closing(opened(url)) as connection:
-                if engine == "postgresql":
-                    with connection.cursor().copy(f"COPY ({query}) TO STDOUT (FORMAT binary)") as copy:
-                        b"".join(copy)
-                else:
-                    execute(connection, query).fetchall()
-
-        name = {"sqlite": "fetchall", "postgresql": "binary COPY", "mysql": "fetchall"}[engine]
-        return compare(f"{engine}: report, against {name} of its rows", ours, bare, target=1.5, pairs=5)
+        return [
+            compare(
+                f"{engine}: load", f"{written} of the polls", side(load), side(partial(insert, engine, url, polls)),
+                at_most=None, pairs=fleet.pairs(3),
+            ),
+            compare(
+                f"{engine}: report", f"{fetched} of its rows", side(lambda: report(database)),
+                side(partial(read, engine, url)), at_most=None, pairs=fleet.pairs(5),
+            ),
+        ]  # fmt: skip
 
 
-# --- a year of history ----------------------------------------------------------------------------------------
+@dataclass(frozen=True)
+class Year(Row):
+    """Seconds with a year of hourly polls: an hour appended, reports of the last week, and pruning."""
+
+    engine: str
+    observations: int
+    append_s: float
+    report_after_a_week_s: float
+    report_after_a_year_s: float
+    prune_90_days_s: float
+    prune_one_more_day_s: float
+    prune_89_more_days_s: float
+
+    def __str__(self) -> str:
+        return ", ".join(f"{field.name} {getattr(self, field.name)}" for field in fields(self))
+
+
+def year(engine: str, fleet: Fleet) -> list[Row]:
+    """Fill a year, append hours, report the last week, and prune; with a twentieth of the stores."""
+    store_ids = [f"{place:019}" for place in range(max(1, fleet.stores // 20))]
+    first = demo.AS_OF - 365 * DAY_US
+    with new_database(engine, fleet.folder) as url:
+        database = connect(url)
+        database.write(hours_of(store_ids, first, 7 * 24))
+        week = measured(lambda: report(database))
+        for day in range(7, 365, 7):
+            database.write(hours_of(store_ids, first + day * DAY_US, min(7, 365 - day) * 24))
+        hours = [hours_of(store_ids, demo.AS_OF + hour * HOUR_US, 1) for hour in range(5)]
+        appended = [measured(partial(database.write, hour)).seconds for hour in hours]
+        reported = [measured(lambda: report(database)).seconds for _ in range(3)]
+        pruned = [
+            measured(partial(prune, database, first + days * DAY_US, now=NOW, actor="bench")).seconds
+            for days in (90, 91, 180)
+        ]
+    observations = len(store_ids) * 365 * 24
+    return [Year(engine, observations, statistics.median(appended), week.seconds, statistics.median(reported), *pruned)]
 
 
 def hours_of(store_ids: Sequence[str], first: int, hours: int) -> Loaded:
@@ -181,85 +208,17 @@ def hours_of(store_ids: Sequence[str], first: int, hours: int) -> Loaded:
     times = np.repeat(first + np.arange(hours, dtype=np.int64) * HOUR_US, len(store_ids))
     times += chance.integers(0, HOUR_US // 4, count)
     statuses = (chance.random(count) < 0.95).astype(np.uint8)
-    none = np.empty((0, 4), dtype=np.int64)
+    none = np.empty((0, 5), dtype=np.int64)
+    unusable: dict[Setting, list[Any]] = {"hours": [], "timezones": []}
     file = LoadedFile("polls", "bench", "", 0, count, count, 0)
-    return Loaded(NOW, "bench", store_ids, stores, times, statuses, none, {}, 0, 0, [file], [])
+    return Loaded(NOW, store_ids, stores, times, statuses, none, {}, unusable, unusable, 0, 0, [file], [], [])
 
 
-def bench_year(engine: str, stores: int, folder: Path) -> dict[str, Any]:
-    """An hour appended to a year of hours, a report of its last week, and pruning; in seconds."""
-    store_ids = [f"{place:019}" for place in range(stores)]
-    first = demo.AS_OF - 365 * DAY_US
-    with new_database(engine, folder) as url:
-        database = connect(url)
-        database.write(hours_of(store_ids, first, 7 * 24))
-        week = seconds(lambda: report(database))
-        for day in range(7, 365, 7):
-            database.write(hours_of(store_ids, first + day * DAY_US, min(7, 365 - day) * 24))
-        appends = [
-            seconds(lambda at=at: database.write(hours_of(store_ids, demo.AS_OF + at * HOUR_US, 1))) for at in range(5)
-        ]  # type: ignore[misc]
-        reported = [seconds(lambda: report(database)) for _ in range(3)]
-        pruned = [
-            (days, seconds(lambda days=days: prune(database, first + days * DAY_US, now=NOW, actor="bench")))  # type: ignore[misc]
-            for days in (90, 91, 180)
-        ]
-    made = {
-        "engine": engine,
-        "observations": stores * 365 * 24,
-        "append_s": sorted(appends)[2],
-        "report_after_a_week_s": week,
-        "report_after_a_year_s": sorted(reported)[1],
-        "prune_90_days_s": pruned[0][1],
-        "prune_one_more_day_s": pruned[1][1],
-        "prune_89_more_days_s": pruned[2][1],
-    }
-    print(", ".join(f"{name} {value:.3f}" if isinstance(value, float) else f"{value}" for name, value in made.items()))
-    return made
-
-
-def report(database: Database) -> bytes:
-    with database.snapshot() as fleet:
-        return written(run_report(fleet), "csv")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stores", type=int, default=14_092)
-    parser.add_argument("--year-stores", type=int, default=1_409)
-    parser.add_argument("--engines", default=",".join(ENGINES), help=f"some of {','.join(ENGINES)}")
-    parser.add_argument("--only", default="load,report,year", help="some of load,report,year")
-    arguments = parser.parse_args()
-    engines, chosen = arguments.engines.split(","), arguments.only.split(",")
-    results: dict[str, list[Any]] = {}
-    with tempfile.TemporaryDirectory(prefix="uphours-bench-") as name:
-        folder = Path(name)
-        files = make_files(folder, arguments.stores)
-        loaded = read_files(files.names(), now=NOW)
-        columns = (loaded.stores.tolist(), loaded.times.tolist(), loaded.statuses.tolist())
-        rows: Rows = sorted(
-            {(store, at): (store, at, status) for store, at, status in zip(*columns, strict=True)}.values()
-        )
-        print(f"{len(loaded.store_ids):,} stores, {len(rows):,} polls")
-        sections: dict[str, Callable[[str], Any]] = {
-            "load": lambda engine: vars(bench_load(engine, files, rows, folder)),
-            "report": lambda engine: vars(bench_report(engine, loaded, folder)),
-            "year": lambda engine: bench_year(engine, arguments.year_stores, folder),
-        }
-        for section in chosen:
-            results[section] = [sections[section](engine) for engine in engines]
-    if set(chosen) == set(sections) and set(engines) == set(ENGINES):
-        facts = {
-            "taken": datetime.now(UTC).date().isoformat(),
-            "uphours": uphours.__version__,
-            "machine": machine(),
-            "stores": arguments.stores,
-            "year_stores": arguments.year_stores,
-            "results": results,
-        }
-        BASELINE.write_text(json.dumps(facts, indent=1) + "\n", encoding="utf-8")
-        print(f"kept in {BASELINE}")
-
+SECTIONS: dict[str, Section] = {
+    f"{title} on {engine}": partial(section, engine)
+    for title, section in (("load and report", load_and_report), ("year", year))
+    for engine in _ENGINES
+}
 
 if __name__ == "__main__":
-    main()
+    main(SECTIONS, __doc__)

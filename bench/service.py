@@ -1,243 +1,227 @@
-"""Measure the service over HTTP against the same work done in process, in one run.
-
-    python bench/service.py [--stores 14092] [--only polling,report,ingest,posts,pages]
-
-Ratios are what counts; the two sides of each take turns or run at the same time.
-"""
+"""The service over HTTP: against the same work in process, and pages against a limit."""
 
 from __future__ import annotations
 
-import argparse
 import asyncio
 import json
-import os
 import random
-import re
-import statistics
-import subprocess
-import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from functools import partial
+from itertools import count
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import httpx
-from run import NOW, Comparison, Files, keep, make_files, remove, seconds
+import numpy as np
 
+from bench.connection import connected
+from bench.fleet import NOW, Fleet, remove, report
+from bench.processes import PROGRAM, Service, file_options, run, service
+from bench.results import Figure, Row, Section, compare, main, measured, median_ms, of_medians, side
 from uphours import demo
-from uphours.database.database import Database, connect
-from uphours.ingest.load import read_files, read_rows
-from uphours.reports.measure import run_report
-from uphours.reports.writers import written
+from uphours.database.database import connect
+from uphours.ingest.load import read_rows
 from uphours.schema import HOUR_US, SECOND_US, instant_iso
 
-BASELINE = Path(__file__).with_name("service.json")
-PAIRS = 5
-CLIENTS = 100
-POSTERS = 64
+_CLIENTS: Final = 100
+_POSTERS: Final = 64
+_REPORTS: Final = 10
 
 
-@contextmanager
-def service(path: Path, **settings: str) -> Iterator[str]:
-    """Run the service on a store; yield its URL."""
-    changes = {f"UPHOURS_{name.upper()}": value for name, value in settings.items()}
-    log = path.with_suffix(".log")
-    with log.open("wb") as sink:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "uphours", "serve", "--port", "0", "--db", f"sqlite:///{path}"],
-            env={**os.environ, **changes},
-            stdout=sink,
-            stderr=sink,
-        )
-    try:
-        deadline = time.monotonic() + 60
-        while not (match := re.search(r'"url": "([^"]+)"', log.read_text())) or "worker started" not in log.read_text():
-            if time.monotonic() > deadline or process.poll() is not None:
-                raise SystemExit(log.read_text())
-            time.sleep(0.05)
-        time.sleep(1)
-        yield match[1]
-    finally:
-        process.terminate()
-        process.wait(30)
+def served(measure: Callable[[Fleet, Service], list[Row]], fleet: Fleet) -> list[Row]:
+    """Measure with a service of the fleet that runs."""
+    with service(fleet.new_database("served")) as running:
+        return measure(fleet, running)
 
 
-@dataclass
-class Connection:
-    """A client that costs little, so that the service is measured and not its clients."""
-
-    reader: asyncio.StreamReader
-    writer: asyncio.StreamWriter
-
-    @classmethod
-    async def open(cls, url: str) -> Connection:
-        host, port = url.removeprefix("http://").split(":")
-        return cls(*await asyncio.open_connection(host, int(port)))
-
-    async def request(self, method: str, path: str, body: bytes = b"") -> tuple[int, bytes]:
-        head = f"{method} {path} HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: {len(body)}\r\n"
-        self.writer.write(head.encode() + b"Content-Type: application/json\r\n\r\n" + body)
-        answer = await self.reader.readuntil(b"\r\n\r\n")
-        status = int(answer[9:12])
-        length = int(re.search(rb"content-length: (\d+)", answer)[1])  # type: ignore[index]
-        return status, await self.reader.readexactly(length)
-
-    def close(self) -> None:
-        self.writer.close()
-
-
-def finished(client: httpx.Client, report: str) -> None:
-    while (state := client.get(f"/v1/reports/{report}").json())["finished_at"] is None:
-        time.sleep(0.01)
-    assert state["state"] == "complete", state
-
-
-# --- polling ------------------------------------------------------------------------------------------------
-
-
-def bench_polling(path: Path) -> list[Comparison]:
-    """100 clients, each asking in turn for a report and for /healthz, ten times a second, while ten reports run."""
-    with service(path) as url, httpx.Client(base_url=url, timeout=60) as client:
-        client.post("/trigger_report")
-        time.sleep(2)
-        polls, healths = asyncio.run(poll(url, client))
-    ours, other = p99(polls), p99(healths)
-    print(f"{len(polls):,} polls and {len(healths):,} of /healthz; medians {median(polls)} and {median(healths)} ms")
-    return [shown(Comparison("p99 of /get_report against that of /healthz", ours, other, ours / other, 5))]
+def polling(fleet: Fleet, running: Service) -> list[Row]:
+    """Ask for reports and for /healthz in turn, 100 clients ten times a second, while ten reports run."""
+    with httpx.Client(base_url=running.url, timeout=60) as client:
+        finished(client, client.post("/v1/reports").json()["id"])
+        polls, healths = asyncio.run(poll(running.url, client))
+    ours, yardstick = (np.percentile(times, [99, 50]) * 1000 for times in (polls, healths))
+    name = f"of polling while {_REPORTS} reports run"
+    return [
+        of_medians(f"p99 {name}", "/healthz", "ms", ours[0], yardstick[0], 2),
+        of_medians(f"median {name}", "/healthz", "ms", ours[1], yardstick[1], None),
+    ]
 
 
 async def poll(url: str, client: httpx.Client) -> tuple[list[float], list[float]]:
-    ids = [
-        client.post("/v1/reports", json={"as_of": instant_iso(demo.AS_OF - place * SECOND_US)}).json()["id"]
-        for place in range(10)
-    ]
+    """Return how long each poll took, and each request to /healthz, in seconds."""
+    ids = [ordered(client, demo.AS_OF - place * SECOND_US) for place in range(_REPORTS)]
     polls: list[float] = []
     healths: list[float] = []
     running = True
 
-    async def one(place: int) -> None:
-        connection = await Connection.open(url)
-        while running:
-            for path, times in ((f"/get_report?report_id={ids[place % 10]}", polls), ("/healthz", healths)):
-                await asyncio.sleep(random.uniform(0.05, 0.15))
-                began = time.perf_counter()
-                status, body = await connection.request("GET", path)
-                if status != 200:
-                    raise SystemExit(f"{path}: {status} {body!r}")
-                times.append(time.perf_counter() - began)
-        connection.close()
+    async def ask(place: int) -> None:
+        async with connected(url) as connection:
+            while running:
+                for path, times in ((f"/get_report?report_id={ids[place % _REPORTS]}", polls), ("/healthz", healths)):
+                    await asyncio.sleep(random.uniform(0.05, 0.15))
+                    began = time.perf_counter()
+                    status, body = await connection.request("GET", path)
+                    if status != 200:
+                        raise SystemExit(f"{path}: {status} {body!r}")
+                    times.append(time.perf_counter() - began)
 
     async def watch() -> None:
         nonlocal running
-        connection = await Connection.open(url)
-        for report in ids:
-            while True:
-                _, body = await connection.request("GET", f"/v1/reports/{report}")
-                state = json.loads(body)
-                if state["finished_at"] is not None:
-                    assert state["state"] == "complete", state
-                    break
-                await asyncio.sleep(0.1)
+        async with connected(url) as connection:
+            for name in ids:
+                while True:
+                    _, body = await connection.request("GET", f"/v1/reports/{name}")
+                    state = json.loads(body)
+                    if state["finished_at"] is not None:
+                        assert state["state"] == "complete", state
+                        break
+                    await asyncio.sleep(0.1)
         running = False
 
-    await asyncio.gather(watch(), *(one(place) for place in range(CLIENTS)))
+    await asyncio.gather(watch(), *(ask(place) for place in range(_CLIENTS)))
     return polls, healths
 
 
-def p99(times: list[float]) -> float:
-    return statistics.quantiles(times, n=100)[-1]
+def ordered(client: httpx.Client, as_of: int) -> str:
+    """Ask for a report; return its id."""
+    return str(client.post("/v1/reports", json={"as_of": instant_iso(as_of)}).raise_for_status().json()["id"])
 
 
-def median(times: list[float]) -> str:
-    return f"{statistics.median(times) * 1000:.1f}"
+def finished(client: httpx.Client, name: str) -> None:
+    while (state := client.get(f"/v1/reports/{name}").json())["finished_at"] is None:
+        time.sleep(0.01)
+    assert state["state"] == "complete", state
 
 
-# --- one report -----------------------------------------------------------------------------------------------
+def report_over_http(fleet: Fleet, running: Service) -> list[Row]:
+    """Measure from the trigger to the CSV in hand."""
+    ours, theirs = count(), count()
+
+    with httpx.Client(base_url=running.url, timeout=60) as client:
+
+        def over_http() -> bytes:
+            name = ordered(client, demo.AS_OF - next(ours) * SECOND_US)
+            finished(client, name)
+            return client.get(f"/v1/reports/{name}/result").content
+
+        def in_process() -> bytes:
+            return report(fleet.database, as_of=demo.AS_OF - next(theirs) * SECOND_US)
+
+        assert over_http() == in_process()
+        name = "report over HTTP, from the trigger to the CSV"
+        compared = compare(
+            name, "the same in process", side(over_http), side(in_process), at_most=None, pairs=fleet.pairs(5)
+        )
+    return [compared]
 
 
-def bench_report(path: Path, polls: int) -> list[Comparison]:
-    """From the trigger to the CSV in hand, against the same call in a process that runs already."""
-    database = connect(f"sqlite:///{path}")
+def ingest(fleet: Fleet) -> list[Row]:
+    """Send all files as one upload, and load them with `uphours load`, each into a database of its own."""
+    numbers = count()
+    pairs = fleet.pairs(3)
+    with ExitStack() as stack:
+        clients = [
+            stack.enter_context(httpx.Client(base_url=stack.enter_context(service(path)).url, timeout=120))
+            for path in (
+                empty_database(fleet.folder / f"uploaded-{number}.db") for number in range(pairs + (pairs > 1))
+            )
+        ]
 
-    def in_process(place: int) -> bytes:
-        with database.snapshot() as fleet:
-            made = run_report(fleet, as_of=demo.AS_OF - place * SECOND_US)
-        return written(made, "csv")
+        def over_http() -> None:
+            sent: dict[str, tuple[str, bytes]] = {
+                kind: (f"{kind}.csv", Path(name).read_bytes()) for kind, (name,) in fleet.files.items()
+            }
+            clients[next(numbers)].post("/v1/loads", files=sent).raise_for_status()
 
-    with service(path) as url, httpx.Client(base_url=url, timeout=60) as client:
+        def command() -> None:
+            remove(fleet.folder / "loaded.db")
+            run([PROGRAM, "load", "--db", f"sqlite:///{fleet.folder / 'loaded.db'}", *file_options(fleet.files)])
 
-        def over_http(place: int) -> bytes:
-            body = {"as_of": instant_iso(demo.AS_OF - place * SECOND_US)}
-            report = client.post("/v1/reports", json=body).json()["id"]
-            finished(client, report)
-            return client.get(f"/v1/reports/{report}/result").content
-
-        assert over_http(0) == in_process(0)
-        return [compared(f"trigger to CSV of {polls:,} polls, against in process", over_http, in_process, 1.3)]
-
-
-def compared(name: str, ours: Callable[[int], object], yardstick: Callable[[int], object], target: float) -> Comparison:
-    ours(100), yardstick(100)
-    pairs = [(seconds(lambda: ours(place)), seconds(lambda: yardstick(place))) for place in range(1, PAIRS + 1)]  # noqa: B023
-    mine, other = zip(*pairs, strict=True)
-    ratio = statistics.median(a / b for a, b in pairs)
-    return shown(Comparison(name, statistics.median(mine), statistics.median(other), ratio, target))
+        name = "load of the three files over HTTP"
+        return [compare(name, "`uphours load`", side(over_http), side(command), at_most=None, pairs=pairs)]
 
 
-# --- pages ----------------------------------------------------------------------------------------------------
-
-#: A page is usable within so many seconds of the service's time.
-USABLE_S = 0.3
-LOOKS = 20
+def empty_database(path: Path) -> Path:
+    connect(f"sqlite:///{path}").migrate()
+    return path
 
 
-def bench_pages(path: Path) -> list[Comparison]:
-    """Each page, whole, as one client gets it: when nothing has changed, and when new polls come in all the time."""
-    with service(path) as url, httpx.Client(base_url=url, timeout=60) as client:
-        describe(client)
-        stores = client.get("/v1/stores", params={"limit": 1}).json()["stores"]
-        client.get("/v1/fleet/history"), client.get("/v1/fleet/heatmap")
-        report = client.post("/v1/reports").json()["id"]
-        finished(client, report)
-        pages = {
+def posts(fleet: Fleet, running: Service) -> list[Row]:
+    """Send one observation a request from 64 clients, and commit the same in process, one by one."""
+    chance = random.Random(1)
+    rows = [
+        {
+            "store_id": chance.choice(fleet.store_ids),
+            "status": "active",
+            "timestamp_utc": instant_iso(demo.AS_OF - chance.randrange(24 * HOUR_US)),
+        }
+        for _ in range(20_000 if fleet.stores == Fleet.USUAL else 200)
+    ]
+    took = measured(lambda: asyncio.run(post(running.url, rows))).seconds
+    database = connect(f"sqlite:///{fleet.new_database('each')}", keep_open=True)
+    alone = rows[: len(rows) // 20]
+
+    def one_by_one() -> None:
+        for row in alone:
+            database.write(read_rows([row], name="bench", now=NOW))
+
+    each = measured(one_by_one).seconds
+    database.close()
+    name = f"single observations a second, {_POSTERS} clients"
+    return [of_medians(name, "one commit each", "a second", len(rows) / took, len(alone) / each, None)]
+
+
+async def post(url: str, rows: list[dict[str, str]]) -> None:
+    waiting = iter([json.dumps(row).encode() for row in rows])
+
+    async def client() -> None:
+        async with connected(url) as connection:
+            for body in waiting:
+                status, answer = await connection.request("POST", "/v1/observations", body)
+                if status != 200:
+                    raise SystemExit(f"{status} {answer!r}")
+
+    await asyncio.gather(*(client() for _ in range(_POSTERS)))
+
+
+def pages(fleet: Fleet, running: Service) -> list[Row]:
+    """Look at each page as one client: when nothing has changed, and when a poll comes in each second."""
+    store_id = fleet.store_ids[0]
+    with httpx.Client(base_url=running.url, timeout=60) as client:
+        describe(client, fleet.store_ids)
+        name = ordered(client, demo.AS_OF)
+        finished(client, name)
+        addresses = {
             "fleet": "/",
-            "fleet, sorted and filtered": "/?sort=availability&state=down&search=7&below_percent=95",
+            "fleet, sorted and filtered": "/?tab=all&sort=availability&search=7",
             "fleet, below targets": "/?tab=below_target",
             "fleet, by hours of the week": "/?tab=all&lost_in=Fri+18-21",
-            "week": "/week",
+            "time of the week": "/week",
             "groups": "/groups?by=region",
             "targets": "/targets",
             "adjustments": "/adjustments",
-            "store": f"/stores/{stores[0]['store_id']}",
+            "store": f"/stores/{store_id}",
             "reports": "/reports",
-            "one report": f"/reports/{report}",
+            "one report": f"/reports/{name}",
             "data": "/data",
-            "load": "/data/loads/1",
+            "one load": "/data/loads/1",
         }
-        made = [looked_at(f"page {name}, against 300 ms", client, address) for name, address in pages.items()]
-        with new_polls(url, stores[0]["store_id"]):
-            made += [
-                looked_at(f"page {name} while polls come in, against 300 ms", client, pages[name])
-                for name in ("fleet", "week", "data")
+        rows: list[Row] = [looked_at(fleet, client, page, address) for page, address in addresses.items()]
+        with new_polls(running.url, store_id):
+            rows += [
+                looked_at(fleet, client, f"{page}, while polls come in", addresses[page]) for page in ("fleet", "data")
             ]
-        return made
+    return rows
 
 
-def describe(client: httpx.Client) -> None:
+def describe(client: httpx.Client, store_ids: Sequence[str]) -> None:
     """Give the stores names and regions, and set targets of all and of some of them."""
-    ids: list[str] = []
-    query: dict[str, Any] = {"limit": 1000}
-    while len(ids) == 0 or query["cursor"]:
-        page = client.get("/v1/stores", params=query).raise_for_status().json()
-        ids += [store["store_id"] for store in page["stores"]]
-        query["cursor"] = page["next_cursor"]
     rows = [
         {"store_id": store_id, "name": f"Shop {place}", "region": f"R{place % 12}"}
-        for place, store_id in enumerate(ids)
+        for place, store_id in enumerate(store_ids)
     ]
     for first in range(0, len(rows), 5000):
         client.put("/v1/stores", json=rows[first : first + 5000]).raise_for_status()
@@ -246,14 +230,13 @@ def describe(client: httpx.Client) -> None:
     client.put("/v1/targets", json=targets).raise_for_status()
 
 
-def looked_at(name: str, client: httpx.Client, address: str) -> Comparison:
+def looked_at(fleet: Fleet, client: httpx.Client, page: str, address: str) -> Figure:
     def look() -> None:
         answer = client.get(address, headers={"Accept": "text/html"})
         assert answer.status_code == 200, answer.text
 
     look()
-    times = [seconds(look) for _ in range(LOOKS)]
-    return shown(Comparison(name, statistics.median(times), USABLE_S, statistics.median(times) / USABLE_S, 1.0))
+    return Figure(f"page: {page}", median_ms(look, fleet.pairs(20)), "ms", 300)
 
 
 @contextmanager
@@ -267,7 +250,7 @@ def new_polls(url: str, store_id: str) -> Iterator[None]:
             while not ends.wait(1.0):
                 at += SECOND_US
                 row = {"store_id": store_id, "status": "active", "timestamp_utc": instant_iso(at)}
-                assert client.post("/v1/observations", json=row).status_code == 200
+                client.post("/v1/observations", json=row).raise_for_status()
 
     sending = threading.Thread(target=send)
     sending.start()
@@ -278,128 +261,13 @@ def new_polls(url: str, store_id: str) -> Iterator[None]:
         sending.join()
 
 
-# --- ingest ---------------------------------------------------------------------------------------------------
-
-
-def bench_ingest(files: Files, folder: Path) -> list[Comparison]:
-    """All files as one upload, against `uphours load` of the same files, each into a store of its own."""
-
-    def command(place: int) -> None:
-        words = [sys.executable, "-m", "uphours", "load", "--db", f"sqlite:///{folder / f'loaded-{place}.db'}"]
-        options = [word for kind, (name,) in files.names().items() for word in (f"--{kind}", name)]
-        subprocess.run([*words, *options], check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        remove(folder / f"loaded-{place}.db")
-
-    def over_http(place: int) -> None:
-        client = clients[place]
-        sent = {kind: (f"{kind}.csv", Path(name).open("rb")) for kind, (name,) in files.names().items()}  # noqa: SIM115
-        answer = client.post("/v1/loads", files=sent)
-        assert answer.status_code == 200, answer.text
-
-    clients: dict[int, httpx.Client] = {}
-    turns: list[tuple[float, float]] = []
-    for place in range(PAIRS):
-        path = folder / f"service-{place}.db"
-        with service(path) as url, httpx.Client(base_url=url, timeout=120) as client:
-            clients[place] = client
-            turns.append((seconds(lambda: over_http(place)), seconds(lambda: command(place))))  # noqa: B023
-        remove(path)
-    mine, other = zip(*turns, strict=True)
-    # The target is a rate, at least half of that of the command: a time at most twice as long.
-    ratio = statistics.median(a / b for a, b in turns)
-    name = "bulk ingest over HTTP, against `uphours load`"
-    return [shown(Comparison(name, statistics.median(mine), statistics.median(other), ratio, 2))]
-
-
-# --- single observations --------------------------------------------------------------------------------------
-
-
-def bench_posts(folder: Path) -> list[Comparison]:
-    """One observation a request from 64 clients, against one commit each of the same."""
-    chance = random.Random(1)
-    rows = [
-        {
-            "store_id": str(chance.randrange(14_092)),
-            "status": "active",
-            "timestamp_utc": instant_iso(demo.AS_OF - chance.randrange(24 * HOUR_US)),
-        }
-        for _ in range(20_000)
-    ]
-    turns = []
-    for place in range(PAIRS):
-        path = folder / f"posts-{place}.db"
-        with service(path) as url:
-            ours = asyncio.run(post(url, rows))
-        database = connect(f"sqlite:///{folder / f'each-{place}.db'}", keep_open=True)
-        turns.append((ours, one_commit_each(database, rows[:500])))
-        database.close()
-    mine, other = zip(*turns, strict=True)
-    ratio = statistics.median(a / b for a, b in turns)
-    print(f"{statistics.median(mine):,.0f} observations a second, one commit each {statistics.median(other):,.0f}")
-    # A rate, at least five times that of the yardstick: a time a row of at most a fifth.
-    name = "single posts from 64 clients, against one commit each"
-    return [shown(Comparison(name, 1 / statistics.median(mine), 1 / statistics.median(other), 1 / ratio, 1 / 5))]
-
-
-async def post(url: str, rows: list[dict[str, str]]) -> float:
-    waiting = iter([json.dumps(row).encode() for row in rows])
-
-    async def one() -> None:
-        connection = await Connection.open(url)
-        for body in waiting:
-            status, answer = await connection.request("POST", "/v1/observations", body)
-            if status != 200:
-                raise SystemExit(f"{status} {answer!r}")
-        connection.close()
-
-    began = time.perf_counter()
-    await asyncio.gather(*(one() for _ in range(POSTERS)))
-    return len(rows) / (time.perf_counter() - began)
-
-
-def one_commit_each(database: Database, rows: list[dict[str, str]]) -> float:
-    database.write(read_rows(rows[:1], name="bench", now=NOW))
-    began = time.perf_counter()
-    for row in rows:
-        database.write(read_rows([row], name="bench", now=NOW))
-    return len(rows) / (time.perf_counter() - began)
-
-
-def shown(made: Comparison) -> Comparison:
-    print(made, flush=True)
-    return made
-
-
-ALL = ("polling", "report", "ingest", "posts", "pages")
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--stores", type=int, default=14_092)
-    parser.add_argument("--only", default=",".join(ALL), help=f"some of {','.join(ALL)}")
-    arguments = parser.parse_args()
-    chosen = arguments.only.split(",")
-    results: dict[str, Any] = {}
-    with tempfile.TemporaryDirectory(prefix="uphours-bench-") as name:
-        folder = Path(name)
-        files = make_files(folder, arguments.stores)
-        path = folder / "fleet.db"
-        loaded = read_files(files.names(), now=NOW)
-        connect(f"sqlite:///{path}").write(loaded)
-        polls = len(loaded.times)
-        print(f"{len(loaded.store_ids):,} stores, {polls:,} polls")
-        sections: dict[str, Callable[[], list[Comparison]]] = {
-            "polling": lambda: bench_polling(path),
-            "report": lambda: bench_report(path, polls),
-            "ingest": lambda: bench_ingest(files, folder),
-            "posts": lambda: bench_posts(folder),
-            "pages": lambda: bench_pages(path),
-        }
-        for section in chosen:
-            results[section] = [vars(one) for one in sections[section]()]
-    if set(chosen) == set(ALL):
-        keep(BASELINE, arguments.stores, results)
-
+SECTIONS: dict[str, Section] = {
+    "polling": partial(served, polling),
+    "report over HTTP": partial(served, report_over_http),
+    "load over HTTP": ingest,
+    "single observations": partial(served, posts),
+    "pages": partial(served, pages),
+}
 
 if __name__ == "__main__":
-    main()
+    main(SECTIONS, __doc__)

@@ -6,7 +6,6 @@ them, and every measurement is one that was kept. The same program writes the sa
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
@@ -19,6 +18,7 @@ from typing import Final, Literal, get_args
 import polars as pl
 
 import uphours
+from docs import tables
 from uphours.kernel.local_time import timezone
 from uphours.kernel.policy import Interpolation
 
@@ -470,28 +470,40 @@ def _bounds(picture: Picture, axis: Axis, y: float, row: dict[str, int]) -> None
 
 # --- files larger than memory -------------------------------------------------------------------------------------
 
-MEASURED: Final = Path(__file__).parents[1] / "bench" / "streaming.json"
+#: A report of files is compared with DuckDB's grouping of them; both were measured at these sizes, in millions.
+_MILLIONS: Final = (10, 99, 991)
 _SERIES: Final = (
-    ("ten_weeks", "report with ten weekly windows", DOWN, ""),
-    ("one_week", "report of the last week", UP, ""),
-    ("duckdb", "GROUP BY store in DuckDB", INK, ' stroke-dasharray="6 4"'),
+    ("ten weeks", "report with ten weekly windows", DOWN, ""),
+    ("week", "report of the last week", UP, ""),
+    ("DuckDB", "GROUP BY store in DuckDB", INK, ' stroke-dasharray="6 4"'),
 )
 
 #: Where the label of a point stands beside it.
 _PLACES: Final[dict[str, tuple[Anchor, int, int]]] = {
-    "ten_weeks": ("end", -8, -8),
-    "one_week": ("start", 10, 2),
-    "duckdb": ("start", 10, 18),
+    "ten weeks": ("end", -8, -8),
+    "week": ("start", 10, 2),
+    "DuckDB": ("start", 10, 18),
 }
 
 
 def larger_than_memory() -> Picture:
-    """Draw what `make bench-streaming` measured: time against the number of polls, both on scales of powers of ten."""
-    rows = json.loads(MEASURED.read_text(encoding="utf-8"))["results"]
+    """Draw what `bench.large_files` measured: time against the number of polls, both on scales of powers of ten."""
+    sections = tables.results()
+    seconds: dict[str, list[float]] = {name: [] for name, *_ in _SERIES}
+    labels: dict[str, list[str]] = {name: [] for name, *_ in _SERIES}
+    for millions in _MILLIONS:
+        rows = {row["work"]: row for row in sections[f"files, {millions} M"]["rows"]}
+        week, ten_weeks = (rows[f"files, {millions} M, {name}"] for name in ("week", "ten weeks"))
+        for name, took, peak_mb in (
+            ("ten weeks", ten_weeks["ours"], ten_weeks["peak_mb"]),
+            ("week", week["ours"], week["peak_mb"]),
+            ("DuckDB", week["yardstick"], None),
+        ):
+            seconds[name].append(took)
+            labels[name].append(f"{took:,.3g} s" + ("" if peak_mb is None else f" ({peak_mb / 1000:.1f} GB)"))
     picture = Picture(
         "Time of a report against the number of polls",
-        "Three rising lines over 10 million to a billion polls, close to each other at the right; ours needs at most "
-        "three times the time of DuckDB there.",
+        "Three rising lines over 10 million to a billion polls, closer to each other at the right.",
         500,
     )
     picture.words(MARGIN, 36, "Reports of files that are larger than memory", size=18, bold=True)
@@ -502,29 +514,28 @@ def larger_than_memory() -> Picture:
         colour=FAINT,
     )
     left, right, top, bottom = 90.0, 700.0, 90.0, 440.0
-    seconds = [one[name]["seconds"] for one in rows for name, *_ in _SERIES]
-    low, high = floor(log10(min(seconds))), ceil(log10(max(seconds)))
-    first, last = log10(rows[0]["rows"]), log10(rows[-1]["rows"])
+    every = [took for series in seconds.values() for took in series]
+    low, high = floor(log10(min(every))), ceil(log10(max(every)))
+    first, last = log10(_MILLIONS[0]), log10(_MILLIONS[-1])
 
-    def place(polls: float, took: float) -> tuple[float, float]:
-        x = left + (log10(polls) - first) / (last - first) * (right - left - 60) + 30
+    def place(millions: float, took: float) -> tuple[float, float]:
+        x = left + (log10(millions) - first) / (last - first) * (right - left - 60) + 30
         return x, bottom - (log10(took) - low) / (high - low) * (bottom - top)
 
     for power in range(low, high + 1):
-        y = place(rows[0]["rows"], 10.0**power)[1]
+        y = place(1, 10.0**power)[1]
         picture.line(left, y, right, y)
         picture.words(left - 10, y + 4, f"{10**power:g} s", anchor="end", colour=FAINT)
-    for one in rows:
-        x = place(one["rows"], 1)[0]
+    for millions in _MILLIONS:
+        x = place(millions, 1)[0]
         picture.line(x, top, x, bottom)
-        picture.words(x, bottom + 22, f"{one['rows'] / 1e6:,.0f} million", anchor="middle", colour=FAINT)
+        picture.words(x, bottom + 22, f"{millions} million", anchor="middle", colour=FAINT)
     for n, (name, title, colour, more) in enumerate(_SERIES):
-        points = [place(one["rows"], one[name]["seconds"]) for one in rows]
+        points = [place(*point) for point in zip(_MILLIONS, seconds[name], strict=True)]
         for (x, y), (to_x, to_y) in pairwise(points):
             picture.line(x, y, to_x, to_y, colour, f' stroke-width="2"{more}')
-        for (x, y), one in zip(points, rows, strict=True):
+        for (x, y), label in zip(points, labels[name], strict=True):
             picture.box(x - 3, y - 3, 6, 6, colour)
-            label = f"{one[name]['seconds']:,.3g} s ({one[name]['peak_gb']:.1f} GB)"
             anchor, to_x, to_y = _PLACES[name]
             picture.words(x + to_x, y + to_y, label, anchor=anchor, size=11, colour=colour)
         y = bottom - 40 + 20 * n

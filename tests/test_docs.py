@@ -19,7 +19,9 @@ import typer.main
 from typer.testing import CliRunner
 
 import uphours
-from docs import draw
+from bench import spark
+from bench.__main__ import SECTIONS
+from docs import draw, tables
 from tests.fixtures.services import Service, service
 from uphours import demo
 from uphours.cli.command_line import app
@@ -62,6 +64,19 @@ def test_every_picture_is_drawn_and_shown() -> None:
 def test_every_picture_of_a_page_is_shown() -> None:
     taken = {path.name for path in (draw.PICTURES / "pages").iterdir()}
     assert set(re.findall(r"\(\.\./pictures/pages/([^)]+)\)", text("docs/how-to/use-the-pages.md"))) == taken
+
+
+# --- tables of what was measured -------------------------------------------------------------------------
+
+
+def test_the_tables_are_made_of_what_was_measured() -> None:
+    shown = []
+    for page in tables.PAGES:
+        written = page.read_text(encoding="utf-8")
+        assert tables.filled(written, tables.results()) == written, "run `make docs`"
+        shown += tables.names(written)
+    assert sorted(shown) == sorted({**SECTIONS, **spark.SECTIONS})
+    assert set(tables.results()) <= set(shown)
 
 
 # --- links ----------------------------------------------------------------------------------------------
