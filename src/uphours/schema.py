@@ -145,7 +145,7 @@ class Observations:
 
     def pick(self, chosen: npt.NDArray[np.int64]) -> Observations:
         """Return those of some stores, given by position, numbered from 0."""
-        offsets, rows = _picked(self.offsets, chosen)
+        offsets, rows = picked(self.offsets, chosen)
         return Observations(offsets, self.times[rows], self.statuses[rows])
 
 
@@ -282,13 +282,13 @@ class Adjustments:
 
     def pick(self, chosen: npt.NDArray[np.int64]) -> Adjustments:
         """Return those of some stores, given by position, numbered from 0."""
-        return self._rows(*_picked(self.offsets, chosen))
+        return self._rows(*picked(self.offsets, chosen))
 
     def _rows(self, offsets: Offsets, rows: slice | npt.NDArray[np.int64]) -> Adjustments:
         return Adjustments(offsets, self.starts[rows], self.ends[rows], self.counts_as[rows], self.entries[rows])
 
 
-def _picked(offsets: Offsets, chosen: npt.NDArray[np.int64]) -> tuple[Offsets, npt.NDArray[np.int64]]:
+def picked(offsets: Offsets, chosen: npt.NDArray[np.int64]) -> tuple[Offsets, npt.NDArray[np.int64]]:
     """Return the offsets of some stores, given by position, and where their elements are."""
     counts = np.diff(offsets)[chosen]
     picked = np.concatenate([[0], np.cumsum(counts)])

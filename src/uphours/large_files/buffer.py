@@ -12,7 +12,7 @@ import numpy.typing as npt
 from uphours.kernel.jit import compiled
 from uphours.kernel.observations import distinct_of
 from uphours.large_files.checked_rows import Rows
-from uphours.schema import END_OF_TIME, STATUS_BITS, Codes, Observations, Offsets, pack
+from uphours.schema import END_OF_TIME, STATUS_BITS, Codes, Observations, Offsets, picked
 
 Keys: TypeAlias = npt.NDArray[np.int64]
 """Rows, packed (`uphours.schema.pack`): of two rows of one instant, the one that wins comes first in their order."""
@@ -79,7 +79,7 @@ class Held:
         """Give the memory of rows back: none will come."""
         self.stores, self.keys = self.stores[:0].copy(), self.keys[:0].copy()
 
-    def give_up(self, n: int, until: int) -> Observations:
+    def give_up(self, n: int, until: int) -> Grouped:
         """Give up the rows of ``n`` stores before an instant, and each store's one before them.
 
         The last one of each store stays, as the one before those that are left. At the end of time, each store's one
@@ -87,23 +87,39 @@ class Held:
         """
         after = self.after[:n] if until >= END_OF_TIME else np.full(n, NONE_AFTER)
         found, self.count = grouped(self.stores[: self.count], self.keys[: self.count], self.before[:n], after, until)
-        some = np.flatnonzero(np.diff(found.offsets))
-        last = found.offsets[1:][some] - 1
-        self.before[some] = pack(found.times[last], found.statuses[last])
         return found
 
 
-def grouped(stores: Codes, keys: Keys, before: Keys, after: Keys, until: int = END_OF_TIME) -> tuple[Observations, int]:
+@dataclass(frozen=True)
+class Grouped:
+    """Rows put together by store, those of each in any order: they are put in order when they are asked for."""
+
+    offsets: Offsets
+    keys: Keys
+
+    def of(self, first: int, stop: int) -> Observations:
+        """Return the observations of the stores ``first … stop-1``, numbered from 0; sorts their rows in place."""
+        offsets = self.offsets[first : stop + 1]
+        return distinct_of(offsets - offsets[0], self.keys[offsets[0] : offsets[-1]]).observations
+
+    def pick(self, chosen: npt.NDArray[np.int64]) -> Grouped:
+        """Return those of some stores, given by position, numbered from 0."""
+        offsets, rows = picked(self.offsets, chosen)
+        return Grouped(offsets, self.keys[rows])
+
+
+def grouped(stores: Codes, keys: Keys, before: Keys, after: Keys, until: int = END_OF_TIME) -> tuple[Grouped, int]:
     """Put the rows before an instant together by store, with the ones before and after them; those are per store.
 
-    Returns them, and how many rows were not before that instant: they are the first ones in the arrays now.
+    Returns them, and how many rows were not before that instant: they are the first ones in the arrays now. Each
+    store's last row before it is in ``before`` then.
     """
     counts = (before != NONE_BEFORE).astype(np.int64) + (after != NONE_AFTER)
     _count_loop(stores, keys, until, counts)
     offsets: Offsets = np.concatenate([[0], np.cumsum(counts)])
     moved = np.empty(offsets[-1], dtype=np.int64)
     stay: int = _move_loop(stores, keys, until, before, after, offsets[:-1].copy(), moved)
-    return distinct_of(offsets, moved).observations, stay
+    return Grouped(offsets, moved), stay
 
 
 @compiled
@@ -142,18 +158,26 @@ def _count_loop(stores, keys, until, counts):  # type: ignore[no-untyped-def]
 
 @compiled
 def _move_loop(stores, keys, until, before, after, places, moved):  # type: ignore[no-untyped-def]
-    """Move rows before an instant to their stores' places, behind the one before; return how many rows stay."""
+    """Move rows before an instant to their stores' places, behind the one before; return how many rows stay.
+
+    The last one of each store becomes the one before.
+    """
     for store in range(len(before)):
         if before[store] != NONE_BEFORE:
             moved[places[store]] = before[store]
             places[store] += 1
     stay = 0
     for i in range(len(stores)):
-        if keys[i] >> STATUS_BITS < until:
-            moved[places[stores[i]]] = keys[i]
-            places[stores[i]] += 1
+        store, key = stores[i], keys[i]
+        if key >> STATUS_BITS < until:
+            moved[places[store]] = key
+            places[store] += 1
+            if key >> STATUS_BITS > before[store] >> STATUS_BITS or (
+                key >> STATUS_BITS == before[store] >> STATUS_BITS and key < before[store]
+            ):
+                before[store] = key
         else:
-            stores[stay], keys[stay] = stores[i], keys[i]
+            stores[stay], keys[stay] = store, key
             stay += 1
     for store in range(len(after)):
         if after[store] != NONE_AFTER:

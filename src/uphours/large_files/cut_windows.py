@@ -8,11 +8,12 @@ import numpy as np
 import numpy.typing as npt
 
 from uphours.kernel.policy import Policy
+from uphours.large_files.buffer import Grouped
 from uphours.large_files.running import RunningTotals
 from uphours.reports.measure import totals
 from uphours.reports.pieces import CutWindows
 from uphours.reports.report import Totals
-from uphours.schema import Adjustments, Instants, Observations, Schedule
+from uphours.schema import Adjustments, Instants, Schedule
 
 
 class MeasuredPieces:
@@ -27,9 +28,7 @@ class MeasuredPieces:
         self._totals = Totals(*(np.zeros(shape, dtype=np.int64) for _ in fields(Totals)))
         self._running = RunningTotals(len(cut.laid.names), start)
 
-    def add_slice(
-        self, observations: Observations, schedule: Schedule, adjustments: Adjustments, until: Instants
-    ) -> None:
+    def add_slice(self, observations: Grouped, schedule: Schedule, adjustments: Adjustments, until: Instants) -> None:
         """Measure each store up to an instant of its own; as `RunningTotals.add`, with all stores of the report."""
         stores = self._cut.stores
         if len(stores):
@@ -41,7 +40,7 @@ class MeasuredPieces:
         self._totals = self._running.totals(len(self._cut.stores))
 
     def add_stores(
-        self, stores: npt.NDArray[np.int64], observations: Observations, schedule: Schedule, adjustments: Adjustments
+        self, stores: npt.NDArray[np.int64], observations: Grouped, schedule: Schedule, adjustments: Adjustments
     ) -> None:
         """Measure those among some stores that change groups; ``stores``: which of the report these are, ascending."""
         _, rows, places = np.intersect1d(self._cut.stores, stores, assume_unique=True, return_indices=True)

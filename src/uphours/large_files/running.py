@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Windows
-from uphours.reports.measure import in_threads, reconstruct
+from uphours.reports.measure import ObservationsOfStores, in_threads, reconstruct
 from uphours.reports.report import Totals
 from uphours.schema import Adjustments, Instants, Observations, Schedule
 
@@ -44,7 +44,7 @@ class RunningTotals:
             self._arrays[name] = np.concatenate([values, np.zeros((room, self._windows), dtype=np.int64)])
 
     def add(
-        self, observations: Observations, schedule: Schedule, adjustments: Adjustments, laid: Windows,
+        self, observations: ObservationsOfStores, schedule: Schedule, adjustments: Adjustments, laid: Windows,
         until: Instants, as_of: int, policy: Policy,
     ) -> None:  # fmt: skip
         """Measure ``[since[i], until[i])`` of each store, some stores at a time, in threads.

@@ -12,7 +12,7 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from threading import Lock
-from typing import Final, TypeAlias, TypeVar
+from typing import Final, Protocol, TypeAlias, TypeVar
 
 import numpy as np
 import numpy.typing as npt
@@ -67,6 +67,13 @@ RunningOutages: TypeAlias = tuple[npt.NDArray[np.int64], npt.NDArray[np.int64], 
 """Counts, the most that one has, and what the one that goes on has: of shape (stores, windows), changed in place."""
 
 _Result = TypeVar("_Result")
+
+
+class ObservationsOfStores(Protocol):
+    """Observations of a fleet, which may be put in order some stores at a time, when they are asked for."""
+
+    def of(self, first: int, stop: int) -> Observations:
+        """Return those of the stores ``first … stop-1``, numbered from 0."""
 
 
 # --- the timeline, and its views ----------------------------------------------------------------------------
@@ -177,7 +184,7 @@ def _seen(observations: Observations, start: int, end: int) -> tuple[npt.NDArray
 
 
 def totals(
-    observations: Observations,
+    observations: ObservationsOfStores,
     schedule: Schedule,
     adjustments: Adjustments,
     laid: Windows,
@@ -201,7 +208,7 @@ def totals(
 
 
 def in_parts(
-    observations: Observations,
+    observations: ObservationsOfStores,
     schedule: Schedule,
     adjustments: Adjustments,
     start: int,
