@@ -20,7 +20,7 @@ class FailingFile(TypedDict):
     name: str
     error: str
     failures: Annotated[int, Doc("In a row.")]
-    failed_at: Annotated[str, Doc("When it failed last.")]
+    failed_at: Annotated[str, Doc("The last time.", title="When it failed")]
     retry_at: Annotated[str, Doc("When it is tried again; when it has changed, at the next visit.")]
 
 
