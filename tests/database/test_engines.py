@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from ssl import SSLContext
 from typing import Any
 
 import psycopg
@@ -108,6 +109,20 @@ def test_a_server_that_refuses_is_not_tried_again_and_no_password_is_told(databa
 @only_postgresql
 def test_no_password_among_the_options_of_a_url_is_told() -> None:
     assert "hunter2" not in connect("postgresql://me@localhost/x?password=hunter2").described
+
+
+@only_mysql
+def test_a_connection_reads_certificates_only_where_its_url_names_some(
+    database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object, **__: object) -> None:
+        raise AssertionError("all certificates of the system are read")
+
+    monkeypatch.setattr(SSLContext, "load_default_certs", refuse)
+    monkeypatch.setattr(SSLContext, "set_default_verify_paths", refuse)
+    use(database, "reading")
+    with pytest.raises(InputError, match=r"FileNotFoundError|No such file"):
+        use(connect(f"{url_of(database)}?ssl_ca=nowhere.pem"), "reading")
 
 
 def test_a_table_that_is_missing_is_an_error_and_not_a_store_that_is_not_there(database: Database) -> None:

@@ -121,13 +121,17 @@ class Server(Engine):
             It is.
         """
 
+    def open(self, dialect: Dialect, *positional: Any, **named: Any) -> Any:
+        """Return a new connection of the driver."""
+        return dialect.connect(*positional, **named)
+
     def on_connect(self, connection: Any) -> None:
         """Prepare a connection of the driver."""
 
     def _connected(self, dialect: Dialect, _record: object, positional: list[Any], named: dict[str, Any]) -> Any:
         """Connect; what the driver says of options that it cannot take may hold a part of a password."""
         try:
-            return dialect.connect(*positional, **named)
+            return self.open(dialect, *positional, **named)
         except (TypeError, ValueError, OSError, dialect.loaded_dbapi.ProgrammingError) as error:
             if isinstance(error, dialect.loaded_dbapi.Error) and getattr(error, "sqlstate", None) is not None:
                 raise
