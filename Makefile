@@ -66,7 +66,7 @@ test-spark: $(SPARK) java ## run the tests on Spark, on this machine's cores and
 	TZ=UTC $(BIN)/pytest -n 0 --engines sqlite $(or $(ARGS),tests/spark)
 
 test-db: setup ## run the tests of the database, of faults and a journey through the API on PostgreSQL and MariaDB
-	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines postgresql,mysql tests/database tests/api/test_journey.py tests/golden tests/faults $(ARGS)
+	TZ=UTC $(BIN)/pytest $(AT_ONCE) -p no:schemathesis --engines postgresql,mysql tests/database tests/api/test_journey.py tests/golden tests/faults $(ARGS)
 
 test-browser: setup $(CHROMIUM) ## run the tests of the pages in a real browser
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) tests/browser $(ARGS)

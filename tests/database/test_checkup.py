@@ -69,11 +69,11 @@ def test_a_damaged_file_is_bad(database: Database, tmp_path: Path) -> None:
 
 
 @pytest.mark.engines("postgresql", "mysql")
-@pytest.mark.parametrize(("off", "state"), [(0, "good"), (2 * SECOND_US, "warning"), (-HOUR_US, "bad")])
-def test_a_clock_that_differs_from_the_server_is_told(database: Database, off: int, state: str) -> None:
-    clock = found(database, ahead=off)["clock"]
-    assert clock.state == state
-    assert clock.says.startswith("this machine's and the server's differ by ")
+def test_a_clock_that_differs_from_the_server_is_told(database: Database) -> None:
+    for off, state in ((0, "good"), (2 * SECOND_US, "warning"), (-HOUR_US, "bad")):
+        clock = found(database, ahead=off)["clock"]
+        assert (off, clock.state) == (off, state)
+        assert clock.says.startswith("this machine's and the server's differ by ")
 
 
 def test_an_old_store_is_told_to_migrate_and_is_not_migrated(database: Database) -> None:

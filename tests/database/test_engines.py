@@ -261,10 +261,11 @@ def test_ids_are_told_apart_and_sorted_by_code_point(database: Database, tmp_pat
             assert fleet.store_ids == [one]
 
 
-@pytest.mark.parametrize("store_id", ["1 ", " 1", "1\t", "1\0", "\0", "1\u00a0", "１", "\udcff"])
-def test_an_id_that_is_nearly_one_that_is_known_is_unknown(database: Database, store_id: str) -> None:
-    with pytest.raises(NotFoundError, match="there is no store"), database.snapshot([store_id]):
-        pass
+def test_an_id_that_is_nearly_one_that_is_known_is_unknown(database: Database) -> None:
+    for store_id in ("1 ", " 1", "1\t", "1\0", "\0", "1\u00a0", "１", "\udcff"):
+        with pytest.raises(NotFoundError, match="there is no store") as error, database.snapshot([store_id]):
+            pass
+        assert error.value.name == store_id
 
 
 def test_texts_of_others_may_hold_anything(database: Database, tmp_path: Path) -> None:
@@ -289,12 +290,12 @@ def test_texts_of_others_may_hold_anything(database: Database, tmp_path: Path) -
     assert (record.quarantined, record.accepted) == (1, 1)
 
 
-@pytest.mark.parametrize("name", ["\0", "a\0", "' OR 1=1 --", "%s", "x" * 5_000, "é"])
-def test_a_name_that_nothing_has_is_not_found(database: Database, name: str) -> None:
-    with database.reading() as connection:
-        with pytest.raises(NotFoundError):
-            reports.find(connection, name)
-        assert queue.find(connection, name) is None
+def test_a_name_that_nothing_has_is_not_found(database: Database) -> None:
+    for name in ("\0", "a\0", "' OR 1=1 --", "%s", "x" * 5_000, "é"):
+        with database.reading() as connection:
+            with pytest.raises(NotFoundError, match="there is no report"):
+                reports.find(connection, name)
+            assert queue.find(connection, name) is None, name
 
 
 # --- at the same time ------------------------------------------------------------------------------------

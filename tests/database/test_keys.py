@@ -133,6 +133,7 @@ def test_a_key_for_a_feed_is_for_nothing_else(database: Database, scopes: tuple[
     assert make(database, "till", "feed", "feed")[0].scopes == ("feed",)
 
 
+@only_sqlite  # it knows of no database
 def test_text_with_tokens_can_be_shown_without_their_secrets() -> None:
     token = f"sp_{'a2' * 6}_{'z7' * 26}"
     for text in (f"/x/{token}.ics", f"{token}{token}", token.upper(), token[:-30]):
@@ -147,6 +148,7 @@ def test_a_scope_that_is_named_twice_counts_once(database: Database) -> None:
     assert keys_of(database) == [key]
 
 
+@only_sqlite  # nor does it
 @pytest.mark.parametrize(
     ("scopes", "allowed"),
     [
