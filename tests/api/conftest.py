@@ -10,7 +10,8 @@ import pytest
 
 from tests.fixtures import known, tables
 from tests.fixtures.databases import url_in
-from tests.fixtures.services import Service, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import Service
 from uphours.database.database import connect
 
 
@@ -19,7 +20,7 @@ def served(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     """Serve the two stores of `tests.fixtures.tables`."""
     folder = tmp_path_factory.mktemp("served")
     load_small_fleet(folder)
-    with service(folder, workers="1") as running:
+    with service_threads(folder, workers=1) as running:
         yield running
 
 
@@ -42,7 +43,7 @@ def unattended(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterato
     folder = tmp_path_factory.mktemp("unattended")
     database = connect(url_in(folder))
     tables.load(database, folder, polls=known.with_odd_ids(), hours=known.HOURS, timezones=known.TIMEZONES)
-    with service(folder, workers="0") as running:
+    with service_threads(folder) as running:
         yield running
 
 

@@ -16,7 +16,8 @@ import pytest
 from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite
-from tests.fixtures.services import Service, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import Service
 from uphours import wire
 from uphours.client import Client
 from uphours.errors import ConflictError, InputError, NotFoundError
@@ -50,7 +51,7 @@ class Recording(httpx.HTTPTransport):
 def own(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     folder = tmp_path_factory.mktemp("client")
     load_small_fleet(folder)
-    with service(folder, workers="1") as running:
+    with service_threads(folder, workers=1) as running:
         yield running
 
 

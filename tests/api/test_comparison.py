@@ -15,7 +15,8 @@ import uphours
 from tests.api.test_stores import ALL_IDS, fleet, path_of
 from tests.fixtures import known, tables
 from tests.fixtures.databases import url_in
-from tests.fixtures.services import finished, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import finished
 from uphours.database.database import connect
 from uphours.schema import HOUR_US
 
@@ -74,7 +75,7 @@ def own(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx
     folder = tmp_path_factory.mktemp("compared")
     database = connect(url_in(folder))
     tables.load(database, folder, polls=known.POLLS, hours=known.HOURS, timezones=known.TIMEZONES, stores=REGIONS)
-    with service(folder, workers="1") as running, running.client() as client:
+    with service_threads(folder, workers=1) as running, running.client() as client:
         yield client
 
 

@@ -12,7 +12,8 @@ import httpx
 import pytest
 
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.services import Service, finished, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import Service, finished
 from tests.golden import test_operations_oracle as golden
 from uphours.database import api_keys
 from uphours.database.database import connect
@@ -36,7 +37,7 @@ VIEW = {"window": JUNE, "as_of": "2024-06-04T00:00Z"}
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
-    with service(tmp_path_factory.mktemp("ledger"), workers="1") as made:
+    with service_threads(tmp_path_factory.mktemp("ledger"), workers=1) as made:
         yield made
 
 
@@ -426,7 +427,7 @@ def tokens(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, 
             scope: api_keys.create(connection, name=scope, scopes=[scope], now=1, actor="me")[1]
             for scope in api_keys.SCOPES
         }
-    with service(folder, workers="1") as running:
+    with service_threads(folder, workers=1) as running:
         yield running, made
 
 

@@ -18,8 +18,10 @@ import zstandard
 
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite
+from tests.fixtures.service_threads import service_threads
 from tests.fixtures.services import (
     Service,
+    ServiceProcess,
     connected,
     heard,
     in_time,
@@ -38,7 +40,7 @@ NDJSON = {"Content-Type": "application/x-ndjson"}
 
 
 @pytest.fixture(scope="module")
-def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A service with little patience."""
     folder = tmp_path_factory.mktemp("narrow")
     with service(
@@ -51,7 +53,7 @@ def narrow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 @pytest.fixture(scope="module")
-def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def wide(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A service that takes large bodies."""
     with service(tmp_path_factory.mktemp("wide"), max_body_bytes=str(4096 * MIB), workers="1") as running:
         assert in_time(lambda: "worker started" in running.log.read_text(), 60)
@@ -74,7 +76,7 @@ def chunk(content: bytes) -> bytes:
 
 
 @contextmanager
-def little_memory(running: Service, more: int = 100 * MIB) -> Iterator[None]:
+def little_memory(running: ServiceProcess, more: int = 100 * MIB) -> Iterator[None]:
     """Watch the memory of a service and its workers: none of them may take much more than at the beginning."""
     processes = [psutil.Process(running.process.pid), *running.workers()]
     before = [process.memory_info().rss for process in processes]
@@ -137,7 +139,7 @@ def test_a_body_without_a_length_is_refused_when_it_becomes_too_large(narrow: Se
 
 
 @pytest.mark.slow
-def test_a_gigabyte_passes_through_little_memory_and_leaves_nothing_when_it_breaks_off(wide: Service) -> None:
+def test_a_gigabyte_passes_through_little_memory_and_leaves_nothing_when_it_breaks_off(wide: ServiceProcess) -> None:
     line = b'{"store_id": "1", "status": "active", "timestamp_utc": "2023-01-25T12:00:00Z"}\n'
     block = chunk(line * (4 * MIB // len(line)))
     with wide.client() as client, little_memory(wide):
@@ -173,7 +175,9 @@ def zstd_bomb(mebibytes: int) -> bytes:
 @pytest.mark.slow
 @pytest.mark.parametrize("media_type", ["application/x-ndjson", "text/csv", "application/json"])
 @pytest.mark.parametrize("encoding", ["gzip", "zstd"])
-def test_ten_gigabytes_of_zeros_are_refused_in_little_memory(narrow: Service, encoding: str, media_type: str) -> None:
+def test_ten_gigabytes_of_zeros_are_refused_in_little_memory(
+    narrow: ServiceProcess, encoding: str, media_type: str
+) -> None:
     bomb = {"gzip": gzip_bomb, "zstd": zstd_bomb}[encoding](10_240)
     assert len(bomb) < LARGEST
     headers = {"Content-Type": media_type, "Content-Encoding": encoding}
@@ -185,7 +189,7 @@ def test_ten_gigabytes_of_zeros_are_refused_in_little_memory(narrow: Service, en
 
 
 @pytest.mark.parametrize("content", [b"0" * 64 * MIB, b"[" + b" " * 64 * MIB])
-def test_a_small_body_that_becomes_large_is_refused_before_it_does(narrow: Service, content: bytes) -> None:
+def test_a_small_body_that_becomes_large_is_refused_before_it_does(narrow: ServiceProcess, content: bytes) -> None:
     headers = {"Content-Type": "application/json", "Content-Encoding": "gzip"}
     with narrow.client() as client, little_memory(narrow, 30 * MIB):
         answer = client.post("/v1/observations", content=gzip.compress(content), headers=headers)
@@ -274,7 +278,7 @@ def test_headers_that_are_too_large_are_refused(narrow: Service, line: bytes) ->
         assert status_of(heard(connection)) in (431, 400, 0)
 
 
-def test_endless_headers_take_little_memory(wide: Service) -> None:
+def test_endless_headers_take_little_memory(wide: ServiceProcess) -> None:
     for start in (
         b"GET /",
         head("GET", "/healthz")[:-2] + b"X: ",
@@ -430,7 +434,7 @@ def test_a_form_may_not_have_too_many_files(client: httpx.Client) -> None:
 
 
 def test_the_queue_is_limited(tmp_path: Path) -> None:
-    with service(tmp_path, workers="0", queue_limit="2", wait_seconds="0") as running, running.client() as client:
+    with service_threads(tmp_path, queue_limit="2", wait_seconds="0") as running, running.client() as client:
         for number in range(2):
             assert client.post("/v1/observations", content=tables.POLLS, headers=NDJSON).status_code == 202, number
         # Loads keep no report out: each kind has a queue of its own.

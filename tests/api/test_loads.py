@@ -17,7 +17,8 @@ import pytest
 import zstandard
 
 from tests.fixtures import tables
-from tests.fixtures.services import Service, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import Service
 from uphours.schema import instant_us
 
 AT = "2023-01-25T12:00:00Z"
@@ -30,7 +31,7 @@ _numbers = itertools.count()
 @pytest.fixture(scope="module")
 def taking(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Serve a store that is empty at first; each test uses stores of its own."""
-    with service(tmp_path_factory.mktemp("taking"), workers="1") as running:
+    with service_threads(tmp_path_factory.mktemp("taking"), workers=1) as running:
         yield running
 
 

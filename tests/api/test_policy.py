@@ -20,7 +20,8 @@ import uphours
 from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.services import finished, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import finished
 from uphours.cli.command_line import app
 from uphours.database.database import connect
 from uphours.ingest.inputs import Kind
@@ -236,7 +237,7 @@ def following(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     """A client of a service whose policy is another one in every choice."""
     folder = tmp_path_factory.mktemp("following")
     load_small_fleet(folder)
-    with service(folder, "--policy", EVERY_OTHER.text(), workers="1") as running, running.client() as made:
+    with service_threads(folder, policy=EVERY_OTHER.text(), workers=1) as running, running.client() as made:
         yield made, folder
 
 

@@ -19,6 +19,7 @@ import pytest
 
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite, url_in
+from tests.fixtures.service_threads import service_threads
 from tests.fixtures.services import Service, in_time, logged, said, service, status_of
 from uphours.service.app import create_app
 from uphours.service.auth import needs
@@ -132,8 +133,8 @@ def test_own_pages_and_typed_addresses_work(client: httpx.Client, site: str) -> 
 def friendly(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """A service that a page elsewhere may use, under two names."""
     folder = tmp_path_factory.mktemp("friendly")
-    with service(
-        folder, workers="0", wait_seconds="0", cors_origins=json.dumps([FRIEND]),
+    with service_threads(
+        folder, wait_seconds="0", cors_origins=json.dumps([FRIEND]),
         allowed_hosts='["reports.example", "127.0.0.1"]',
     ) as running:  # fmt: skip
         yield running
@@ -197,7 +198,7 @@ def test_only_names_that_are_allowed_are_good_where_they_are_set(friendly: Servi
 
 
 def test_another_address_of_loopback_answers_to_itself(tmp_path: Path) -> None:
-    with service(tmp_path, "--host", "127.0.0.2", workers="0") as running, running.client() as client:
+    with service_threads(tmp_path, host="127.0.0.2") as running, running.client() as client:
         assert running.url.startswith("http://127.0.0.2:")
         assert client.get("/readyz").status_code == 200
         assert client.get("/v1/loads", headers={"Host": "evil.example"}).status_code == 421

@@ -19,6 +19,7 @@ from tests.api.conftest import load_small_fleet
 from tests.api.test_access import new_key, revoke
 from tests.fixtures.commands import start
 from tests.fixtures.databases import dump, only_sqlite, opened, url_in
+from tests.fixtures.service_threads import service_threads
 from tests.fixtures.services import Service, in_time, logged, service
 from uphours.database.database import connect
 from uphours.service.app import create_app
@@ -68,8 +69,8 @@ def guarded(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     folder = tmp_path_factory.mktemp("sessions")
     load_small_fleet(folder)
     tokens = {scope: new_key(folder, *scope.split("+")) for scope in ("read", "ingest", "read+ingest", "admin")}
-    with service(
-        folder, require_key="true", workers="0", wait_seconds="0", cors_origins=json.dumps([FRIEND]),
+    with service_threads(
+        folder, require_key="true", wait_seconds="0", cors_origins=json.dumps([FRIEND]),
         trusted_proxies='["127.0.0.1/32"]',
     ) as running:  # fmt: skip
         yield Guarded(running, tokens)
@@ -255,7 +256,7 @@ def test_a_key_comes_no_more_often_by_signing_in(engine: str, tmp_path: Path) ->
     load_small_fleet(tmp_path)
     token = new_key(tmp_path, "read")
     with (
-        service(tmp_path, require_key="true", workers="0", rate_burst="5", rate_per_second="0.1") as running,
+        service_threads(tmp_path, require_key="true", rate_burst="5", rate_per_second="0.1") as running,
         running.client() as client,
     ):
         found = [sign_in(client, token).status_code for _ in range(4)]
@@ -320,7 +321,7 @@ def test_how_long_it_lasts_is_a_setting(engine: str, tmp_path: Path) -> None:
     load_small_fleet(tmp_path)
     token = new_key(tmp_path, "read")
     with (
-        service(tmp_path, require_key="true", workers="0", session_hours="0.001") as running,
+        service_threads(tmp_path, require_key="true", session_hours="0.001") as running,
         running.client() as client,
     ):
         answer = sign_in(client, token)

@@ -23,7 +23,7 @@ from tests.fixtures import tables
 from tests.fixtures.commands import COMMAND, environment
 from tests.fixtures.databases import only_sqlite, opened, settings_in, url_in
 from tests.fixtures.services import (
-    Service,
+    ServiceProcess,
     begin_service,
     connected,
     finished,
@@ -236,7 +236,7 @@ def code_of(process: subprocess.Popen[bytes]) -> int:
         return process.wait()
 
 
-def ends_well(running: Service, number: signal.Signals = signal.SIGTERM) -> None:
+def ends_well(running: ServiceProcess, number: signal.Signals = signal.SIGTERM) -> None:
     """Stop a service: soon, with a good exit code, with all of its workers, and without a word of failure."""
     workers = running.workers()
     began = time.monotonic()

@@ -9,7 +9,8 @@ import pytest
 
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.services import Service, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import Service
 from uphours.database.database import connect
 
 pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in a page
@@ -36,7 +37,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         stores="store_id,name,region\na,Midtown,TX\nb,Campus,TX\nc,Airport,CA\n",
         targets="name,target,period,where\nnorm,99,month,\ntexas,99.5,month,region=TX\n",
     )
-    with service(folder, workers="1") as made:
+    with service_threads(folder, workers=1) as made:
         yield made
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from tests.api.test_ledger import load_case
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.services import Service, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import Service
 from tests.golden.test_operations import OF_TARGETS, TARGET_PARTS, options_of, target_of
 from uphours.client import Client
 from uphours.database import api_keys
@@ -30,7 +31,7 @@ def running(tmp_path: Any) -> Iterator[tuple[Service, dict[str, dict[str, str]]]
             scope: api_keys.create(connection, name=scope, scopes=[scope], now=1, actor="me")[1]
             for scope in api_keys.SCOPES
         }
-    with service(tmp_path, workers="1") as made:
+    with service_threads(tmp_path, workers=1) as made:
         yield made, {scope: {"Authorization": f"Bearer {token}"} for scope, token in tokens.items()}
 
 

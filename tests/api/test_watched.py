@@ -10,7 +10,8 @@ import pytest
 
 from tests.fixtures import tables
 from tests.fixtures.databases import url_in
-from tests.fixtures.services import finished, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import finished
 from uphours.database.database import connect
 from uphours.schema import DAY_US, HOUR_US, instant_text, instant_us
 
@@ -38,7 +39,7 @@ def client(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ht
         connect(url_in(folder)), folder, polls=tables.table("polls", *rows),
         timezones=tables.table("timezones", "s1,UTC", "s2,UTC", "s3,UTC"),
     )  # fmt: skip
-    with service(folder, workers="1") as running, running.client() as made:
+    with service_threads(folder, workers=1) as running, running.client() as made:
         yield made
 
 

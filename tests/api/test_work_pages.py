@@ -13,7 +13,8 @@ import pytest
 
 from tests.fixtures.databases import only_sqlite
 from tests.fixtures.named_fleets import load_named_fleet
-from tests.fixtures.services import finished, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import finished
 from uphours.reports.writers import MEDIA_TYPES
 
 pytestmark = only_sqlite  # what engines do with the rows is asked in tests/database
@@ -24,7 +25,7 @@ def client(tmp_path_factory: pytest.TempPathFactory) -> Iterator[httpx.Client]:
     """A client of a service with the made-up fleet, whose stores have names and regions."""
     folder = tmp_path_factory.mktemp("work")
     load_named_fleet(folder)
-    with service(folder, workers="1") as running, running.client() as made:
+    with service_threads(folder, workers=1) as running, running.client() as made:
         yield made
 
 

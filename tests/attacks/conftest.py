@@ -15,7 +15,7 @@ import httpx
 import pytest
 
 from tests.api.conftest import load_small_fleet
-from tests.fixtures.services import Service, in_time, service
+from tests.fixtures.services import ServiceProcess, in_time, service
 
 #: What each process of a service may take, whatever is done to it, and how long `/healthz` may take meanwhile.
 MOST_BYTES: Final = 700_000_000
@@ -34,7 +34,7 @@ class Watch:
 
 
 @contextmanager
-def watched(running: Service, *, most_bytes: int = MOST_BYTES, slowest_s: float = SLOWEST_S) -> Iterator[Watch]:
+def watched(running: ServiceProcess, *, most_bytes: int = MOST_BYTES, slowest_s: float = SLOWEST_S) -> Iterator[Watch]:
     """Watch a service during a block: no process of it may grow too large, and `/healthz` must answer in time.
 
     Only what happens inside the block counts; an attack that goes on after it is not seen.
@@ -56,7 +56,7 @@ def watched(running: Service, *, most_bytes: int = MOST_BYTES, slowest_s: float 
     assert watch.slowest_s < slowest_s, f"/healthz took {watch.slowest_s:.1f} s"
 
 
-Target = Callable[..., AbstractContextManager[Service]]
+Target = Callable[..., AbstractContextManager[ServiceProcess]]
 
 
 @pytest.fixture
@@ -67,7 +67,7 @@ def target(engine: str, tmp_path: Path) -> Target:
     """
 
     @contextmanager
-    def start(*words: str, **settings: str) -> Iterator[Service]:
+    def start(*words: str, **settings: str) -> Iterator[ServiceProcess]:
         load_small_fleet(tmp_path)
         with service(tmp_path, *words, **settings) as running:
             workers = int(settings.get("workers", "2"))
@@ -78,7 +78,7 @@ def target(engine: str, tmp_path: Path) -> Target:
 
 
 @pytest.fixture(scope="module")
-def shared(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def shared(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A service with a small fleet and one worker, for all tests of a file."""
     folder = tmp_path_factory.mktemp("shared")
     load_small_fleet(folder)
@@ -88,7 +88,7 @@ def shared(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
 
 
 @pytest.fixture
-def client(shared: Service) -> Iterator[httpx.Client]:
+def client(shared: ServiceProcess) -> Iterator[httpx.Client]:
     """A client of the shared service."""
     with shared.client() as client:
         yield client

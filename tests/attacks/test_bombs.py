@@ -15,7 +15,7 @@ import pytest
 import zstandard
 
 from tests.attacks.conftest import served, watched
-from tests.fixtures.services import Service
+from tests.fixtures.services import ServiceProcess
 
 pytestmark = pytest.mark.slow
 
@@ -72,7 +72,9 @@ BOMBS: dict[str, Callable[[], bytes]] = {
 
 
 @pytest.mark.parametrize("name", BOMBS)
-def test_a_bomb_takes_little_memory_and_keeps_nobody_waiting(shared: Service, client: httpx.Client, name: str) -> None:
+def test_a_bomb_takes_little_memory_and_keeps_nobody_waiting(
+    shared: ServiceProcess, client: httpx.Client, name: str
+) -> None:
     content = BOMBS[name]()
     with watched(shared):
         answer = client.post(
@@ -92,7 +94,7 @@ def test_a_bomb_takes_little_memory_and_keeps_nobody_waiting(shared: Service, cl
         assert len(rows.content) < 100_000_000
 
 
-def test_a_store_may_not_have_hours_without_end(shared: Service, client: httpx.Client) -> None:
+def test_a_store_may_not_have_hours_without_end(shared: ServiceProcess, client: httpx.Client) -> None:
     rows = [
         f"crowded,{n % 7},{n // 60 % 24:02}:{n % 60:02}:00,{n // 60 % 24:02}:{n % 60:02}:30" for n in range(100_000)
     ]

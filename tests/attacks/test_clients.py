@@ -11,7 +11,7 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.fixtures.services import Service, finished, in_ci
+from tests.fixtures.services import ServiceProcess, finished, in_ci
 
 pytestmark = pytest.mark.slow
 
@@ -29,7 +29,7 @@ def program(name: str, hint: str) -> str:
     return found
 
 
-def test_java_posts_rows_and_gets_its_report(shared: Service, client: httpx.Client) -> None:
+def test_java_posts_rows_and_gets_its_report(shared: ServiceProcess, client: httpx.Client) -> None:
     java = program("java", "apt install openjdk-17-jdk-headless")
     ran = subprocess.run(
         [java, "-Xmx128m", str(JAVA), shared.url], capture_output=True, text=True, timeout=240, check=False
@@ -41,7 +41,7 @@ def test_java_posts_rows_and_gets_its_report(shared: Service, client: httpx.Clie
     check_report(client, json.loads(asked[2]), "java")
 
 
-def test_curl_posts_rows_and_gets_its_report(shared: Service, client: httpx.Client, tmp_path: Path) -> None:
+def test_curl_posts_rows_and_gets_its_report(shared: ServiceProcess, client: httpx.Client, tmp_path: Path) -> None:
     curl = program("curl", "apt install curl")
     version = subprocess.run([curl, "--version"], capture_output=True, text=True, check=True, timeout=60).stdout
     if "HTTP2" not in version:

@@ -14,7 +14,7 @@ import pytest
 from tests.attacks.conftest import Target, served, watched
 from tests.attacks.test_requests import CHUNKED, head, post
 from tests.fixtures.databases import only_sqlite
-from tests.fixtures.services import Service, connected, heard
+from tests.fixtures.services import ServiceProcess, connected, heard
 
 pytestmark = [pytest.mark.slow, only_sqlite]
 
@@ -34,7 +34,7 @@ def many_files() -> Iterator[None]:
     resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
 
 
-def open_and_leave(running: Service, stack: ExitStack, request: bytes) -> None:
+def open_and_leave(running: ServiceProcess, stack: ExitStack, request: bytes) -> None:
     """Open a connection with little room for an answer, send a request, and never read."""
     url = httpx.URL(running.url)
     connection = stack.enter_context(socket.socket())
@@ -122,7 +122,7 @@ def test_a_head_and_a_body_of_nothing_are_bounded(target: Target) -> None:
                     connection.sendall((b"\r\n" if start.startswith(b"\r") else b"xx") * (50 << 20))
 
 
-def test_an_idle_connection_is_closed(shared: Service) -> None:
+def test_an_idle_connection_is_closed(shared: ServiceProcess) -> None:
     with connected(shared) as connection:
         connection.sendall(head("GET /healthz HTTP/1.1"))
         began = time.monotonic()

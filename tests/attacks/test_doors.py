@@ -18,7 +18,7 @@ from tests.attacks.conftest import Target
 from tests.attacks.test_requests import everything, head
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.services import Service, begin_service, connected, in_time, logged, said, service, status_of
+from tests.fixtures.services import ServiceProcess, begin_service, connected, in_time, logged, said, service, status_of
 from uphours.database import api_keys
 from uphours.database.database import connect
 from uphours.service.app import create_app
@@ -149,7 +149,7 @@ def test_readiness_tells_strangers_nothing_of_the_inside(engine: str, tmp_path: 
 
 
 @only_sqlite
-def test_head_is_get_without_a_body(shared: Service, client: httpx.Client) -> None:
+def test_head_is_get_without_a_body(shared: ServiceProcess, client: httpx.Client) -> None:
     for path in ("/", "/healthz", "/readyz", "/docs", "/openapi.json", "/v1/stores", "/v1/loads", "/v1/loads/99",
                  "/metrics", "/static/page.css", "/no-such-page", "/sign-in"):  # fmt: skip
         get, without = client.get(path), client.head(path)
@@ -165,7 +165,7 @@ def test_head_is_get_without_a_body(shared: Service, client: httpx.Client) -> No
     assert answer.endswith(b"\r\n\r\n")
 
 
-def everything_after(running: Service, request: bytes) -> bytes:
+def everything_after(running: ServiceProcess, request: bytes) -> bytes:
     with connected(running, seconds=1.5) as connection:
         connection.sendall(request)
         return everything(connection)
@@ -212,7 +212,7 @@ def reports_of(client: httpx.Client) -> list[str]:
 
 @only_sqlite
 @pytest.mark.parametrize("path", CHANGING)
-def test_no_page_elsewhere_changes_anything_by_a_get(shared: Service, client: httpx.Client, path: str) -> None:
+def test_no_page_elsewhere_changes_anything_by_a_get(shared: ServiceProcess, client: httpx.Client, path: str) -> None:
     before = reports_of(client)
     for headers in ELSEWHERE:
         answer = client.get(path, headers=headers)
@@ -253,7 +253,7 @@ def test_a_form_without_its_end_loads_nothing(client: httpx.Client) -> None:
     assert client.post("/v1/loads", content=whole.removeprefix("preamble\r\n").encode(), headers=kind).is_success
 
 
-def test_a_number_that_no_column_holds_is_a_mistake_of_the_client(shared: Service, client: httpx.Client) -> None:
+def test_a_number_that_no_column_holds_is_a_mistake_of_the_client(shared: ServiceProcess, client: httpx.Client) -> None:
     from uphours.service.api.paging import cursor
 
     for number in (2**31, 2**40, 2**63, 2**70, -(2**31), -(2**70), 10**400):
@@ -271,7 +271,7 @@ def test_a_number_that_no_column_holds_is_a_mistake_of_the_client(shared: Servic
 
 
 @only_sqlite
-def test_log_lines_are_short_and_hold_no_escapes(shared: Service, client: httpx.Client) -> None:
+def test_log_lines_are_short_and_hold_no_escapes(shared: ServiceProcess, client: httpx.Client) -> None:
     client.get("/" + "x" * 60_000)
     assert in_time(lambda: any(str(line.get("path", "")).startswith("/xxx") for line in logged(shared)))
     client.get("/%1b%5b2J%c2%9b31m%e2%80%ae")

@@ -15,7 +15,7 @@ import pytest
 
 from tests.attacks.conftest import Target, served, watched
 from tests.fixtures.databases import url_in
-from tests.fixtures.services import Service, connected, in_time, left_of_uploads
+from tests.fixtures.services import ServiceProcess, connected, in_time, left_of_uploads
 from uphours.database import api_keys
 from uphours.database.database import connect
 
@@ -26,7 +26,7 @@ JSON = {"Content-Type": "application/json"}
 
 
 def test_posts_of_many_rows_become_jobs_and_small_ones_are_answered_meanwhile(
-    shared: Service, client: httpx.Client
+    shared: ServiceProcess, client: httpx.Client
 ) -> None:
     def flood(number: int) -> int:
         rows = [ROW | {"store_id": f"s{number}-{place % 50}"} for place in range(6_000)]
@@ -52,7 +52,7 @@ def test_posts_of_many_rows_become_jobs_and_small_ones_are_answered_meanwhile(
 
 @pytest.mark.parametrize("element", [b"1", b"[]", b"{}", b'""', b"null", b"[[[]]]"])
 def test_half_a_million_values_in_a_megabyte_hold_no_post_up(
-    shared: Service, client: httpx.Client, element: bytes
+    shared: ServiceProcess, client: httpx.Client, element: bytes
 ) -> None:
     content = b"[" + b",".join([element] * ((1 << 20) // (len(element) + 1) - 2)) + b"]"
 
@@ -73,7 +73,7 @@ def test_half_a_million_values_in_a_megabyte_hold_no_post_up(
 
 
 @pytest.fixture
-def idle(target: Target) -> Iterator[tuple[Service, ExitStack]]:
+def idle(target: Target) -> Iterator[tuple[ServiceProcess, ExitStack]]:
     """A service whose queue is full of uploads that do not go on."""
     with target(queue_limit="20") as running, ExitStack() as stack:
         for _ in range(25):
@@ -86,7 +86,7 @@ def idle(target: Target) -> Iterator[tuple[Service, ExitStack]]:
         yield running, stack
 
 
-def test_idle_uploads_keep_neither_reports_nor_small_posts_out(idle: tuple[Service, ExitStack]) -> None:
+def test_idle_uploads_keep_neither_reports_nor_small_posts_out(idle: tuple[ServiceProcess, ExitStack]) -> None:
     running, _ = idle
     with running.client() as client, watched(running):
         served(client)

@@ -12,7 +12,7 @@ from contextlib import suppress
 import pytest
 
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.services import Service, connected, heard
+from tests.fixtures.services import ServiceProcess, connected, heard
 from uphours.database.database import connect
 
 pytestmark = [pytest.mark.slow, only_sqlite]  # what is read from the wire does not depend on the database
@@ -38,7 +38,7 @@ def chunks(*contents: bytes) -> bytes:
     return b"".join(b"%x\r\n%s\r\n" % (len(content), content) for content in (*contents, b""))
 
 
-def statuses(running: Service, *segments: bytes) -> list[int]:
+def statuses(running: ServiceProcess, *segments: bytes) -> list[int]:
     """Send segments, one after another, and return the statuses of all answers, until nothing more comes."""
     with connected(running, seconds=1.5) as connection:
         for segment in segments:
@@ -60,7 +60,7 @@ def everything(connection: socket.socket) -> bytes:
     return found
 
 
-def triggered(running: Service) -> int:
+def triggered(running: ServiceProcess) -> int:
     """Return how many reports were ever asked for."""
     with connect(url_in(running.folder)).reading() as connection:
         count: int = connection.exec_driver_sql("SELECT count(*) FROM reports").scalar_one()
@@ -121,7 +121,9 @@ BODIES: list[tuple[str, Sequence[bytes], Sequence[int]]] = [
 
 
 @pytest.mark.parametrize(("segments", "expected"), [case[1:] for case in BODIES], ids=[case[0] for case in BODIES])
-def test_what_is_in_a_body_is_never_a_request(shared: Service, segments: Sequence[bytes], expected: list[int]) -> None:
+def test_what_is_in_a_body_is_never_a_request(
+    shared: ServiceProcess, segments: Sequence[bytes], expected: list[int]
+) -> None:
     before = triggered(shared)
     found = statuses(shared, *segments)
     assert triggered(shared) == before, "what was in a body was run"
@@ -130,7 +132,7 @@ def test_what_is_in_a_body_is_never_a_request(shared: Service, segments: Sequenc
     assert answered_in_time == list(expected) or (not found and expected == [400]), found
 
 
-def test_pipelined_requests_get_an_answer_each_in_order(shared: Service) -> None:
+def test_pipelined_requests_get_an_answer_each_in_order(shared: ServiceProcess) -> None:
     row = json.dumps({"store_id": "1", "status": "active", "timestamp_utc": "2023-01-24T10:00:00Z"}).encode()
     good = post(f"Content-Length: {len(row)}", path="/v1/observations") + row
     chunked = post(CHUNKED, path="/v1/observations") + chunks(row[:9], row[9:])
@@ -139,13 +141,13 @@ def test_pipelined_requests_get_an_answer_each_in_order(shared: Service) -> None
     assert statuses(shared, good[:50], good[50:] + last) == [200, 404]
 
 
-def test_an_absolute_target_leads_where_its_path_does(shared: Service) -> None:
+def test_an_absolute_target_leads_where_its_path_does(shared: ServiceProcess) -> None:
     close = "Connection: close"
     assert statuses(shared, head("GET http://localhost/healthz HTTP/1.1", close)) == [200]
     assert statuses(shared, head("GET http://localhost/no-such HTTP/1.1", close)) == [404]
 
 
-def test_a_request_that_asks_for_another_protocol_is_served_by_its_body(shared: Service) -> None:
+def test_a_request_that_asks_for_another_protocol_is_served_by_its_body(shared: ServiceProcess) -> None:
     body = json.dumps({"as_of": "2023-01-25T12:00:00Z"}).encode()
     for lines in (H2C, WEBSOCKET):
         for cut in (0, 10, len(body)):

@@ -13,7 +13,7 @@ import pytest
 from tests.attacks.conftest import served, watched
 from tests.fixtures import tables
 from tests.fixtures.databases import url_in
-from tests.fixtures.services import Service, finished, in_time, service
+from tests.fixtures.services import ServiceProcess, finished, in_time, service
 from tests.fixtures.tables import NOW
 from uphours.database.database import connect
 from uphours.ingest.load import read_files
@@ -29,7 +29,7 @@ ALL_TIME = "x=1970-01-01/2199-12-31"
 
 
 @pytest.fixture(scope="module")
-def large(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def large(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """A service with twenty thousand stores, some of them with hours; one was first polled in the year 2000."""
     folder = tmp_path_factory.mktemp("large")
     polls = [f"{store},{'in' * (store % 7 == 0)}active,2023-01-24 10:00:00 UTC" for store in range(STORES)]
@@ -50,21 +50,21 @@ def large(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
 
 
 @pytest.fixture
-def client(large: Service) -> Iterator[httpx.Client]:
+def client(large: ServiceProcess) -> Iterator[httpx.Client]:
     with large.client() as made:
         yield made
 
 
 @pytest.mark.parametrize("path", ["/v1/stores", "/v1/fleet/history", "/v1/fleet/heatmap"])
 def test_two_centuries_of_twenty_thousand_stores_are_looked_at_in_little_memory(
-    large: Service, client: httpx.Client, path: str
+    large: ServiceProcess, client: httpx.Client, path: str
 ) -> None:
     with watched(large):
         answer = client.get(path, params={"window": ALL_TIME, "limit": 1}, timeout=200)
     assert answer.status_code == 200, answer.text
 
 
-def test_a_report_of_many_long_windows_is_made_in_little_memory(large: Service, client: httpx.Client) -> None:
+def test_a_report_of_many_long_windows_is_made_in_little_memory(large: ServiceProcess, client: httpx.Client) -> None:
     windows = [{"name": f"w{n}", "start": f"{1970 + n}-01-01", "end": "2199-12-31"} for n in range(5)]
     with watched(large):
         report = client.post("/v1/reports", json={"windows": windows, "all_stores": True}).raise_for_status().json()
@@ -80,7 +80,7 @@ def windows_of(count: int) -> list[dict[str, str]]:
 
 
 def test_the_largest_report_is_made_in_little_memory_and_a_larger_one_is_refused(
-    large: Service, client: httpx.Client
+    large: ServiceProcess, client: httpx.Client
 ) -> None:
     with watched(large):
         report = client.post("/v1/reports", json={"windows": windows_of(75)}).raise_for_status().json()
@@ -91,7 +91,7 @@ def test_the_largest_report_is_made_in_little_memory_and_a_larger_one_is_refused
     assert "valid are up to 75 windows" in answer.json()["detail"]
 
 
-def test_two_hundred_and_fifty_different_views_at_once_keep_nobody_waiting(large: Service) -> None:
+def test_two_hundred_and_fifty_different_views_at_once_keep_nobody_waiting(large: ServiceProcess) -> None:
     def view(number: int) -> httpx.Response:
         with large.client() as client:
             window = f"x=2023-01-{number % 20 + 1:02}T{number // 20:02}:00Z/2023-01-25"
@@ -108,7 +108,7 @@ def test_two_hundred_and_fifty_different_views_at_once_keep_nobody_waiting(large
     assert slowest < 2
 
 
-def under_attack(running: Service, ended: Callable[[], bool]) -> float:
+def under_attack(running: ServiceProcess, ended: Callable[[], bool]) -> float:
     """Ask as others would until the attack has ended; return how long `/readyz` took at the most."""
     slowest = 0.0
     with running.client() as client:
@@ -120,7 +120,7 @@ def under_attack(running: Service, ended: Callable[[], bool]) -> float:
     return slowest
 
 
-def test_the_same_view_for_many_is_made_once_and_each_gets_it(large: Service) -> None:
+def test_the_same_view_for_many_is_made_once_and_each_gets_it(large: ServiceProcess) -> None:
     def view(_: int) -> int:
         with large.client() as client:
             while (answer := client.get("/v1/fleet/history", params={"window": "x=2022-01-02/2023-01-24"})).is_error:
@@ -132,7 +132,7 @@ def test_the_same_view_for_many_is_made_once_and_each_gets_it(large: Service) ->
 
 
 @pytest.mark.parametrize("part", ["timeline", "outages", "explanation", ""])
-def test_two_centuries_of_one_store_asked_for_by_many_take_little_memory(large: Service, part: str) -> None:
+def test_two_centuries_of_one_store_asked_for_by_many_take_little_memory(large: ServiceProcess, part: str) -> None:
     def view(number: int) -> int:
         with large.client() as client:
             params = {"window": ALL_TIME, "as_of": "2199-12-31"}
@@ -142,7 +142,7 @@ def test_two_centuries_of_one_store_asked_for_by_many_take_little_memory(large: 
         assert set(threads.map(view, range(12))) <= {200, 422, 503}
 
 
-def test_one_result_fetched_by_many_at_once_is_made_once(large: Service, client: httpx.Client) -> None:
+def test_one_result_fetched_by_many_at_once_is_made_once(large: ServiceProcess, client: httpx.Client) -> None:
     report = client.post("/v1/reports", json={"all_stores": True}).raise_for_status().json()["id"]
     assert finished(client, report, 120)["state"] == "complete"
     barrier = threading.Barrier(12)

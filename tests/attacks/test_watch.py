@@ -9,7 +9,7 @@ import pytest
 
 from tests.attacks.conftest import Target, served, watched
 from tests.fixtures.databases import only_sqlite
-from tests.fixtures.services import Service
+from tests.fixtures.services import ServiceProcess
 
 pytestmark = [pytest.mark.slow, only_sqlite]
 
@@ -21,7 +21,7 @@ def test_a_quiet_service_passes_and_others_are_served_meanwhile(target: Target) 
     assert watch.probes > 0
 
 
-def pause(running: Service, seconds: float) -> None:
+def pause(running: ServiceProcess, seconds: float) -> None:
     time.sleep(0.3)
     running.process.send_signal(signal.SIGSTOP)
     time.sleep(seconds)

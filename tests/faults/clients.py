@@ -18,7 +18,7 @@ import httpx
 
 from tests.fixtures import tables
 from tests.fixtures.databases import check_whole, opened
-from tests.fixtures.services import Service, begin_service, in_time
+from tests.fixtures.services import ServiceProcess, begin_service, in_time
 from uphours import Policy
 from uphours.database.database import Database
 from uphours.reports.measure import run_request
@@ -38,7 +38,7 @@ class Site:
     """The service as its clients know it: now and then it is gone, and comes back under another address."""
 
     folder: Path
-    running: Service
+    running: ServiceProcess
     logs: list[Path] = field(default_factory=list)
     gone: bool = False
     disturbed_until: float | None = None

@@ -17,7 +17,7 @@ import pytest
 
 from tests.fixtures import tables
 from tests.fixtures.databases import check_whole, opened, url_in
-from tests.fixtures.services import Service, begin_service, finished
+from tests.fixtures.services import ServiceProcess, begin_service, finished
 from tests.fixtures.tables import NOW
 from uphours.database.database import Database, connect
 from uphours.schema import HOUR_US, instant_text
@@ -84,14 +84,14 @@ class Disturbed:
         """Say whether there were so many of both."""
         return min(self.kills, self.reports) >= number
 
-    def kill_workers(self, services: list[Service], chance: random.Random) -> None:
+    def kill_workers(self, services: list[ServiceProcess], chance: random.Random) -> None:
         while not self.ends.wait(chance.uniform(1, 4)):
             workers = chance.choice(services).workers()
             if workers:
                 chance.choice(workers).kill()
                 self.kills += 1
 
-    def report_on(self, service: Service) -> None:
+    def report_on(self, service: ServiceProcess) -> None:
         """Ask for one report after the other; each must succeed."""
         with service.client() as client:
             while not self.ends.is_set():

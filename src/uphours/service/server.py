@@ -49,10 +49,11 @@ class _Server(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         await super().serve(sockets)
 
-    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
-        await super().startup(sockets)
-        if self._stop.is_set():  # before there was anybody to tell
+    async def on_tick(self, counter: int) -> bool:
+        if self._stop.is_set():
+            self._service.stopping.set()
             self.should_exit = True
+        return await super().on_tick(counter)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         if self._loop is not None:
@@ -87,7 +88,7 @@ def bound(settings: Settings) -> socket.socket:
 def run(app: FastAPI, taken: socket.socket, stop: threading.Event) -> None:
     """Serve until a signal, or ``stop``, says to; requests that are being handled get some seconds to end.
 
-    ``stop`` is looked at when everything has started, for signals that came before.
+    ``stop`` is looked at every 0.1 s: a signal that came before uvicorn listened to signals sets it.
     """
     service: Service = app.state.service
     most = _most_connections()

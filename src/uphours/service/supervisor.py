@@ -230,14 +230,7 @@ def work(settings: Settings, kinds: Sequence[JobKind], *, supervised: bool) -> N
     database = connect(settings.database_url, keep_open=True)
     _migrate(database)
     warm_up()
-    terms = Terms(
-        now=now_us,
-        watched=watched(settings),
-        allow_private=settings.allow_private_addresses,
-        limits=Limits(settings.max_decompressed_bytes, settings.max_rows, _MOST_STORES),
-        keep_us=settings.keep_reports,
-    )
-    worker = Worker(database, _name(os.getpid()), terms, kinds or KINDS)
+    worker = Worker(database, _name(os.getpid()), terms(settings), kinds or KINDS)
     stopping = threading.Event()
 
     def stop(*_: object) -> None:
@@ -254,6 +247,17 @@ def work(settings: Settings, kinds: Sequence[JobKind], *, supervised: bool) -> N
     worker.run()
     database.close()
     log.info("worker stopped")
+
+
+def terms(settings: Settings) -> Terms:
+    """Return what the settings mean for a worker."""
+    return Terms(
+        now=now_us,
+        watched=watched(settings),
+        allow_private=settings.allow_private_addresses,
+        limits=Limits(settings.max_decompressed_bytes, settings.max_rows, _MOST_STORES),
+        keep_us=settings.keep_reports,
+    )
 
 
 def _until_left_alone(stop: Any) -> None:
