@@ -1,5 +1,6 @@
 """What every test run shares: Hypothesis profiles, the seed, the time zone of the process, and the database engines."""
 
+import gc
 import os
 import random
 import re
@@ -148,6 +149,11 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         items[:] = [item for item in items if item not in set(left_out)]
     # The tests that take minutes first, so that nobody waits for them at the end.
     items.sort(key=lambda item: "faults" not in item.path.parts)
+
+
+def pytest_collection_finish() -> None:
+    """Keep the garbage collector from going through modules and tests again and again: they live to the end."""
+    gc.freeze()
 
 
 @pytest.fixture(autouse=True, scope="session")

@@ -22,7 +22,8 @@ import uphours
 from bench import spark
 from bench.__main__ import SECTIONS
 from docs import draw, tables
-from tests.fixtures.services import Service, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import Service
 from uphours import demo
 from uphours.cli.command_line import app
 from uphours.kernel.windows import WINDOW_NAMES
@@ -407,8 +408,9 @@ class Services:
         self._running: Service | None = None
 
     def start(self, *words: str) -> None:
-        database = os.environ.get("UPHOURS_DATABASE_URL", "sqlite:///uphours.db")
-        self._running = self._stack.enter_context(service(Path.cwd(), *words, database_url=database, workers="1"))
+        assert not words, "a page that is run starts the service as it is"
+        database = os.environ.get("UPHOURS_DATABASE_URL", f"sqlite:///{Path.cwd() / 'uphours.db'}")
+        self._running = self._stack.enter_context(service_threads(Path.cwd(), workers=1, database_url=database))
 
     def placed(self, code: str) -> str:
         """Return a block with the address at which the service is."""
@@ -505,7 +507,7 @@ def test_the_curl_lines_of_the_readme_fail_where_a_key_is_asked_for(
     beside_the_demo: pytest.MonkeyPatch, tmp_path: Path
 ) -> None:
     run_ours(["keys", "create", "test", "--scope", "read"])
-    with service(tmp_path, require_key="true", database_url="sqlite:///uphours.db", workers="0") as running:
+    with service_threads(tmp_path, require_key="true") as running:
         for code in curl_blocks():
             assert "401" in gone_wrong(code, tmp_path, running.url)
 

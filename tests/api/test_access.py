@@ -18,8 +18,7 @@ from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
 from tests.fixtures.commands import start
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.service_threads import service_threads
-from tests.fixtures.services import Service, in_time
+from tests.fixtures.services import Service, in_time, service
 from uphours.database import api_keys
 from uphours.database.database import connect
 from uphours.service.app import create_app
@@ -88,8 +87,8 @@ def guarded(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     tokens["revoked"] = new_key(folder, "admin")
     tokens["admin"] = made.stdout.decode().strip()
     revoke(folder, tokens["revoked"])
-    with service_threads(
-        folder, require_key="true", wait_seconds="0", queue_limit="10000",
+    with service(
+        folder, require_key="true", workers="0", wait_seconds="0", queue_limit="10000",
         rate_burst=str(BURST), rate_per_second="0.1",
     ) as running:  # fmt: skip
         yield Guarded(running, tokens)

@@ -18,8 +18,7 @@ from hypothesis import strategies as st
 
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.service_threads import service_threads
-from tests.fixtures.services import finished
+from tests.fixtures.services import finished, service
 from uphours.database import api_keys, ledger
 from uphours.database.database import Database, connect
 from uphours.errors import InputError
@@ -156,8 +155,8 @@ def both(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Both]:
         _, feed = api_keys.create(connection, name="F7", scopes=["feed"], now=tables.NOW, actor="me", only=BOUND)
         _, admin = api_keys.create(connection, name="all", scopes=["admin"], now=tables.NOW, actor="me")
     with (
-        service_threads(folder / "whole", workers=1, require_key="true") as one,
-        service_threads(folder / "alone", workers=1) as other,
+        service(folder / "whole", workers="1", require_key="true") as one,
+        service(folder / "alone", workers="1") as other,
     ):
         made = [one.client(headers={"Authorization": f"Bearer {key}"}) for key in (token, admin)]
         made.append(other.client())

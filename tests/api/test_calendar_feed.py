@@ -18,8 +18,7 @@ from ical.event import Event
 
 from tests.fixtures.commands import start
 from tests.fixtures.databases import only_sqlite, url_in
-from tests.fixtures.service_threads import service_threads
-from tests.fixtures.services import Service, in_time
+from tests.fixtures.services import Service, in_time, service
 from uphours.database import api_keys, ledger, special_dates
 from uphours.database.database import Database, connect
 from uphours.database.store_numbers import store_numbers
@@ -89,7 +88,7 @@ def fed(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Fed]:
     with database.writing() as connection:
         ledger.withdraw(connection, withdrawn, reason="wrong data", actor="me", now=at(NOON))
     tokens: dict[str, str] = {scope: new_key(database, scope) for scope in api_keys.SCOPES}
-    with service_threads(folder, require_key="true", trusted_proxies='["127.0.0.1/32"]') as running:
+    with service(folder, require_key="true", workers="0", trusted_proxies='["127.0.0.1/32"]') as running:
         yield Fed(running, tokens, entry)
 
 

@@ -14,8 +14,7 @@ import pytest
 from tests.api.test_access import new_key
 from tests.fixtures import tables
 from tests.fixtures.databases import opened, url_in
-from tests.fixtures.service_threads import service_threads
-from tests.fixtures.services import finished, in_time
+from tests.fixtures.services import finished, in_time, service
 from uphours.client import Client
 from uphours.database.database import connect
 from uphours.errors import ConflictError
@@ -31,7 +30,7 @@ def now_us() -> int:
 @pytest.fixture
 def empty(engine: str, tmp_path: Path) -> Iterator[httpx.Client]:
     """A client of a service whose store is empty."""
-    with service_threads(tmp_path, workers=1) as running, running.client() as client:
+    with service(tmp_path, workers="1") as running, running.client() as client:
         yield client
 
 
@@ -77,7 +76,7 @@ def test_a_client_waits_for_the_demo(empty: httpx.Client) -> None:
 def test_a_store_with_one_observation_is_not_empty(engine: str, tmp_path: Path) -> None:
     database = connect(url_in(tmp_path))
     tables.load(database, tmp_path, polls=tables.table("polls", "1,active,2023-01-24 10:00:00 UTC"))
-    with service_threads(tmp_path) as running, running.client() as client:
+    with service(tmp_path, workers="0") as running, running.client() as client:
         assert client.post("/v1/demo").status_code == 409
         assert client.get("/v1/stores").json()["total_matching"] == 1
     with opened(url_in(tmp_path)) as sql:
@@ -85,7 +84,7 @@ def test_a_store_with_one_observation_is_not_empty(engine: str, tmp_path: Path) 
 
 
 def test_of_many_that_ask_at_once_one_gets_it(engine: str, tmp_path: Path) -> None:
-    with service_threads(tmp_path) as running, running.client() as client, ThreadPoolExecutor(8) as pool:
+    with service(tmp_path, workers="0") as running, running.client() as client, ThreadPoolExecutor(8) as pool:
         answers = list(pool.map(lambda _: client.post("/v1/demo"), range(8)))
     assert sorted(answer.status_code for answer in answers) == [202] + [409] * 7
     told = {answer.json()["detail"] for answer in answers if answer.status_code == 409}
@@ -96,7 +95,7 @@ def test_of_many_that_ask_at_once_one_gets_it(engine: str, tmp_path: Path) -> No
 
 def test_the_demo_is_for_those_who_may_bring_rows(engine: str, tmp_path: Path) -> None:
     tokens = {scope: new_key(tmp_path, scope) for scope in ("read", "ingest")}
-    with service_threads(tmp_path, require_key="true") as running, running.client() as client:
+    with service(tmp_path, workers="0", require_key="true") as running, running.client() as client:
         found = {
             scope: client.post("/v1/demo", headers={"Authorization": f"Bearer {token}"}).status_code
             for scope, token in tokens.items()

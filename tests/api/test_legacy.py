@@ -14,8 +14,7 @@ import pytest
 from tests.fixtures import known
 from tests.fixtures.commands import begin
 from tests.fixtures.databases import only_sqlite
-from tests.fixtures.service_threads import service_threads
-from tests.fixtures.services import Service
+from tests.fixtures.services import Service, service
 from tests.fixtures.workers import at_work, work_off
 
 pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
@@ -79,7 +78,7 @@ def earlier(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[S
     files.mkdir()
     for name, content in FILES.items():
         (files / name).write_text(content)
-    with service_threads(folder, data_folder=str(files)) as running:
+    with service(folder, "--data-folder", str(files), workers="0") as running:
         yield running
 
 

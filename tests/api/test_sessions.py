@@ -69,8 +69,8 @@ def guarded(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[G
     folder = tmp_path_factory.mktemp("sessions")
     load_small_fleet(folder)
     tokens = {scope: new_key(folder, *scope.split("+")) for scope in ("read", "ingest", "read+ingest", "admin")}
-    with service_threads(
-        folder, require_key="true", wait_seconds="0", cors_origins=json.dumps([FRIEND]),
+    with service(
+        folder, require_key="true", workers="0", wait_seconds="0", cors_origins=json.dumps([FRIEND]),
         trusted_proxies='["127.0.0.1/32"]',
     ) as running:  # fmt: skip
         yield Guarded(running, tokens)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import tempfile
+import weakref
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
@@ -93,7 +94,7 @@ class Results:
 
     def _made(self, job: str, layout: str, form: str, render: Render) -> File:
         answer = unpacked(self._content(job))
-        held = tempfile.TemporaryFile()  # noqa: SIM115  # closed with the last answer that reads it
+        held = tempfile.TemporaryFile()  # noqa: SIM115  # closed below, with the last answer that reads it
         render(answer, held)
         held.flush()
         name = f"uphours-{_stamp(stores_of(answer).as_of)}.{form}"
@@ -101,7 +102,9 @@ class Results:
         digest = hashlib.sha256(f"{job} {layout} {VERSION}".encode())
         for block in made.blocks():
             digest.update(block)
-        return replace(made, etag=f'"{digest.hexdigest()[:32]}"')
+        made = replace(made, etag=f'"{digest.hexdigest()[:32]}"')
+        weakref.finalize(made, held.close)
+        return made
 
     def _content(self, job: str) -> bytes:
         with self._database.reading() as connection:
