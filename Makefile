@@ -6,7 +6,8 @@ UV_VERSION := 0.13.9
 BIN := .venv/bin
 UV := $(BIN)/python -m uv
 # The tests of a file stay together: they may share a service. Slow tests wait for processes, so five run at once
-# whatever the number of cores; -n 0 turns that off.
+# whatever the number of cores; quick ones wait for nothing, and each process collects all of them first, which takes
+# 10 s of a processor. -n 0 turns that off.
 TOGETHER := --dist loadfile --no-loadscope-reorder
 AT_ONCE := -n 5 $(TOGETHER)
 # Tests that need more than Python have verbs of their own.
@@ -57,7 +58,7 @@ lint: setup ## style, layers, types, words, container files, and a lock file tha
 	$(UV) lock --check --quiet
 
 test: setup ## run the quick tests, several at once (ARGS="-k outages -x"; ARGS="-n 0" for one after the other)
-	TZ=UTC $(BIN)/pytest -n 3 $(TOGETHER) -p no:schemathesis --engines sqlite -m "not slow" $(ELSEWHERE) $(ARGS)
+	TZ=UTC $(BIN)/pytest -n 2 $(TOGETHER) -p no:schemathesis --engines sqlite -m "not slow" $(ELSEWHERE) $(ARGS)
 
 test-slow: setup ## run the tests that start services, kill processes, fill disks
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines sqlite -m slow $(ELSEWHERE) $(ARGS)
@@ -75,7 +76,7 @@ test-attacks: setup java ## attack the service: bombs, raw sockets, other HTTP c
 	TZ=UTC $(BIN)/pytest -n 0 --engines sqlite,postgresql tests/attacks $(ARGS)
 
 test-zone: setup ## run the quick tests that read or write dates on a machine that lives in an odd time zone
-	TZ=Australia/Lord_Howe HYPOTHESIS_PROFILE=again $(BIN)/pytest -n 3 $(TOGETHER) -p no:schemathesis --engines sqlite -m "not slow and not anywhere" $(or $(ARGS),$(ZONED))
+	TZ=Australia/Lord_Howe HYPOTHESIS_PROFILE=again $(BIN)/pytest -n 2 $(TOGETHER) -p no:schemathesis --engines sqlite -m "not slow and not anywhere" $(or $(ARGS),$(ZONED))
 
 soak: setup ## run random tests with a thousand examples each, and those that kill, with new seeds for an hour (ARGS="--minutes 10")
 	TZ=UTC $(BIN)/python tests/soak.py $(AT_ONCE) $(ARGS)
