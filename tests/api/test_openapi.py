@@ -24,8 +24,7 @@ from schemathesis.specs.openapi.checks import (
 
 from tests.api.conftest import load_small_fleet
 from tests.fixtures.databases import only_sqlite
-from tests.fixtures.service_threads import service_threads
-from tests.fixtures.services import Service, finished
+from tests.fixtures.services import Service, finished, service
 from uphours.service import api_docs
 from uphours.service.app import create_app
 from uphours.settings import Settings
@@ -106,7 +105,7 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Serve a fleet that may be spoilt, with a queue that does not fill."""
     folder = tmp_path_factory.mktemp("asked")
     load_small_fleet(folder)
-    with service_threads(folder, data_folder=str(folder), workers=1, queue_limit="100000") as made:
+    with service(folder, "--data-folder", str(folder), workers="1", queue_limit="100000") as made:
         yield made
 
 
