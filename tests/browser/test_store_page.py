@@ -12,7 +12,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import check_accessible, load_demo
-from tests.fixtures.services import Service, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import Service
 
 STORE = "1004"
 
@@ -21,7 +22,7 @@ STORE = "1004"
 def changed(tmp_path: Path) -> Iterator[Service]:
     """Serve a made-up fleet of its own to a test that changes it."""
     load_demo(tmp_path)
-    with service(tmp_path, workers="1") as running:
+    with service_threads(tmp_path, workers=1) as running:
         yield running
 
 
