@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watched, check_accessible, load_demo
 from tests.browser.test_data_in import drop
-from tests.fixtures.services import Service, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import Service
 from uphours.database import api_keys
 from uphours.database.database import Database
 from uphours.service.terms import now_us
@@ -26,7 +27,7 @@ def key(database: Database, *scopes: Scope) -> str:
 def guarded(tmp_path: Path) -> Iterator[tuple[Service, Database]]:
     store = load_demo(tmp_path)
     key(store, "admin")
-    with service(tmp_path, workers="1", require_key="true") as running:
+    with service_threads(tmp_path, workers=1, require_key="true") as running:
         yield running, store
 
 
