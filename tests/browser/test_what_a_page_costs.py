@@ -12,7 +12,7 @@ from playwright.sync_api import Browser
 
 from tests.fixtures import tables
 from tests.fixtures.databases import url_in
-from tests.fixtures.services import Service, service
+from tests.fixtures.services import ServiceProcess, service
 from uphours import demo
 from uphours.database.database import connect
 
@@ -45,7 +45,7 @@ PAINTED_S: Final = 1.0
 
 
 @pytest.fixture(scope="module")
-def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
+def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """Serve 2,000 stores with names, regions, and targets of all and of some."""
     folder = tmp_path_factory.mktemp("fleet")
     ids = pl.Series([str(1_000_000_000_000_000_000 + 650_000_000_000_037 * store) for store in range(STORES)])
@@ -59,7 +59,7 @@ def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield running
 
 
-def test_a_page_takes_little_of_the_processor(fleet: Service) -> None:
+def test_a_page_takes_little_of_the_processor(fleet: ServiceProcess) -> None:
     process = psutil.Process(fleet.process.pid)
 
     def spent() -> float:
@@ -80,7 +80,7 @@ def test_a_page_takes_little_of_the_processor(fleet: Service) -> None:
 
 @pytest.mark.parametrize("path", ["/", "/data", "/targets", "/stores/{store}"])
 def test_little_is_fetched_before_a_page_is_painted(
-    browser: Browser, fleet: Service, path: str, record_property: Callable[[str, object], None]
+    browser: Browser, fleet: ServiceProcess, path: str, record_property: Callable[[str, object], None]
 ) -> None:
     with fleet.client() as client:
         store = client.get("/v1/stores", params={"limit": 1}).json()["stores"][0]["store_id"]

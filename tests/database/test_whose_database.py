@@ -7,6 +7,7 @@ import shutil
 import sqlite3
 import stat
 import subprocess
+import sys
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -95,6 +96,32 @@ def test_another_programs_file_is_refused_and_not_a_byte_changes(tmp_path: Path,
     before = bytes_in(tmp_path)
     refused(connect(f"sqlite:///{path}"), "belongs to another program")
     assert bytes_in(tmp_path) == before
+
+
+@only_sqlite
+@pytest.mark.parametrize("kept_in", ["file", "log"])
+def test_another_look_at_a_file_takes_no_locks_away(tmp_path: Path, kept_in: str) -> None:
+    """Locks belong to the process, which loses them with any handle of the file that it closes."""
+    path = tmp_path / "store.db"
+    tables.load(connect(f"sqlite:///{path}"), tmp_path, polls=tables.POLLS)
+    with closing(sqlite3.connect(path, isolation_level=None)) as connection:
+        if kept_in == "log":  # nothing of the file itself says whose it is
+            lines = list(connection.iterdump())
+            path.unlink()
+            connection.close()
+            connection = sqlite3.connect(path, isolation_level=None)
+            connection.execute("PRAGMA journal_mode = WAL")
+            connection.executescript("\n".join(lines))
+        connection.execute("BEGIN")
+        connection.execute("SELECT count(*) FROM stores").fetchone()
+        with connect(f"sqlite:///{path}").snapshot() as fleet:
+            assert fleet.store_ids
+        # Another process that is the last to close the file would write its log back and take it away.
+        subprocess.run([sys.executable, "-c", LAST_TO_CLOSE, str(path)], check=True)
+        assert path.with_name("store.db-wal").exists()
+
+
+LAST_TO_CLOSE = "import sqlite3, sys; c = sqlite3.connect(sys.argv[1]); c.execute('SELECT 1 FROM stores'); c.close()"
 
 
 @only_sqlite

@@ -1,10 +1,13 @@
 """The file of an embedded store, before it is opened: whose it is, whether it can be written, how it can be read.
 
-Nothing here changes a byte of a file that is another program's.
+Nothing here changes a byte of a file that is another program's. Nothing but SQLite opens a file: locks belong to a
+process, and it loses all of its own on a file as soon as it closes any handle of that file (SQLite, "How To Corrupt An
+SQLite Database File", 2.2). So the way without locks is for files that no one has open.
 """
 
 from __future__ import annotations
 
+import errno
 import os
 import sqlite3
 import stat
@@ -16,7 +19,8 @@ from urllib.parse import quote
 
 from uphours.errors import DatabaseError, DatabaseUnavailableError
 
-_MAGIC: Final = b"SQLite format 3\0"
+#: A page of the smallest size.
+_SMALLEST_BYTES: Final = 512
 #: Tables that every store has had from the first version on.
 _OURS: Final = frozenset({"alembic_version", "stores", "observations", "loads"})
 _VALID: Final = "valid is a file that uphours has made, or a name that is free"
@@ -43,20 +47,18 @@ def check(path: Path) -> bool:
         raise DatabaseError(f"{path} is {what}; {_VALID}")
     if status.st_size == 0:
         return False
-    try:
-        with path.open("rb") as file:
-            head = file.read(len(_MAGIC))
-    except OSError as error:
-        raise DatabaseError(f"cannot read {path}: {error.strerror}") from error
-    if head != _MAGIC:
+    if status.st_size < _SMALLEST_BYTES:
         raise DatabaseError(f"{path} is no SQLite database; {_VALID}")
+    if not os.access(path, os.R_OK):
+        raise DatabaseError(f"cannot read {path}: {os.strerror(errno.EACCES)}")
     return _is_store(path)
 
 
 def _is_store(path: Path) -> bool:
     found = _looked(path, "&immutable=1")
     if not (found is None or _is_ours(found)) and _wal_of(path) is not None:
-        found = _looked(path, _WITHOUT_LOCKS)  # what was written last is in the log
+        # What was written last is in the log. Where it has no index nobody has it open, and we make none.
+        found = _looked(path, "" if _index_of(path).exists() and is_writable(path) else _WITHOUT_LOCKS)
     if found is None:
         return True  # it is damaged, which anyone who reads it finds out and says
     if found and not _is_ours(found):
@@ -84,7 +86,9 @@ def _looked(path: Path, how: str) -> frozenset[str] | None:
                     ((number,),) = connection.execute(f"PRAGMA {pragma}")
                     names |= {f"{pragma} {number}"} if number else set()
             return frozenset(names)
-    except sqlite3.DatabaseError:
+    except sqlite3.DatabaseError as error:
+        if error.sqlite_errorcode == sqlite3.SQLITE_NOTADB:
+            raise DatabaseError(f"{path} is no SQLite database; {_VALID}") from error
         return None
 
 
@@ -173,6 +177,12 @@ def _wal_of(path: Path) -> Path | None:
     real = path.resolve()
     wal = real.with_name(f"{real.name}-wal")
     return wal if wal.exists() and wal.stat().st_size else None
+
+
+def _index_of(path: Path) -> Path:
+    """Return the index of the log of a file, which is there as long as any process has the file open."""
+    real = path.resolve()
+    return real.with_name(f"{real.name}-shm")
 
 
 def _stamp(path: Path) -> tuple[object, ...]:
