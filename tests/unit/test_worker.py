@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 from polars.exceptions import PanicException
 from sqlalchemy import Connection, func, select
+from structlog.testing import capture_logs
 
 from tests.fixtures import tables
 from tests.fixtures.tables import NOW
@@ -185,23 +186,21 @@ def test_a_report_on_a_store_that_is_not_there_fails_with_the_reason(store: Wayl
     assert results(store) == 0
 
 
-def test_a_defect_fails_the_job_loudly_and_the_worker_goes_on(
-    store: Waylaid, clock: Clock, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_defect_fails_the_job_loudly_and_the_worker_goes_on(store: Waylaid, clock: Clock) -> None:
     broken = submit(store, "load", {"no": "files"})
     with store.writing() as connection:
         uploads.add(connection, broken, 0, 0, b"x")
     clock.now += 1
     name = ask(store)
     doing = worker(store, clock)
-    assert doing.work_once()
-    assert doing.work_once() or job(store, name).state == "complete"
+    with capture_logs() as logged:
+        assert doing.work_once()
+        assert doing.work_once() or job(store, name).state == "complete"
     assert job(store, broken).reason == "a defect of uphours (KeyError); the log of the worker says more"
     assert not isinstance(failure_of(job(store, broken).reason or ""), InputError)
     assert (job(store, broken).state, job(store, name).state) == ("failed", "complete")
-    logged = capsys.readouterr()
-    assert "KeyError" in logged.out + logged.err
-    assert "Traceback" in logged.out + logged.err
+    (defect,) = [line for line in logged if line["log_level"] == "error"]
+    assert (defect["event"], defect["job"], defect["exc_info"]) == ("job failed by a defect", broken, True)
     with store.reading() as connection:
         assert connection.execute(select(upload_table)).first() is None
 

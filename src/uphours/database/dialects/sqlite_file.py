@@ -57,7 +57,7 @@ def check(path: Path) -> bool:
 def _is_store(path: Path) -> bool:
     found = _looked(path, "&immutable=1")
     if not (found is None or _is_ours(found)) and _wal_of(path) is not None:
-        # What was written last is in the log. Where it has no index nobody has it open, and we make none.
+        # What was written last is in the log. Where it has no index no process has it open, and we make none.
         found = _looked(path, "" if _index_of(path).exists() and is_writable(path) else _WITHOUT_LOCKS)
     if found is None:
         return True  # it is damaged, which anyone who reads it finds out and says
