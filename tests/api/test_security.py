@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 import httpx
 import pytest
+from structlog.testing import capture_logs
 
 from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite, url_in
@@ -81,7 +82,9 @@ def test_a_defect_is_a_problem_with_all_headers_and_without_details(tmp_path: Pa
         async with httpx.AsyncClient(transport=transport, base_url="http://localhost") as client:
             return await client.get("/defect")
 
-    answer = asyncio.run(ask())
+    with capture_logs() as logged:  # services in threads of this process would log it too
+        answer = asyncio.run(ask())
+    assert [line["event"] for line in logged if line["log_level"] == "error"] == ["a request failed by a defect"]
     assert answer.status_code == 500
     check_headers(answer)
     assert answer.json()["request_id"] == answer.headers["x-request-id"]
