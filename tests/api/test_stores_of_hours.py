@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from html import unescape
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -46,6 +47,27 @@ def test_the_hours_that_stand_out_lead_to_the_stores_that_lose_more_then(client:
     page = client.get(unescape(link))
     assert "always" in listed(page)
     assert "Remove all" in page
+
+
+def test_the_stores_of_hours_are_shown_on_the_clock_and_with_the_comparison_that_were_chosen(client: Client) -> None:
+    (week,) = re.findall(r'data-loads="([^"]+)"', client.get("/?clock=Asia/Tokyo&compare=false"))
+    (link,) = re.findall(r'stands out:</strong>[^<]*<a href="([^"]+)"', client.get(unescape(week)))
+    assert "clock=Asia%2FTokyo&compare=false" in unescape(link)
+    (week,) = re.findall(r'data-loads="([^"]+)"', client.get("/"))
+    assert week == "/week"
+
+
+def test_changes_from_the_window_before_are_shown_unless_nothing_is_to_be_compared(client: Client) -> None:
+    query = "tab=all&window=last_day&confirm_within=1d"
+    compared, plain = client.get(f"/?{query}"), client.get(f"/?{query}&compare=false")
+    assert 'class="change' in compared
+    assert 'class="change' not in plain
+    assert "Changes are against" not in plain
+    assert listed(plain) == listed(compared)
+    columns = [client.get(f"/list.csv?{query}{more}").splitlines()[0] for more in ("", "&compare=false")]
+    assert ["_change" in one for one in columns] == [True, False]
+    beside = client.get(f"/stores/half?window=last_day&list={quote('tab=all&compare=false')}")
+    assert "compare=false" in beside
 
 
 def test_a_store_that_loses_as_much_at_other_times_is_not_listed(client: Client) -> None:

@@ -280,10 +280,11 @@ def test_all_that_is_drawn_is_as_long_as_the_spans(edges: list[int], zone: str) 
 def test_what_is_listed_is_read_from_the_address_and_handed_on_by_its_forms() -> None:
     usual = listed(request(""))
     assert (usual.tab, usual.sort, usual.descending, usual.clock) == ("attention", "since", True, "store")
+    assert usual.compare
     assert usual.pairs == []
     assert usual.zone_for("Asia/Kolkata") == "Asia/Kolkata"
     query = "tab=below_target&search=a&state=up&state=down&timezone=UTC&observed=never&clock=Asia/Tokyo&cursor=x"
-    query += "&lost_in=Fri+18-21"
+    query += "&lost_in=Fri+18-21&compare=false"
     found = listed(request(query))
     assert (found.sort, found.descending) == ("availability", False)
     assert found.zone_for("Asia/Kolkata") == found.zone_for() == "Asia/Tokyo"
@@ -302,6 +303,7 @@ def test_what_is_listed_is_read_from_the_address_and_handed_on_by_its_forms() ->
         ("sort=luck", "since"),
         ("state=on", "down"),
         ("lost_in=noon", "Fri"),
+        ("compare=no", "false"),
     ],
 )
 def test_a_list_that_cannot_be_says_what_is_valid(query: str, said: str) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Final, Literal
 from urllib.parse import urlencode
@@ -24,7 +25,16 @@ from uphours.service.api.groups import attributes_of
 from uphours.service.auth import Calling, needs
 from uphours.service.deps import Serving
 from uphours.service.lane_routes import ViewRoute
-from uphours.service.pages.fleet_list import MOST_VALUES, TAB_WORDS, Listed, Listing, compared, filters, of_list, rows
+from uphours.service.pages.fleet_list import (
+    MOST_VALUES,
+    TAB_WORDS,
+    Listed,
+    Listing,
+    filters,
+    listed_overview,
+    of_list,
+    rows,
+)
 from uphours.service.pages.gaps import gaps_in
 from uphours.service.pages.query import PERIODS, Asking
 from uphours.service.pages.rendering import duration, page, percent
@@ -42,7 +52,7 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
     if not fleet.any_polls(serving, caller):
         return page(request, "first_run", caller=caller)
     question = asking.question()
-    everyone = compared(serving, caller, question, listing.hours)
+    everyone = listed_overview(serving, caller, question, listing)
     made = everyone.where(question.where)
     found = stores.store_list(serving, question, made, **listing.chosen, after=listing.cursor, limit=_ON_A_PAGE)
     target = _target(made)
@@ -58,6 +68,7 @@ def show(request: Request, serving: Serving, caller: Calling, asking: Asking, li
         tabs=_tabs(target, listing.tab),
         periods=PERIODS,
         of_list=of_list(asking, listing),
+        week=_address("/week", [*asking.pairs, *listing.view]),
         gaps=gaps_in(serving, caller, question),
         filters=filters(
             attributes_of(everyone.labels, MOST_VALUES), asking.where, made.timezones, listing, found["fleet"]
@@ -102,7 +113,7 @@ def export(
 ) -> Response:
     """Return the stores that the page lists with the same address, all pages of them, as a file."""
     question = asking.question()
-    made = compared(serving, caller, question, listing.hours).where(question.where)
+    made = listed_overview(serving, caller, question, listing).where(question.where)
     chosen = selected(made, **listing.chosen, limit=max(1, len(made.store_ids)))
     file = io.BytesIO()
     write_report(_with_states(made, chosen.rows, listing), form, file, detail=True)
@@ -131,7 +142,7 @@ def _local(instant: int | None, zone: str) -> str | None:
 
 @router.get("/week")
 @needs("read", sees="stores")
-def show_week(request: Request, serving: Serving, caller: Calling, asking: Asking) -> Response:
+def show_week(request: Request, serving: Serving, caller: Calling, asking: Asking, listing: Listing) -> Response:
     """Show by weekday and hour how the fleet differs from its average."""
     week = fleet.show_heat_map(serving, caller, asking.question())
     by_day = [
@@ -139,7 +150,7 @@ def show_week(request: Request, serving: Serving, caller: Calling, asking: Askin
         for day, name in enumerate(WEEKDAYS)
     ]
     found = standout(week["cells"])
-    listed = [*asking.pairs, ("tab", "all"), ("lost_in", str(found.hours))] if found else []
+    listed = [*asking.pairs, *listing.view, ("tab", "all"), ("lost_in", str(found.hours))] if found else []
     return page(
         request,
         "week",
@@ -148,5 +159,9 @@ def show_week(request: Request, serving: Serving, caller: Calling, asking: Askin
         days=by_day,
         average=average(week["cells"]),
         standout=found,
-        list_of_standout=f"/?{urlencode(listed)}",
+        list_of_standout=_address("/", listed),
     )
+
+
+def _address(path: str, pairs: Sequence[tuple[str, str]]) -> str:
+    return f"{path}?{urlencode(pairs)}" if pairs else path

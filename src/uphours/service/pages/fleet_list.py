@@ -5,7 +5,7 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Annotated, Any, Final, get_args
 from urllib.parse import urlencode
 
@@ -71,7 +71,10 @@ UTC: Final = "utc"
 
 @dataclass(frozen=True)
 class Listed:
-    """Which stores are listed, in what order, and on which clock; as the address of the page has it."""
+    """Which stores are listed, in what order, and on which clock; as the address of the page has it.
+
+    ``compare``: whether changes from the window before are shown.
+    """
 
     tab: Tab
     search: str
@@ -84,6 +87,7 @@ class Listed:
     sort: StoreOrder
     descending: bool
     clock: str
+    compare: bool
     cursor: str | None
 
     @property
@@ -99,10 +103,19 @@ class Listed:
         given += [("state", one) for one in self.states] + [("timezone", one) for one in self.timezones]
         given += [("without", one) for one in self.without] + [("observed", "never" if self.never_observed else "")]
         given += [("lost_in", str(self.hours or ""))]
-        given += [("clock", "" if self.clock == EACH_STORE else self.clock)]
+        given += self.view
         if self.sort != _USUAL_SORT[self.tab]:
             given += [("sort", self.sort), ("descending", str(self.descending).lower())]
         return [(name, value) for name, value in given if value and (name, value) != ("tab", TABS[0])]
+
+    @property
+    def view(self) -> list[tuple[str, str]]:
+        """How stores are shown, whichever are listed: the clock and the comparison, where not as by default."""
+        given = [
+            ("clock", "" if self.clock == EACH_STORE else self.clock),
+            ("compare", "" if self.compare else "false"),
+        ]
+        return [(name, value) for name, value in given if value]
 
     @property
     def availability_below(self) -> float | None:
@@ -155,16 +168,15 @@ def of_list(asking: Asked, listing: Listed) -> str:
     return f"?{urlencode([*asking.pairs, ('list', urlencode(listing.pairs) or f'tab={TABS[0]}')])}"
 
 
-def compared(serving: Service, caller: Caller, question: Question, hours: Hours | None) -> Overview:
-    """Return the overview of all stores with the window before, or without it where that time was pruned.
-
-    ``hours``: those of the week in which stores are listed that lose more then.
-    """
-    asked = question.asked_by(serving, caller)._replace(where=(), hours=hours)
+def listed_overview(serving: Service, caller: Caller, question: Question, listing: Listed) -> Overview:
+    """Return the overview of all stores, with the window before unless it is not wanted or that time was pruned."""
+    asked = question.asked_by(serving, caller)._replace(where=(), hours=listing.hours)
     try:
-        return serving.fleets.overview(asked._replace(compare=True), stale_ok=question.stale_ok)
+        made = serving.fleets.overview(asked._replace(compare=True), stale_ok=question.stale_ok)
     except InputError:
         return serving.fleets.overview(asked, stale_ok=question.stale_ok)
+    # From the same overview, so that states are followed back as far, and none other is kept for it.
+    return made if listing.compare else replace(made, report=replace(made.report, before=None))
 
 
 def listed(request: Request) -> Listed:
@@ -190,6 +202,9 @@ def listed_in(given: QueryParams) -> Listed:
     clock = given.get("clock", "").strip() or EACH_STORE
     if clock not in (EACH_STORE, UTC) and clock not in timezone_names():
         raise InputError(f"clock is {shown(clock[:40])}; valid are store, utc and IANA names such as America/Chicago")
+    compare = given.get("compare", "").strip() or "true"
+    if compare not in ("true", "false"):
+        raise InputError(f"compare is {shown(compare[:40])}; valid are true, with the window before, and false")
     return Listed(
         tab=tab,
         search=given.get("search", "").strip(),
@@ -202,6 +217,7 @@ def listed_in(given: QueryParams) -> Listed:
         sort=sort,
         descending=(given.get("descending") or str(SORTS[sort])).lower() == "true",
         clock=clock,
+        compare=compare == "true",
         cursor=given.get("cursor") or None,
     )
 

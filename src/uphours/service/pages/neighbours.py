@@ -10,7 +10,7 @@ from uphours.errors import UphoursError
 from uphours.reports.store_list import selected
 from uphours.service.auth import Caller
 from uphours.service.deps import Service
-from uphours.service.pages.fleet_list import TAB_WORDS, compared, listed_in, of_list
+from uphours.service.pages.fleet_list import TAB_WORDS, listed_in, listed_overview, of_list
 from uphours.service.pages.query import Asked
 
 
@@ -35,7 +35,7 @@ def neighbours(serving: Service, caller: Caller, asking: Asked, query: str, stor
     question = asking.question()
     try:
         listing = listed_in(QueryParams(query))
-        made = compared(serving, caller, question, listing.hours).where(question.where)
+        made = listed_overview(serving, caller, question, listing).where(question.where)
         found = selected(made, **listing.chosen, limit=max(1, len(made.store_ids)))
     except UphoursError:  # the list has changed, or the address was typed
         return None
