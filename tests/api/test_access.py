@@ -302,6 +302,18 @@ def test_only_admin_cancels_the_reports_of_others(guarded: Guarded) -> None:
         assert client.delete(f"/v1/reports/{report}").status_code == 200
 
 
+def test_saved_reports_are_shared_by_all_who_see_every_store(guarded: Guarded) -> None:
+    with guarded.client(guarded.tokens["read"]) as client:
+        saved = client.put("/v1/saved-reports/weekly", json={"windows": ["previous_week"]}).raise_for_status().json()
+        assert (saved["owner"], saved["created_by"]) == (None, guarded.tokens["read"].split("_")[1])
+    with guarded.client(guarded.tokens["admin"]) as client:
+        assert client.get("/v1/saved-reports").json()["saved_reports"] == [saved]
+        actions = [one["action"] for one in client.get("/v1/audit").json()["entries"]]
+        assert "report.save" in actions
+        assert client.delete("/v1/saved-reports/weekly").json() == saved
+        assert client.delete("/v1/saved-reports/weekly").status_code == 404
+
+
 def test_a_key_that_comes_too_often_has_to_wait_and_no_other(guarded: Guarded) -> None:
     token = new_key(guarded.running.folder, "read")
     with guarded.client(token) as client:

@@ -118,7 +118,8 @@ class Both:
 
 #: What numbers loads and entries, and names requests, reports and people.
 NUMBERED = {
-    "loads_seen", "entries_seen", "request_id", "next_cursor", "id", "created_at", "actor", "load", "only",
+    "loads_seen", "entries_seen", "request_id", "next_cursor", "id", "created_at", "created_by", "actor", "load",
+    "only", "owner",
 }  # fmt: skip
 
 
@@ -313,6 +314,31 @@ def test_others_bounds_stores_and_reports_are_refused_as_if_they_were_not_there(
     listed = both.bound.get("/v1/reports", params={"limit": 100}).json()["reports"]
     assert theirs not in {one["id"] for one in listed}
     assert all(one["options"]["only"] == {"franchisee": ["F7"]} for one in listed)
+
+
+def test_a_key_has_the_reports_that_it_saves_to_itself(both: Both) -> None:
+    theirs = {"windows": ["yesterday"], "stores": [OTHERS[0]]}
+    shared = both.free.put(f"/v1/saved-reports/{FOREIGN}", json=theirs).raise_for_status().json()
+    both.same("GET", "/v1/saved-reports")
+    both.same("DELETE", f"/v1/saved-reports/{FOREIGN}")
+    # Under a name that is taken by others it saves one of its own, with its own stores alone.
+    mine = both.same("PUT", f"/v1/saved-reports/{FOREIGN}", json={"as_of": "2023-01-24", "by": ["franchisee"]}).json()
+    assert mine["options"]["only"] == {"franchisee": ["F7"]}
+    assert mine["options"]["as_of_us"] is None
+    assert mine["owner"] == mine["created_by"]
+    assert both.bound.get("/v1/saved-reports").json()["saved_reports"] == [mine]
+    assert both.free.get("/v1/saved-reports").json()["saved_reports"] == [shared, mine]
+    both.same("PUT", "/v1/saved-reports/x", json={"stores": [OTHERS[0]]})
+    both.same("PUT", "/v1/saved-reports/x", json={"by": ["color"]})
+    assert both.bound.put("/v1/saved-reports/x", json={"only": {"franchisee": ["F8"]}}).status_code == 403
+    assert both.bound.delete(f"/v1/saved-reports/{FOREIGN}", params={"owner": "other"}).status_code == 404
+    assert both.bound.delete(f"/v1/saved-reports/{FOREIGN}").json() == mine
+    assert both.free.get("/v1/saved-reports").json()["saved_reports"] == [shared]
+    again = both.bound.put("/v1/saved-reports/mine", json={}).json()
+    assert both.free.delete("/v1/saved-reports/mine").status_code == 404
+    assert both.free.delete("/v1/saved-reports/mine", params={"owner": again["owner"]}).json() == again
+    both.free.delete(f"/v1/saved-reports/{FOREIGN}").raise_for_status()
+    both.alone.delete(f"/v1/saved-reports/{FOREIGN}").raise_for_status()
 
 
 def test_reports_of_earlier_systems_have_ones_own_stores_alone(both: Both) -> None:

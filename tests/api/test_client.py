@@ -8,7 +8,7 @@ import re
 import types
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal, Union, get_args, get_origin, get_type_hints
+from typing import Any, Literal, Union, cast, get_args, get_origin, get_type_hints
 
 import httpx
 import pytest
@@ -84,6 +84,18 @@ def test_a_report_is_triggered_waited_for_and_fetched(client: Client) -> None:
     assert client.result(report, format="xlsx").startswith(b"PK")
     assert next(client.reports())["id"] == report
     assert client.report(as_of=AS_OF, windows=["last_day"], stores=["1", "2"]) == client.result(report)
+
+
+def test_a_report_is_saved_asked_for_again_and_deleted(client: Client) -> None:
+    name = "Käse & 100 %"
+    saved = client.save_report(name, as_of=AS_OF, windows=["last_day"], stores=["1"])
+    assert client.saved_reports() == [saved]
+    assert (saved["name"], saved["options"]["as_of_us"]) == (name, None)
+    state = client.wait(client.trigger(**cast(ReportOptions, saved["options"])))
+    assert state["options"] == saved["options"]
+    assert client.delete_saved_report(name) == saved
+    with pytest.raises(NotFoundError, match="saved report"):
+        client.delete_saved_report(name)
 
 
 def test_a_report_that_makes_no_sense_is_an_input_error(client: Client) -> None:

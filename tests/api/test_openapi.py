@@ -68,6 +68,7 @@ SENSIBLE: dict[str, st.SearchStrategy[Any]] = {
     "by": st.just(["region"]),
     "columns": st.just([]),
     "only": st.just({}),
+    "owner": st.just(""),
 }
 #: Bodies whose parts make sense only together.
 TOGETHER: dict[str, dict[str, Any]] = {

@@ -12,13 +12,14 @@ from tests.fixtures import tables
 from tests.fixtures.databases import ENGINES, dump, empty, given_back, opened, url_in, use
 from tests.fixtures.loads_by_hand import EVERY, by_hand
 from tests.fixtures.tables import NOW
-from uphours.database import api_keys, logins, queue, reports
+from uphours.database import api_keys, logins, queue, reports, saved_reports
 from uphours.database import copy as copying
 from uphours.database.copy import CopiedTable, copy
 from uphours.database.database import Database, connect
 from uphours.database.migrate import SCHEMA_VERSION
 from uphours.database.prune import prune
 from uphours.database.queue import KINDS
+from uphours.database.saved_reports import SavedReport
 from uphours.database.tables import metadata
 from uphours.errors import ConflictError, DatabaseError, InputError
 from uphours.reports.measure import run_report
@@ -45,6 +46,8 @@ def filled(folder: Path) -> Database:
     with made.writing() as connection:
         key, _token = api_keys.create(connection, name="till", scopes=["read"], now=NOW, actor="me")
         logins.begin(connection, key, now=NOW, lasts=HOUR_US)
+        weekly = SavedReport("Wöchentlich", "", ReportRequest().to_dict(), key.key_id, NOW)
+        saved_reports.save(connection, weekly, actor="me")
     keep_report(made, b"\x00\xff" * 1_000)
     return made
 

@@ -223,6 +223,7 @@ KEPT: dict[str, dict[str, Any]] = {
     "sessions": {"hash": "s", "key_id": "k1", "created_at": 1, "expires_at": 2},
     "audit": {"entry": 1, "at": 1, "actor": "k1", "action": "load", "subject": "1", "details": "{}"},
     "properties": {"name": "secret", "value": "kept"},
+    "saved_reports": {"owner": "", "name": "Käse", "request": "{}", "created_by": "k1", "created_at": 1},
     "failing_files": {
         "source": "folder", "fingerprint": "g", "name": "x.csv", "error": "e", "failures": 1, "failed_at": 1,
         "retry_at": 2,
@@ -230,7 +231,7 @@ KEPT: dict[str, dict[str, Any]] = {
 }  # fmt: skip
 ODD_POLLS = tables.POLLS + "3,active,2023-01-25 15:04:05 UTC\n3,perhaps,2023-01-25 16:00 UTC\n=1,active,1674662645\n"
 
-VERSIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009"]
+VERSIONS = ["0001", "0002", "0003", "0004", "0005", "0006", "0007", "0008", "0009", "0010"]
 
 
 def at_version(url: str, version: str, rows: dict[str, list[dict[str, Any]]]) -> Database:
@@ -272,6 +273,7 @@ def since(version: str, name: str, rows: list[dict[str, Any]]) -> list[dict[str,
         "0007": ("failing_files",),
         "0008": ("special_hours", "attributes", "adjustments", "adjusted"),
         "0009": ("targets",),
+        "0011": ("saved_reports",),
     }
     if any(version < number and name in names for number, names in first.items()):
         return []

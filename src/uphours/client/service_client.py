@@ -21,7 +21,7 @@ from uphours.wire.health import AuditEntry, Source
 from uphours.wire.keys import Key, KeyOptions, NewKey
 from uphours.wire.ledger import AdjustmentOptions, Entry, Moved, WithdrawalOptions
 from uphours.wire.loads import Job, Load, LoadOutcome, QuarantinedRow
-from uphours.wire.reports import ReportOptions, ReportState
+from uphours.wire.reports import ReportOptions, ReportState, SavedReport
 from uphours.wire.stores import OutageList, Selection, Store, StoreDetail, StoreSelection, Timeline
 from uphours.wire.targets import TargetList, TargetsView
 from uphours.wire.views import FleetSelection, View
@@ -129,6 +129,22 @@ class Client:
     def reports(self) -> Iterator[ReportState]:
         """List reports, the newest first."""
         return self._pages("/v1/reports", "reports")
+
+    def saved_reports(self) -> list[SavedReport]:
+        """List saved reports by name; ``trigger(**saved["options"])`` asks for one."""
+        found: list[SavedReport] = self._requests.json(Call("GET", "/v1/saved-reports"))["saved_reports"]
+        return found
+
+    def save_report(self, name: str, **options: Unpack[ReportOptions]) -> SavedReport:
+        """Save a report under a name, of the latest observation whatever the options say; replaces one of this name."""
+        saved: SavedReport = self._requests.json(Call("PUT", path("saved-reports", name), body=options))
+        return saved
+
+    def delete_saved_report(self, name: str, *, owner: str | None = None) -> SavedReport:
+        """Delete a saved report; ``owner``: the bound key that has it, for those who see every store."""
+        query = {"owner": owner}
+        deleted: SavedReport = self._requests.json(Call("DELETE", path("saved-reports", name), query))
+        return deleted
 
     # --- rows ---
 

@@ -12,7 +12,7 @@ from sqlalchemy import Connection, select
 
 from uphours.database.tables import locks
 
-Name: TypeAlias = Literal["loads", "queue", "ledger"]
+Name: TypeAlias = Literal["loads", "queue", "ledger", "saved reports"]
 
 
 def take(connection: Connection, name: Name) -> None:
@@ -20,6 +20,7 @@ def take(connection: Connection, name: Name) -> None:
 
     ``loads``: loads are numbered in the order in which they become visible, so that a report can say which ones it
     saw; a load that brings entries of the ledger takes ``ledger`` too, after it. ``ledger``: so are these entries.
-    ``queue``: who counts what is waiting, or looks for work to share, must not do so beside another.
+    ``queue``: who counts what is waiting, or looks for work to share, must not do so beside another. ``saved reports``:
+    nor who counts them.
     """
     connection.execute(select(locks.c.name).where(locks.c.name == name).with_for_update()).one()

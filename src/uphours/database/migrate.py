@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 from uphours.errors import DatabaseError, SchemaVersionError
 
 #: The last step.
-SCHEMA_VERSION: Final = "0010"
+SCHEMA_VERSION: Final = "0011"
 #: What stands before the version of a store that is being copied into.
 _COPYING: Final = "copy "
 #: Tables that every store has, those that earlier versions had, and how those begin that engines make by themselves.

@@ -246,6 +246,17 @@ reports = Table(
     UniqueConstraint("requested_by", "idempotency_key"),
 )
 
+# Requests by name. ``owner``: the bound key that has it to itself; blank: all who see every store share it.
+saved_reports = Table(
+    "saved_reports",
+    metadata,
+    Column("owner", text(32), primary_key=True),
+    Column("name", text(255), primary_key=True),
+    Column("request", LONG_TEXT, nullable=False),
+    Column("created_by", text(32), nullable=False),
+    Column("created_at", BigInteger, nullable=False),
+)
+
 # What reports came to. In parts, as with uploads: a statement of a database server has a largest size.
 results = Table(
     "results",

@@ -46,6 +46,25 @@ class ReportOptions(PolicyOptions, total=False):
     only: dict[str, list[str]]
 
 
+class SavedReport(TypedDict):
+    """A request by name; to ask for the report, send its options."""
+
+    name: str
+    owner: Annotated[
+        str | None,
+        Doc("The key, bound to some stores, that has it to itself; null: all who see every store share it."),
+    ]
+    options: Annotated[dict[str, Any], Doc("What is asked for, of the latest observation: `as_of_us` is null.")]
+    created_by: Annotated[str, Doc("The key that saved it last; blank where none was needed.")]
+    created_at: str
+
+
+class SavedReportList(TypedDict):
+    """Saved reports, by name."""
+
+    saved_reports: list[SavedReport]
+
+
 class Progress(TypedDict):
     """Stores or rows done of total; the total is null as long as it is not known."""
 

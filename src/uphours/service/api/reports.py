@@ -63,7 +63,7 @@ def trigger(
 ) -> ReportState:
     """Ask for a report; the answer comes at once, the report when it is made."""
     asked = bound((body or ReportBody()).request(serving.settings.policy), caller)
-    _check_stores(serving, caller, asked)
+    check_stores(serving, caller, asked)
     made = request(serving, asked, requested_by=caller.key_id, idempotency_key=idempotency_key)
     response.headers["Location"] = f"/v1/reports/{made.report}"
     return state_of(made)
@@ -82,8 +82,14 @@ def bound(asked: ReportRequest, caller: Caller) -> ReportRequest:
     return replace(asked, only=caller.only) if caller.only else asked
 
 
-def _check_stores(serving: Service, caller: Caller, options: ReportRequest) -> None:
-    """Refuse at once what could only fail later."""
+def check_stores(serving: Service, caller: Caller, options: ReportRequest) -> None:
+    """Refuse at once what could only fail later.
+
+    Raises
+    ------
+    InputError
+        There is no such store or attribute, as far as the caller can see.
+    """
     try:
         if options.stores is not None:
             with serving.snapshot(caller, options.stores):

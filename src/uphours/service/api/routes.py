@@ -16,6 +16,7 @@ from uphours.service.api import (
     loads,
     quarantine,
     reports,
+    saved_reports,
     store_rows,
     stores,
     targets,
@@ -25,6 +26,7 @@ router = APIRouter()
 for part in (
     loads.observations_router,  # first: it is asked for most
     reports.router,
+    saved_reports.router,
     loads.router,
     store_rows.router,
     quarantine.router,
