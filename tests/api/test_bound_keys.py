@@ -321,6 +321,11 @@ def test_a_key_has_the_reports_that_it_saves_to_itself(both: Both) -> None:
     shared = both.free.put(f"/v1/saved-reports/{FOREIGN}", json=theirs).raise_for_status().json()
     both.same("GET", "/v1/saved-reports")
     both.same("DELETE", f"/v1/saved-reports/{FOREIGN}")
+    page = both.bound.get("/reports", headers={"Accept": "text/html"})
+    assert (page.status_code, FOREIGN in page.text) == (200, False)
+    assert both.bound.get(f"/reports?saved={FOREIGN}").status_code == 404
+    for path in ("report", "deletion"):
+        assert both.bound.post(f"/reports/saved/{path}", data={"name": FOREIGN}).status_code == 404
     # Under a name that is taken by others it saves one of its own, with its own stores alone.
     mine = both.same("PUT", f"/v1/saved-reports/{FOREIGN}", json={"as_of": "2023-01-24", "by": ["franchisee"]}).json()
     assert mine["options"]["only"] == {"franchisee": ["F7"]}

@@ -281,6 +281,9 @@ def ask_for_everything(client: Client, folder: Path) -> None:
     client.result(report, format="csv", detail=True)
     with pytest.raises(ConflictError):
         client.cancel(report)
+    saved = client.save_report("weekly", windows=["previous_week"])
+    assert client.saved_reports() == [saved]
+    client.delete_saved_report("weekly")
     load = client.send([ROW | {"status": "?"}]).loads[0]
     client.replace_business_hours([{"store_id": "9", "day": 0, "start_time_local": "09:00", "end_time_local": "10:00"}])
     client.set_timezones([{"store_id": "9", "timezone_str": "UTC"}])

@@ -318,36 +318,89 @@ def test_a_preset_makes_its_report_in_one_step_and_it_is_asked_for_again(client:
 
 
 @pytest.mark.parametrize(
-    ("wrong", "said"),
+    ("field", "wrong", "said"),
     [
-        ({"windows": ["yesterday", "mine=2023-01-30/2023-01-20"]}, "not after its start"),
-        ({"windows": ["yesterday", "january"]}, "january"),
-        ({"windows": [""]}, "no window is chosen"),
-        ({"as_of": "tomorrow"}, "tomorrow"),
-        ({"max_age": "long"}, "90m"),
-        ({"stores": "1001\nnone such"}, "none such"),
+        ("windows", {"windows": ["yesterday", "mine=2023-01-30/2023-01-20"]}, "not after its start"),
+        ("windows", {"windows": ["yesterday", "january"]}, "january"),
+        ("windows", {"windows": [""]}, "no window is chosen"),
+        ("as_of", {"as_of": "tomorrow"}, "tomorrow"),
+        ("max_age", {"max_age": "long"}, "90m"),
+        ("interpolation", {"interpolation": "between"}, "nearest"),
+        ("stores", {"stores": "1001\nnone such"}, "none such"),
+        ("stores", {"stores": "x" * 300}, "255"),
+        ("name", {"name": "a/b"}, "without a slash"),
+        ("", {"where": "color=red"}, "color"),
     ],
     ids=str,
 )
-def test_a_report_that_cannot_be_made_leaves_what_was_typed(
-    client: httpx.Client, wrong: dict[str, Any], said: str
+@pytest.mark.parametrize("path", ["/reports", "/reports/saved"])
+def test_a_report_that_cannot_be_made_leaves_what_was_typed_and_says_beside_the_field_why(
+    client: httpx.Client, path: str, field: str, wrong: dict[str, Any], said: str
 ) -> None:
-    form = {"windows": ["last_day"], "stores": "1001\n1002", "all_stores": "true", "interpolation": "next", **wrong}
-    answer = client.post("/reports", data=form)
+    form = {"windows": ["last_day"], "stores": "1001\n1002", "all_stores": "true", "interpolation": "next", "name": "a"}
+    form |= wrong
+    answer = client.post(path, data=form)
     assert answer.status_code == 422
-    notice = re.search(r'<p class="notice bad" role="alert">(.*?)</p>', answer.text, re.DOTALL)
-    assert notice is not None
-    assert said in unescape(notice[1])
+    notices = dict(re.findall(r'<span class="mistake" id="mistake-(\w+)" role="alert">(.*?)</span>', answer.text))
+    notices |= dict(re.findall(r'<p class="notice bad()" role="alert">(.*?)</p>', answer.text))
+    assert list(notices) == [field]
+    assert said in unescape(notices[field])
+    assert answer.text.count('aria-invalid="true"') == bool(field)
+    assert client.get("/v1/saved-reports").json()["saved_reports"] == []
     for name in form["windows"]:
         written = f'value="{name}" checked' if name in ("yesterday", "last_day") else f'name="windows" value="{name}"'
         assert written in answer.text
     assert f">{form['stores']}</textarea>" in answer.text
     assert 'name="all_stores" value="true" checked' in answer.text
-    assert '<option value="next" selected>' in answer.text
+    assert ('<option value="next" selected>' in answer.text) == ("interpolation" not in wrong)
     for name in ("as_of", "max_age"):
         assert name not in wrong or f'name="{name}" value="{wrong[name]}"' in answer.text
 
 
+def test_a_report_is_saved_in_the_form_made_with_one_press_opened_and_deleted(client: httpx.Client) -> None:
+    form: dict[str, Any] = {"windows": ["yesterday", "mine=2023-01-20/2023-01-25"], "by": "region", "compare": "true"}
+    saved = client.post("/reports/saved", data=form | {"name": " Weekly & <more> ", "as_of": "2023-01-25"})
+    assert (saved.status_code, saved.headers["location"]) == (303, "/reports#saved")
+    shown = client.get("/reports")
+    assert ">Weekly &amp; &lt;more&gt;</button>" in shown.text
+    asked = client.post("/reports/saved/report", data={"name": "Weekly & <more>"})
+    state = finished(client, asked.headers["location"].rpartition("/")[2])
+    assert (state["state"], state["options"]["by"], state["options"]["compare"]) == ("complete", ["region"], True)
+    assert state["options"]["as_of_us"] is None
+    (link,) = re.findall(r'<a href="(/reports\?saved=[^"]+)#new"[^>]*>Open</a>', shown.text)
+    opened = client.get(unescape(link))
+    for written in (
+        'name="windows" value="mine=2023-01-20/2023-01-25"', 'value="yesterday" checked', "<option selected>region<",
+        'name="compare" value="true" checked', 'name="name" value="Weekly &amp; &lt;more&gt;"',
+    ):  # fmt: skip
+        assert written in opened.text
+    assert client.post("/reports/saved/deletion", data={"name": "Weekly & <more>"}).status_code == 303
+    for path in ("report", "deletion"):
+        assert client.post(f"/reports/saved/{path}", data={"name": "Weekly & <more>"}).status_code == 404
+    assert client.get(unescape(link)).status_code == 404
+
+
+def test_a_report_is_saved_as_it_is_made_and_on_its_page(client: httpx.Client) -> None:
+    made = client.post("/reports", data={"windows": "previous_week", "name": "with the report"})
+    location = made.headers["location"]
+    state = finished(client, location.rpartition("/")[2])
+    assert client.post(f"{location}/saved", data={"name": "from its page"}).headers["location"] == "/reports#saved"
+    saved = client.get("/v1/saved-reports").json()["saved_reports"]
+    assert {one["name"]: one["options"] for one in saved} == {
+        "with the report": state["options"], "from its page": state["options"],
+    }  # fmt: skip
+    refused = client.post(f"{location}/saved", data={"name": "../x"})
+    assert refused.status_code == 422
+    assert 'value="../x"' in refused.text
+    assert "mistake-name" in refused.text
+    unnamed = client.post("/reports/saved", data={"windows": "previous_week"})
+    assert unnamed.status_code == 422
+    assert "mistake-name" in unnamed.text
+    for one in saved:
+        client.delete(f"/v1/saved-reports/{one['name']}").raise_for_status()
+
+
 def test_a_report_that_is_not_there_is_not_found(client: httpx.Client) -> None:
     assert client.get("/reports/none").status_code == 404
-    assert client.post("/reports/none/again").status_code == 404
+    for action in ("again", "saved"):
+        assert client.post(f"/reports/none/{action}", data={"name": "x"}).status_code == 404

@@ -136,7 +136,7 @@ def test_a_mistake_in_a_form_is_told_with_what_is_valid(page: Page, shared: Serv
     page.get_by_label("Own dates").fill("mine=2023-01-25")
     page.get_by_role("button", name="Make the report").click()
     refusal = "cannot read the window 'mine=2023-01-25'; valid are NAME=START/END"
-    expect(page.locator("main .notice.bad")).to_contain_text(refusal)
+    expect(page.locator("#mistake-windows")).to_contain_text(refusal)
     watched.errors.clear()  # the browser notes the 422
 
 

@@ -206,10 +206,47 @@ def test_a_target_is_set_and_a_mistake_stands_beside_its_field(page: Page, fleet
     expect(page.locator("table.targets tbody tr")).to_have_count(1)
 
 
+def test_a_report_is_saved_on_its_page_made_with_one_press_changed_and_deleted(
+    page: Page, fleet: Service, watched: Watched
+) -> None:
+    page.goto(fleet.url + "/reports")
+    page.get_by_role("button", name="Previous month by region").click()
+    expect(page.locator(".headline")).to_contain_text("complete")
+    page.get_by_label("Save as").fill(".monthly")
+    page.get_by_role("button", name="Save", exact=True).click()
+    expect(page.locator("#mistake-name")).to_contain_text("valid are 1 to 100")
+    watched.errors.clear()  # the browser notes the 422
+    page.get_by_label("Save as").fill("Board's month")
+    page.get_by_role("button", name="Save", exact=True).click()
+    saved = page.locator("#saved li")
+    expect(saved).to_have_count(1)
+
+    steps = Steps(page)
+    steps.click(saved.get_by_role("button", name="Board's month", exact=True))
+    expect(page.locator(".headline")).to_contain_text("complete")
+    expect(page.locator("#made")).to_contain_text("Groups by region")
+    assert steps.done == 1
+
+    page.goto(fleet.url + "/reports")
+    saved.get_by_role("link", name="Open").click()
+    expect(page.get_by_label("previous month")).to_be_checked()
+    expect(page.get_by_label("A row for each")).to_have_value("region")
+    expect(page.get_by_label("Save as")).to_have_value("Board's month")
+    page.get_by_label("yesterday").check()
+    page.get_by_role("button", name="Save only").click()
+    with fleet.client() as client:
+        (report,) = client.get("/v1/saved-reports").json()["saved_reports"]
+    assert report["options"]["windows"] == ["yesterday", "previous_month"]
+    saved.get_by_role("button", name="Delete").click()
+    expect(page.locator("#saved")).to_contain_text("None yet")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_pages_of_many_stores_stop_no_one(browser: Browser, fleet: Service, watched: Watched, scheme: str) -> None:
     with fleet.client() as client:
         report = finished(client, client.post("/v1/reports", json={"columns": ["name"]}).json()["id"])["id"]
+        for name in ("Weekly", "the longest name that there may be " * 3):
+            client.put(f"/v1/saved-reports/{name.strip()[:100].strip()}", json={}).raise_for_status()
     with browser.new_context(color_scheme=scheme) as context:  # type: ignore[arg-type]
         page = context.new_page()
         watched.watch(page)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from datetime import date
+from datetime import date, timedelta
 from decimal import ROUND_FLOOR, Decimal
 from itertools import cycle
 from typing import Any
@@ -18,6 +18,7 @@ from uphours.errors import InputError
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
 from uphours.reports.last_day import LastDay, Stretch
+from uphours.reports.request import ReportRequest
 from uphours.reports.store_states import STATES
 from uphours.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US, instant_us
 from uphours.service.pages import charts
@@ -36,6 +37,7 @@ from uphours.service.pages.rendering import (
     size,
     with_query,
 )
+from uphours.service.pages.report_form import Typed
 from uphours.service.pages.store_hours import runs_of
 from uphours.service.pages.strips import strip
 from uphours.wire.groups import Attribute, AttributeValue
@@ -272,6 +274,26 @@ def test_all_that_is_drawn_is_as_long_as_the_spans(edges: list[int], zone: str) 
         assert sum(getattr(day, f"{status}_us") for day in drawn) == lengths[status]
     near = [one["end_us"] - one["start_us"] for one in spans if one["end_us"] - one["start_us"] <= 2 * HOUR_US]
     assert sum(day.watched_us for day in drawn) == sum(near)
+
+
+# --- the form of a report --------------------------------------------------------------------------------
+
+
+def test_a_saved_report_is_the_same_after_it_stood_in_the_form() -> None:
+    default = Policy(assume="active")
+    for asked in (
+        ReportRequest(policy=default),
+        ReportRequest(
+            windows=("last_day", Window("a", "2023-01-01", "2023-02-01"), Window("b", "2023-01-01T08Z", "2023-01-02")),
+            policy=Policy(max_age=timedelta(minutes=90), prefer_in_session=False, only_watched=True),
+            stores=("7", "8, 9"), where=(("color", ("(none)", "red")), ("region", ("TX",))), by=("region", "brand"),
+            all_stores=True, detail=True, raw=True, compare=True, outages=True, only=(("franchisee", ("F7",)),),
+        ),
+        ReportRequest(columns=("name", "region")),
+    ):  # fmt: skip
+        typed = Typed.from_request(asked, "weekly")
+        assert typed.mistakes() == {}
+        assert typed.body().request(default) == asked
 
 
 # --- the list of the fleet -------------------------------------------------------------------------------

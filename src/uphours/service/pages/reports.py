@@ -1,43 +1,47 @@
-"""Reports: ask for one, also by a preset or as before, watch it being made, see its numbers, fetch it."""
+"""Reports: ask for one, also by a preset, as saved or as before, watch it being made, see its numbers, fetch it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Request, Response
+from fastapi import APIRouter, Form, Query, Request, Response
 from fastapi.responses import RedirectResponse
 from starlette.concurrency import run_in_threadpool
 
+from uphours.database.saved_reports import NAME_MAX_LENGTH
 from uphours.errors import ConflictError, InputError, NotFoundError
-from uphours.kernel.windows import window_of
 from uphours.reports.first_rows import FirstRows, first_rows
-from uphours.service.api import reports
+from uphours.reports.request import ReportRequest
+from uphours.service.api import reports, saved_reports
 from uphours.service.api.paging import After
 from uphours.service.api.reports import ReportId
-from uphours.service.api.stores import DefaultPolicy
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.pages.attributes import has_names, offered
-from uphours.service.pages.query import WINDOWS, Asked, Asking, problems_told
+from uphours.service.pages.query import WINDOWS, Asking, problems_told
 from uphours.service.pages.rendering import page
-from uphours.service.policy_parameters import InForm
+from uphours.service.pages.report_form import ReportForm, Typed, place_of
+from uphours.service.problems import STATUSES
 from uphours.service.report_body import ReportBody
-from uphours.where import plain, where_of_texts
 from uphours.wire.groups import Attribute
 
 router = APIRouter(prefix="/reports", route_class=KeyedRoute)
 
 _ON_A_PAGE: Final = 20
-#: The windows of a report unless others are chosen.
-_USUAL_WINDOWS: Final = ("last_hour", "last_day", "last_week")
 #: Rows that the page of a report shows.
 _FIRST_ROWS: Final = 50
 #: Attributes for which there is a preset of groups.
 _MOST_PRESETS: Final = 3
-_MOST_NAMES: Final = 20
-_MOST_VALUES: Final = 1_000
+#: More than a name may have: what is too long comes back with why.
+_LONGEST_FIELD: Final = 1 << 14
+_LONGEST_OWNER: Final = 32
+
+SavedName = Annotated[str, Form(max_length=_LONGEST_FIELD)]
+SavedOwner = Annotated[str, Query(max_length=_LONGEST_OWNER)]
+SavedOwnerField = Annotated[str, Form(max_length=_LONGEST_OWNER)]
 
 
 @dataclass(frozen=True)
@@ -58,46 +62,44 @@ def _presets(attributes: Sequence[Attribute]) -> Iterator[Preset]:
         yield Preset(f"Previous month by {one['name']}", ["previous_month"], one["name"])
 
 
-@dataclass(frozen=True)
-class Typed:
-    """What stands in the form besides instant and policy, as text; ``mistake``: why no report could be made of it."""
-
-    windows: Sequence[str]
-    stores: str = ""
-    by: Sequence[str] = ()
-    with_names: bool = True
-    all_stores: bool = False
-    mistake: str = ""
-
-    @property
-    def own_dates(self) -> str:
-        """The window that is typed rather than chosen."""
-        return next((one for one in self.windows if one.strip() and one not in WINDOWS), "")
-
-
 @router.get("")
 @needs("read", sees="own")
 def list_reports(
-    request: Request, serving: Serving, caller: Calling, asking: Asking, cursor_: After = None
+    request: Request,
+    serving: Serving,
+    caller: Calling,
+    asking: Asking,
+    cursor_: After = None,
+    saved: Annotated[str, Query(max_length=NAME_MAX_LENGTH)] = "",
+    owner: SavedOwner = "",
 ) -> Response:
-    """Show presets, the form for a report, and the last ones."""
-    windows = [asking.values["window"]] if "window" in asking.changed else _USUAL_WINDOWS
-    return _page(request, serving, caller, asking, Typed(windows), cursor_)
+    """Show presets and saved reports, the form for one, and the last ones; ``saved``: what stands in the form."""
+    typed = Typed.from_asked(asking)
+    if saved:
+        typed = Typed.from_request(saved_reports.find(serving, caller, saved, owner), saved)
+    return _page(request, serving, caller, typed, after=cursor_)
 
 
 def _page(
-    request: Request, serving: Service, caller: Caller, asked: Asked, typed: Typed, after: str | None = None
+    request: Request,
+    serving: Service,
+    caller: Caller,
+    typed: Typed,
+    *,
+    status: int = 200,
+    mistakes: dict[str, str] | None = None,
+    after: str | None = None,
 ) -> Response:
-    found = reports.list_reports(serving, caller, after, _ON_A_PAGE)
     attributes = offered(serving, caller)
     return page(
         request,
         "reports",
-        status=422 if typed.mistake else 200,
-        asked=asked,
+        status=status,
         typed=typed,
+        mistakes=mistakes or {},
         windows=WINDOWS,
-        found=found,
+        found=reports.list_reports(serving, caller, after, _ON_A_PAGE),
+        saved=saved_reports.list_saved(serving, caller)["saved_reports"],
         attributes=attributes,
         presets=list(_presets(attributes)),
         has_names=has_names(serving, caller),
@@ -106,45 +108,55 @@ def _page(
 
 @router.post("")
 @needs("read", sees="own")
-def trigger(
-    request: Request,
-    serving: Serving,
-    caller: Calling,
-    chosen: InForm,
-    default: DefaultPolicy,
-    windows: Annotated[list[str] | None, Form(max_length=100)] = None,
-    as_of: Annotated[str, Form(max_length=64)] = "",
-    stores: Annotated[str, Form(max_length=1 << 18)] = "",
-    where: Annotated[list[str] | None, Form(max_length=_MOST_VALUES)] = None,
-    by: Annotated[list[str] | None, Form(max_length=_MOST_NAMES)] = None,
-    columns: Annotated[list[str] | None, Form(max_length=_MOST_NAMES)] = None,
-    all_stores: Annotated[bool, Form()] = False,
-    raw: Annotated[bool, Form()] = False,
-) -> Response:
-    """Ask for a report, and lead to it; where one cannot be made, show the form as it was, and why."""
-    names = [name for name in by or () if name.strip()]
-    try:
-        with problems_told():
-            options = {
-                "as_of": as_of.strip() or None,
-                "windows": [_window(one.strip()) for one in windows or () if one.strip()],
-                **{name: str(value).strip() for name, value in chosen.items() if str(value).strip()},
-                "stores": [line.strip() for line in stores.splitlines() if line.strip()] or None,
-                "where": plain(where_of_texts([text for text in where or () if text])),
-                "by": names,
-                "columns": [] if names else columns or [],
-                "all_stores": all_stores,
-                "raw": raw,
-            }
-            if not options["windows"]:
-                raise InputError("no window is chosen; valid are one or more of them, or dates of your own")
-            body = ReportBody.model_validate(options)
+def trigger(request: Request, serving: Serving, caller: Calling, typed: ReportForm) -> Response:
+    """Ask for a report, save it if it has a name, and lead to it; else show the form as it was, and what is wrong."""
+
+    def ask(body: ReportBody) -> Response:
+        if typed.name:
+            saved_reports.put_saved(serving, caller, typed.name, body)
         return _triggered(serving, caller, body)
-    except (InputError, NotFoundError) as error:
-        typed = Typed(windows or (), stores, names, bool(columns), all_stores, str(error))
-        values = dict(Asked.usual(default).values) | {name: str(value) for name, value in chosen.items() if value}
-        values |= {"as_of": as_of, "raw": str(raw).lower(), "where": "\n".join(where or ())}
-        return _page(request, serving, caller, Asked(values, default), typed)
+
+    return _done(request, serving, caller, typed, ask)
+
+
+@router.post("/saved")
+@needs("read", sees="own")
+def save(request: Request, serving: Serving, caller: Calling, typed: ReportForm) -> Response:
+    """Save what stands in the form, and lead to where it stands; else show the form as it was, and what is wrong."""
+
+    def put(body: ReportBody) -> Response:
+        saved_reports.put_saved(serving, caller, typed.name, body)
+        return RedirectResponse("/reports#saved", 303)
+
+    return _done(request, serving, caller, typed, put)
+
+
+def _done(
+    request: Request, serving: Service, caller: Caller, typed: Typed, action: Callable[[ReportBody], Response]
+) -> Response:
+    """Return what an action with the body of the form answers; where it makes no sense, the form and the mistakes."""
+    mistakes, status = typed.mistakes(), 422
+    if not mistakes:
+        try:
+            return action(typed.body())
+        except (InputError, ConflictError) as error:
+            mistakes, status = {place_of(error): str(error)}, _status_of(error)
+    return _page(request, serving, caller, typed, status=status, mistakes=mistakes)
+
+
+@router.post("/saved/report")
+@needs("read", sees="own")
+def ask_for_saved(serving: Serving, caller: Calling, name: SavedName, owner: SavedOwnerField = "") -> Response:
+    """Ask for a saved report of what is there now, and lead to it."""
+    return _asked_again(serving, caller, saved_reports.find(serving, caller, name, owner).to_dict())
+
+
+@router.post("/saved/deletion")
+@needs("read", sees="own")
+def delete_saved(serving: Serving, caller: Calling, name: SavedName, owner: SavedOwnerField = "") -> Response:
+    """Delete a saved report, and lead back to the others."""
+    saved_reports.delete_saved(serving, caller, name, owner)
+    return RedirectResponse("/reports#saved", 303)
 
 
 def _triggered(serving: Service, caller: Caller, body: ReportBody) -> Response:
@@ -152,24 +164,60 @@ def _triggered(serving: Service, caller: Caller, body: ReportBody) -> Response:
     return RedirectResponse(f"/reports/{made['id']}", 303)
 
 
-def _window(text: str) -> str | dict[str, str]:
-    """Return a window as the body of a request has it: a name, or the parts of ``NAME=START/END``."""
-    if "=" not in text:
-        return text
-    window_of(text)  # raises what is valid
-    name, _, bounds = text.partition("=")
-    start, _, end = bounds.partition("/")
-    return {"name": name, "start": start, "end": end}
+def _status_of(error: Exception) -> int:
+    return next(status for kind, status in STATUSES.items() if isinstance(error, kind))
+
+
+def _asked_again(serving: Service, caller: Caller, options: Mapping[str, Any]) -> Response:
+    with problems_told():
+        body = ReportBody.model_validate(options)
+    return _triggered(serving, caller, body)
 
 
 @router.get("/{report_id}")
 @needs("read", sees="own")
 async def show(request: Request, serving: Serving, caller: Calling, report_id: ReportId) -> Response:
     """Show how far a report is, what it was made from, and its first rows once it is complete."""
+    return await _page_of(request, serving, caller, report_id)
+
+
+@router.post("/{report_id}/saved")
+@needs("read", sees="own")
+async def save_made(
+    request: Request, serving: Serving, caller: Calling, report_id: ReportId, name: SavedName = ""
+) -> Response:
+    """Save under a name what a report was asked for with, and lead to where it stands."""
+    try:
+        options = (await run_in_threadpool(reports.show, serving, caller, report_id))["options"]
+        asked = ReportRequest.from_dict(options)
+        await run_in_threadpool(saved_reports.save, serving, caller, name.strip(), asked)
+    except (InputError, ConflictError) as error:
+        return await _page_of(
+            request,
+            serving,
+            caller,
+            report_id,
+            status=_status_of(error),
+            name=name.strip(),
+            mistakes={"name": str(error)},
+        )
+    return RedirectResponse("/reports#saved", 303)
+
+
+async def _page_of(
+    request: Request,
+    serving: Service,
+    caller: Caller,
+    report_id: str,
+    *,
+    status: int = 200,
+    name: str = "",
+    mistakes: Mapping[str, str] = MappingProxyType({}),
+) -> Response:
     state = await run_in_threadpool(reports.show, serving, caller, report_id)
     rows = await _rows(serving, caller, report_id) if state["state"] == "complete" else None
-    values: dict[str, Any] = {"report": state, "rows": rows}
-    return await run_in_threadpool(page, request, "report", **values)
+    values: dict[str, Any] = {"report": state, "rows": rows, "name": name, "mistakes": mistakes}
+    return await run_in_threadpool(page, request, "report", status=status, **values)
 
 
 async def _rows(serving: Service, caller: Caller, report_id: str) -> FirstRows | None:
@@ -192,10 +240,7 @@ async def _rows(serving: Service, caller: Caller, report_id: str) -> FirstRows |
 @needs("read", sees="own")
 def ask_again(serving: Serving, caller: Calling, report_id: ReportId) -> Response:
     """Ask for the same report of what is there now, and lead to it."""
-    options = reports.show(serving, caller, report_id)["options"]
-    with problems_told():
-        body = ReportBody.model_validate(options)
-    return _triggered(serving, caller, body)
+    return _asked_again(serving, caller, reports.show(serving, caller, report_id)["options"])
 
 
 @router.post("/{report_id}/cancel")
