@@ -115,6 +115,9 @@ def test_a_choice_applies_at_once_and_stands_in_the_address(page: Page, fleet: S
     expect(page.locator("#search")).to_be_focused()
     page.locator("#clock").select_option("utc")
     page.wait_for_url("**clock=utc**")
+    page.locator("#compare").select_option("false")
+    page.wait_for_url("**compare=false**")
+    expect(page.locator("#listed")).not_to_contain_text("Changes are against")
     expect(page.locator(f"{ROWS} .id").first).to_contain_text("Shop 3")
     assert page.url.count("window=yesterday") == page.url.count("tab=all") == page.url.count("search=") == 1
     page.get_by_role("link", name="Remove Region TX").click()
@@ -123,6 +126,9 @@ def test_a_choice_applies_at_once_and_stands_in_the_address(page: Page, fleet: S
     address, shown = page.url, page.locator(f"{ROWS} .id").all_inner_texts()
     page.goto(address)
     assert page.locator(f"{ROWS} .id").all_inner_texts() == shown
+    expect(page.locator("#compare")).to_have_value("false")
+    page.locator("#compare").select_option("")
+    expect(page.locator("#listed")).to_contain_text("Changes are against")
 
 
 def test_back_leads_back_to_what_was_chosen_before(page: Page, fleet: Service) -> None:
