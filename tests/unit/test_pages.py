@@ -284,7 +284,7 @@ def test_a_saved_report_is_the_same_after_it_stood_in_the_form() -> None:
     for asked in (
         ReportRequest(policy=default),
         ReportRequest(
-            windows=("last_day", Window("a", "2023-01-01", "2023-02-01"), Window("b", "2023-01-01T08Z", "2023-01-02")),
+            windows=("today", Window("a", "2023-01-01", "2023-02-01"), Window("b", "2023-01-01T08:00Z", "2023-01-02")),
             policy=Policy(max_age=timedelta(minutes=90), prefer_in_session=False, only_watched=True),
             stores=("7", "8, 9"), where=(("color", ("(none)", "red")), ("region", ("TX",))), by=("region", "brand"),
             all_stores=True, detail=True, raw=True, compare=True, outages=True, only=(("franchisee", ("F7",)),),
