@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 from itertools import count
 from typing import Final
@@ -24,7 +24,7 @@ from uphours.reports.fleet import facts, fleet_facts
 from uphours.reports.store_list import selected
 from uphours.schema import SECOND_US, instant_iso
 from uphours.service.app import create_app
-from uphours.service.views import FRESH_S, Asked, Fleets
+from uphours.service.views import Asked, Fleets
 from uphours.settings import Settings
 
 _ASKED: Final = Asked(None, "last_week", Policy())
@@ -49,7 +49,9 @@ def first_view(fleet: Fleet) -> list[Row]:
 
     def page() -> Usage:
         load()
-        time.sleep(FRESH_S)  # so long the page may show what it was before
+        # Within a minute the page may show what it was before: it looks as it does to who comes later.
+        app.state.service.fleets.stop()
+        app.state.service = replace(app.state.service, fleets=Fleets(app.state.service.database))
         return measured(lambda: asyncio.run(look(app)))
 
     def reported() -> Usage:

@@ -36,7 +36,7 @@ TARGETS: Final[dict[int, tuple[int, tuple[float, float], tuple[float | None, flo
 def large_files(millions: int, fleet: Fleet) -> list[Row]:
     """Compare the two reports with DuckDB, each a process of its own, one after the other."""
     pairs, times, memory = TARGETS[millions]
-    stores = 59 * round(millions / 9.9) * 10 if fleet.stores == Fleet.USUAL else fleet.stores
+    stores = 5_900 * round(millions / 9.9) if fleet.stores == Fleet.USUAL else fleet.stores
     rows: list[Row] = []
     with tempfile.TemporaryDirectory(dir=fleet.folder) as name:
         folder = Path(name)
