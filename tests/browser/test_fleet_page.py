@@ -8,17 +8,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import polars as pl
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import Watched, check_accessible
-from tests.fixtures import tables
-from tests.fixtures.databases import url_in
+from tests.fixtures.named_fleets import load_shops
 from tests.fixtures.service_threads import service_threads
 from tests.fixtures.services import Service
-from uphours import demo
-from uphours.database.database import connect
 
 STORES: Final = 200
 ROWS: Final = "table.stores tbody tr"
@@ -31,13 +27,7 @@ ABOVE_THE_FOLD: Final = """[...document.querySelectorAll("table.stores tbody tr"
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Serve 200 stores with names, regions and a target, polled until 2023."""
     folder = tmp_path_factory.mktemp("fleet")
-    ids = pl.Series([str(1_000_000_000_000_000_000 + 650_000_000_000_037 * store) for store in range(STORES)])
-    demo.write_files(folder / "files", ids)
-    files = {kind: (folder / "files" / f"{kind}.csv").read_text() for kind in ("polls", "hours", "timezones")}
-    stores = [f"{store},Shop {place},{('TX', 'CA', 'NY')[place % 3]}" for place, store in enumerate(ids)]
-    files["stores"] = "\n".join(["store_id,name,region", *stores, ""])
-    files["targets"] = "name,target,period\nnorm,98,month\n"
-    tables.load(connect(url_in(folder)), folder / "files", **files)
+    load_shops(folder, STORES, targets="name,target,period\nnorm,98,month\n")
     with service_threads(folder, workers=1) as running:
         yield running
 

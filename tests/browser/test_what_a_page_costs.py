@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import Any, Final
 
-import polars as pl
 import psutil
 import pytest
 from playwright.sync_api import Browser
 
-from tests.fixtures import tables
-from tests.fixtures.databases import url_in
+from tests.fixtures.named_fleets import load_shops
 from tests.fixtures.services import ServiceProcess, service
-from uphours import demo
-from uphours.database.database import connect
 
 pytestmark = pytest.mark.slow
 
@@ -48,13 +44,7 @@ PAINTED_S: Final = 1.0
 def fleet(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServiceProcess]:
     """Serve 2,000 stores with names, regions, and targets of all and of some."""
     folder = tmp_path_factory.mktemp("fleet")
-    ids = pl.Series([str(1_000_000_000_000_000_000 + 650_000_000_000_037 * store) for store in range(STORES)])
-    demo.write_files(folder / "files", ids)
-    files = {kind: (folder / "files" / f"{kind}.csv").read_text() for kind in ("polls", "hours", "timezones")}
-    stores = [f"{store},Shop {place},{('TX', 'CA', 'NY')[place % 3]}" for place, store in enumerate(ids)]
-    files["stores"] = "\n".join(["store_id,name,region", *stores, ""])
-    files["targets"] = "name,where,target,period\nnorm,,98,month\ntexas,region=TX,99,week\n"
-    tables.load(connect(url_in(folder)), folder / "files", **files)
+    load_shops(folder, STORES, targets="name,where,target,period\nnorm,,98,month\ntexas,region=TX,99,week\n")
     with service(folder, workers="1") as running:
         yield running
 
