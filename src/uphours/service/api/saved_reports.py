@@ -21,7 +21,7 @@ from uphours.wire.reports import SavedReport, SavedReportList
 router = APIRouter(prefix="/v1/saved-reports", tags=["reports"], route_class=KeyedRoute)
 
 _Name = Annotated[str, Path(max_length=NAME_MAX_LENGTH, description="As it was saved.")]
-_LONGEST_OWNER: Final = 32
+LONGEST_OWNER: Final = 32
 _PROBLEMS: Final[dict[int | str, dict[str, Any]]] = {
     400: {"model": Problem, "description": "The body cannot be read at all."},
     404: {"model": Problem, "description": "There is no such saved report."},
@@ -72,7 +72,7 @@ def delete_saved(
     caller: Calling,
     name: _Name,
     owner: Annotated[
-        str, Query(max_length=_LONGEST_OWNER, description="The bound key that has it to itself; unless given: no key.")
+        str, Query(max_length=LONGEST_OWNER, description="The bound key that has it to itself; unless given: no key.")
     ] = "",
 ) -> SavedReport:
     """Delete a saved report, and answer with what it was."""

@@ -27,7 +27,7 @@ _MOST_WINDOWS: Final = 100
 _MOST_NAMES: Final = 20
 _MOST_VALUES: Final = 1_000
 #: More than any field may hold: what is too long for it comes back with the other fields.
-_LONGEST_FIELD: Final = 1 << 14
+LONGEST_FIELD: Final = 1 << 14
 #: How messages begin that are about a field, and show only when all is put together.
 _BEGINNINGS: Final = {
     "stores": ("stores", "there is no store"),
@@ -173,7 +173,7 @@ def _typed(
     raw: _Ticked = False,
     compare: _Ticked = False,
     outages: _Ticked = False,
-    name: Annotated[str, Form(max_length=_LONGEST_FIELD)] = "",
+    name: Annotated[str, Form(max_length=LONGEST_FIELD)] = "",
 ) -> Typed:
     policy = {choice: text for choice, value in chosen.items() if (text := str(value).strip())}
     return Typed(

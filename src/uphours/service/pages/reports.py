@@ -18,12 +18,13 @@ from uphours.reports.request import ReportRequest
 from uphours.service.api import reports, saved_reports
 from uphours.service.api.paging import After
 from uphours.service.api.reports import ReportId
+from uphours.service.api.saved_reports import LONGEST_OWNER
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.pages.attributes import has_names, offered
 from uphours.service.pages.query import WINDOWS, Asking, problems_told
 from uphours.service.pages.rendering import page
-from uphours.service.pages.report_form import ReportForm, Typed, place_of
+from uphours.service.pages.report_form import LONGEST_FIELD, ReportForm, Typed, place_of
 from uphours.service.problems import STATUSES
 from uphours.service.report_body import ReportBody
 from uphours.wire.groups import Attribute
@@ -35,13 +36,10 @@ _ON_A_PAGE: Final = 20
 _FIRST_ROWS: Final = 50
 #: Attributes for which there is a preset of groups.
 _MOST_PRESETS: Final = 3
-#: More than a name may have: what is too long comes back with why.
-_LONGEST_FIELD: Final = 1 << 14
-_LONGEST_OWNER: Final = 32
 
-SavedName = Annotated[str, Form(max_length=_LONGEST_FIELD)]
-SavedOwner = Annotated[str, Query(max_length=_LONGEST_OWNER)]
-SavedOwnerField = Annotated[str, Form(max_length=_LONGEST_OWNER)]
+SavedName = Annotated[str, Form(max_length=LONGEST_FIELD)]
+SavedOwner = Annotated[str, Query(max_length=LONGEST_OWNER)]
+SavedOwnerField = Annotated[str, Form(max_length=LONGEST_OWNER)]
 
 
 @dataclass(frozen=True)
