@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, nullcontext
+from collections.abc import Sequence
 from pathlib import Path
-from threading import Thread
 from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
@@ -64,9 +62,6 @@ if TYPE_CHECKING:
 
 #: In place of the options that `with_policy` adds.
 _USUAL: Final = Policy()
-
-#: Bytes of polls up to which the kernel's loops need no machine code.
-_SMALL_BYTES: Final = 1_000_000
 
 
 def load(
@@ -161,7 +156,6 @@ def report(
 ) -> None:
     """Report uptime and downtime of every store, from the database or straight from files."""
     from uphours.kernel.windows import DEFAULT_WINDOWS, window_of
-    from uphours.reports.measure import warm_up
     from uphours.reports.request import ReportRequest
     from uphours.reports.writers import FORMATS
     from uphours.schema import instant_us
@@ -208,24 +202,23 @@ def report(
             with_names=form == "xlsx" and bool(request.where) and not request.columns,
         )  # fmt: skip
     else:
-        with nullcontext() if _are_small(names["polls"]) else _in_the_meantime(warm_up):
-            if form == "xlsx" and (needs_attributes or compare or outages or not any(names.values())):
-                made = workbook(
-                    request, db, names, quarantine=quarantine, strict=strict, memory=memory,
-                    statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
-                )  # fmt: skip
-            elif not any(names.values()):
-                made = _answer_of_database(db, request)
-            elif compare:
-                made = answer_in_memory(
-                    request, names, quarantine=quarantine, strict=strict, memory=memory,
-                    statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
-                )  # fmt: skip
-            else:
-                made = answer_of_files(
-                    names, request, quarantine=quarantine, strict=strict, memory=memory, temp=temp,
-                    statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
-                )  # fmt: skip
+        if form == "xlsx" and (needs_attributes or compare or outages or not any(names.values())):
+            made = workbook(
+                request, db, names, quarantine=quarantine, strict=strict, memory=memory,
+                statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
+            )  # fmt: skip
+        elif not any(names.values()):
+            made = _answer_of_database(db, request)
+        elif compare:
+            made = answer_in_memory(
+                request, names, quarantine=quarantine, strict=strict, memory=memory,
+                statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
+            )  # fmt: skip
+        else:
+            made = answer_of_files(
+                names, request, quarantine=quarantine, strict=strict, memory=memory, temp=temp,
+                statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
+            )  # fmt: skip
     of_stores = _written(made, None if is_table else form, output, detail=detail)
     if unknown := int((~of_stores.hours_known).sum()):
         says = "has unknown hours, so it has" if unknown == 1 else "have unknown hours, so they have"
@@ -317,23 +310,6 @@ def _check_not_ids(names: Sequence[str]) -> None:
 def _say_ahead(made: Report) -> None:
     if made.ahead is not None:
         say(f"{made.ahead}; --as-of names another instant")
-
-
-def _are_small(polls: Sequence[str]) -> bool:
-    """Return whether files are so small that no machine code is needed for their report."""
-    files = [Path(name) for name in polls]
-    return bool(files) and all(map(Path.is_file, files)) and sum(file.stat().st_size for file in files) <= _SMALL_BYTES
-
-
-@contextmanager
-def _in_the_meantime(call: Callable[[], None]) -> Iterator[None]:
-    """Run something in another thread, and wait for its end on the way out, also after a mistake."""
-    thread = Thread(target=call)
-    thread.start()
-    try:
-        yield
-    finally:
-        thread.join()
 
 
 def _made_with(made: Report) -> str:

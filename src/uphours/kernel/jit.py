@@ -1,18 +1,22 @@
-"""Loops over arrays: run as plain Python where there is little to do, and as machine code of Numba's for all else.
+"""Loops over arrays: run as plain Python where there is little to do, and as machine code for all else.
 
-Both are the same function. Loading Numba takes longer than a loop over some thousand elements.
+Both are the same function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import update_wrapper
-from typing import Any, Final, TypeAlias
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
-Loop: TypeAlias = Callable[..., Any]
+if TYPE_CHECKING:
+    from uphours.kernel.machine_code import MachineCode
 
-#: Elements that a loop goes through, in all calls of a process, before it is compiled: some 0.1 s of plain Python.
-#: Loading Numba and the machine code takes 0.6 s.
+Loop: TypeAlias = Callable[..., None]
+
+#: Elements that a loop goes through, in all calls of a process, before machine code is loaded or made for it: some
+#: 0.1 s of plain Python.
 _PLAIN_ELEMENTS: Final = 50_000
 _state: dict[str, Any] = {"plain_elements": _PLAIN_ELEMENTS, "announce": None}
 
@@ -20,23 +24,33 @@ _state: dict[str, Any] = {"plain_elements": _PLAIN_ELEMENTS, "announce": None}
 class _Loop:
     """A loop that is compiled once it has gone through some number of elements."""
 
-    def __init__(self, loop: Loop) -> None:
+    def __init__(self, loop: FunctionType) -> None:
         self._loop = loop
-        self._machine_code: Loop | None = None
+        self._machine_codes: dict[tuple[str, ...], MachineCode] = {}
         self._elements = 0
         update_wrapper(self, loop)
 
-    def __call__(self, *arguments: Any) -> Any:
-        if self._machine_code is None:
+    def __call__(self, *arguments: Any) -> None:
+        if not self._machine_codes:
             self._elements += _elements(arguments)
             if self._elements <= _state["plain_elements"]:
-                return self._loop(*arguments)
-            self._machine_code = _machine_code(self._loop)
-        return self._machine_code(*arguments)
+                self._loop(*arguments)
+                return
+        from uphours.kernel.machine_code import machine_code, types_of
+
+        types = types_of(arguments)
+        if types not in self._machine_codes:
+            self._machine_codes[types] = machine_code(self._loop, types, _announce)
+        self._machine_codes[types](*arguments)
 
 
-def compiled(loop: Loop) -> Loop:
-    """Return a loop that is compiled when that pays; it must be plain loops over arrays and integers."""
+def compiled(loop: Callable[..., None]) -> Loop:
+    """Return a loop that is compiled when that pays.
+
+    It must be plain loops over arrays and integers, which fill arrays that they are given: it returns nothing, and
+    makes nothing.
+    """
+    assert isinstance(loop, FunctionType)
     return _Loop(loop)
 
 
@@ -46,8 +60,14 @@ def compile_always() -> None:
 
 
 def announce_compiling(announce: Callable[[], None]) -> None:
-    """Have something called before the first loop is compiled for which no machine code is cached."""
+    """Have something called before the first loop is compiled for which no machine code is kept."""
     _state["announce"] = announce
+
+
+def _announce() -> None:
+    announce, _state["announce"] = _state["announce"], None
+    if announce is not None:
+        announce()
 
 
 def _elements(arguments: tuple[Any, ...]) -> int:
@@ -55,36 +75,3 @@ def _elements(arguments: tuple[Any, ...]) -> int:
     shapes = [argument.shape for argument in arguments if hasattr(argument, "shape")]
     windows = max((shape[1] for shape in shapes if len(shape) > 1), default=1)
     return int(max(shape[0] for shape in shapes[:2]) * windows)
-
-
-def _machine_code(loop: Loop) -> Loop:
-    import numba
-
-    if _state["announce"] is not None:
-        _announce_the_first(_state["announce"])
-        _state["announce"] = None
-    try:
-        machine_code: Loop = numba.njit(cache=True, nogil=True)(loop)
-    except RuntimeError:
-        # No folder to cache in: neither the package's own nor a home. Every process then compiles for itself.
-        machine_code = numba.njit(nogil=True)(loop)
-    return machine_code
-
-
-def _announce_the_first(announce: Callable[[], None]) -> None:
-    from numba.core import event
-
-    class First(event.Listener):
-        def on_start(self, event: Any) -> None:
-            nonlocal announce
-            announce()
-            announce = _nothing
-
-        def on_end(self, event: Any) -> None:
-            pass
-
-    event.register("numba:compile", First())  # type: ignore[no-untyped-call]
-
-
-def _nothing() -> None:
-    pass

@@ -163,7 +163,15 @@ def sums(
     counts = np.zeros((blocks, grid.buckets), dtype=np.int64)
     stores = np.zeros((blocks, grid.buckets), dtype=np.int64)
     _count_loop(
-        observations.offsets, observations.times, starts, np.minimum(ends, as_of + 1), as_of, *clock, counts, stores
+        observations.offsets,
+        observations.times,
+        starts,
+        np.minimum(ends, as_of + 1),
+        as_of,
+        *clock,
+        counts,
+        stores,
+        np.full(grid.buckets, -1, dtype=np.int64),
     )
     return Sums(**vars(parts), observations=counts, stores_observed=stores)
 
@@ -208,11 +216,13 @@ def _count_loop(  # type: ignore[no-untyped-def]
     offsets, times,
     window_starts, window_ends, as_of,
     clock_of, clock_offsets, clock_starts, shifts, width, stores_of_a_block,
-    counts, stores,
+    counts, stores, counted,
 ):  # fmt: skip
-    """Add to ``counts[block, bucket]`` the observations made in it, and to ``stores`` the stores that have any."""
+    """Add to ``counts[block, bucket]`` the observations made in it, and to ``stores`` the stores that have any.
+
+    ``counted[bucket]`` becomes the last store that was counted in it; at first, none.
+    """
     buckets = counts.shape[1]
-    counted = np.full(buckets, -1, dtype=np.int64)  # the last store that was counted in each bucket
     for store in range(len(offsets) - 1):
         block = store // stores_of_a_block
         clock, last_clock = clock_offsets[clock_of[store]], clock_offsets[clock_of[store] + 1] - 1

@@ -60,12 +60,14 @@ class Held:
 
     def add(self, rows: Rows, extent: Extent) -> Iterator[None]:
         """Take rows; each time that there is no more room, yield, and go on when there is."""
-        done = 0
+        came = np.array([0, self.count])
         while True:
-            done, self.count = _add_loop(
-                rows.stores, rows.times, rows.statuses, done, extent.start, extent.end, extent.as_of,
-                self.before, self.after, self.polled, self.observed, self.stores, self.keys, self.count,
+            came[1] = self.count
+            _add_loop(
+                rows.stores, rows.times, rows.statuses, extent.start, extent.end, extent.as_of,
+                self.before, self.after, self.polled, self.observed, self.stores, self.keys, came,
             )  # fmt: skip
+            done, self.count = came.tolist()
             if done == len(rows.stores):
                 return
             yield
@@ -118,16 +120,18 @@ def grouped(stores: Codes, keys: Keys, before: Keys, after: Keys, until: int = E
     _count_loop(stores, keys, until, counts)
     offsets: Offsets = np.concatenate([[0], np.cumsum(counts)])
     moved = np.empty(offsets[-1], dtype=np.int64)
-    stay: int = _move_loop(stores, keys, until, before, after, offsets[:-1].copy(), moved)
-    return Grouped(offsets, moved), stay
+    stay = np.zeros(1, dtype=np.int64)
+    _move_loop(stores, keys, until, before, after, offsets[:-1].copy(), moved, stay)
+    return Grouped(offsets, moved), int(stay[0])
 
 
 @compiled
 def _add_loop(  # type: ignore[no-untyped-def]
-    stores, times, statuses, first, start, end, as_of, before, after, polled, observed, kept_stores, kept_keys, count
+    stores, times, statuses, start, end, as_of, before, after, polled, observed, kept_stores, kept_keys, came
 ):
-    """Put rows where they belong, from ``first`` on; return how far it came, and how many rows are kept."""
-    for i in range(first, len(stores)):
+    """Put rows where they belong. ``came``: how far it came, from where it goes on, and how many rows are kept."""
+    count = came[1]
+    for i in range(came[0], len(stores)):
         store, time = stores[i], times[i]
         polled[store] = True
         if time > as_of:
@@ -142,11 +146,12 @@ def _add_loop(  # type: ignore[no-untyped-def]
             after[store] = min(after[store], key)
         else:
             if count == len(kept_keys):
-                return i, count
+                came[0], came[1] = i, count
+                return
             kept_stores[count] = store
             kept_keys[count] = key
             count += 1
-    return len(stores), count
+    came[0], came[1] = len(stores), count
 
 
 @compiled
@@ -157,8 +162,8 @@ def _count_loop(stores, keys, until, counts):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def _move_loop(stores, keys, until, before, after, places, moved):  # type: ignore[no-untyped-def]
-    """Move rows before an instant to their stores' places, behind the one before; return how many rows stay.
+def _move_loop(stores, keys, until, before, after, places, moved, stay):  # type: ignore[no-untyped-def]
+    """Move rows before an instant to their stores' places, behind the one before; ``stay`` becomes how many rows stay.
 
     The last one of each store becomes the one before.
     """
@@ -166,7 +171,7 @@ def _move_loop(stores, keys, until, before, after, places, moved):  # type: igno
         if before[store] != NONE_BEFORE:
             moved[places[store]] = before[store]
             places[store] += 1
-    stay = 0
+    kept = 0
     for i in range(len(stores)):
         store, key = stores[i], keys[i]
         if key >> STATUS_BITS < until:
@@ -177,9 +182,9 @@ def _move_loop(stores, keys, until, before, after, places, moved):  # type: igno
             ):
                 before[store] = key
         else:
-            stores[stay], keys[stay] = store, key
-            stay += 1
+            stores[kept], keys[kept] = store, key
+            kept += 1
+    stay[0] = kept
     for store in range(len(after)):
         if after[store] != NONE_AFTER:
             moved[places[store]] = after[store]
-    return stay
