@@ -57,6 +57,11 @@ class NotFoundError(UphoursError, LookupError):
         super().__init__(f"there is no {kind} {name!r}" + (f"; {hint}" if hint else ""))
 
 
+def no_store(store_id: str) -> NotFoundError:
+    """Return the error that there is no such store."""
+    return NotFoundError("store", store_id, "`uphours stores` lists the ones that are known")
+
+
 class ConflictError(UphoursError):
     """The request contradicts what is there."""
 

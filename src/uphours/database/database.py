@@ -28,8 +28,7 @@ from uphours.database.dialects.dialect import (
     together,
 )
 from uphours.database.entry_words import Words
-from uphours.database.store_numbers import no_store
-from uphours.errors import NotFoundError
+from uphours.errors import NotFoundError, no_store
 from uphours.kernel import schedule_rows
 from uphours.kernel.adjustments import nothing_adjusted, resolved
 from uphours.kernel.live_entries import withdrawn_by

@@ -11,8 +11,9 @@ from sqlalchemy import Connection, func, select
 from uphours.database.dated_values import EVERY
 from uphours.database.dialects.dialect import parts_of
 from uphours.database.ledger import links_of
-from uphours.database.store_numbers import known_numbers, no_store
+from uphours.database.store_numbers import known_numbers
 from uphours.database.tables import adjusted, adjustments, loads, special_hours
+from uphours.errors import no_store
 from uphours.kernel.live_entries import withdrawn_by
 from uphours.schema import CLOSED, DAY_US, EXCLUDED, SPAN_STATUSES
 

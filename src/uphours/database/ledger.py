@@ -16,9 +16,9 @@ from sqlalchemy import Connection, func, insert, select
 
 from uphours.database import audit, locks
 from uphours.database.dialects.dialect import dialect_of, parts_of
-from uphours.database.store_numbers import known_numbers, no_store
+from uphours.database.store_numbers import known_numbers
 from uphours.database.tables import adjusted, adjustments
-from uphours.errors import ConflictError, InputError, NotFoundError, shown
+from uphours.errors import ConflictError, InputError, NotFoundError, no_store, shown
 from uphours.kernel.live_entries import withdrawn_by
 from uphours.schema import LAST_INSTANT, SPAN_STATUSES, WITHDRAWAL, Instants, check_reason, instant_text
 

@@ -9,7 +9,6 @@ from sqlalchemy import Connection, func, select
 
 from uphours.database.dialects.dialect import dialect_of, parts_of
 from uphours.database.tables import stores
-from uphours.errors import NotFoundError
 from uphours.schema import Codes
 
 
@@ -22,11 +21,6 @@ def store_numbers(connection: Connection, store_ids: Sequence[str]) -> Codes:
         dialect_of(connection).insert_names(connection, stores.name, [(added[name], name) for name in new])
         numbers |= added
     return np.array([numbers[store_id] for store_id in store_ids], dtype=np.int32)
-
-
-def no_store(store_id: str) -> NotFoundError:
-    """Return the error that there is no such store."""
-    return NotFoundError("store", store_id, "`uphours stores` lists the ones that are known")
 
 
 def known_numbers(connection: Connection, store_ids: Sequence[str]) -> dict[str, int]:

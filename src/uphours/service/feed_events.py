@@ -9,7 +9,7 @@ from typing import Final, TypeAlias
 from sqlalchemy import Connection
 
 from uphours.database.feed import Exclusion, SpecialDate, exclusions, notes_of, numbers_of, special_dates
-from uphours.database.store_numbers import no_store
+from uphours.errors import no_store
 from uphours.kernel.local_time import hours_text
 from uphours.schema import DAY_US
 from uphours.service.icalendar_text import AllDay, Between, Event
