@@ -25,7 +25,7 @@ from docs import draw, tables
 from tests.fixtures.service_threads import service_threads
 from tests.fixtures.services import Service
 from uphours import demo
-from uphours.cli.command_line import app
+from uphours.cli.command_line import application
 from uphours.kernel.windows import WINDOW_NAMES
 from uphours.reports.measure import run_report
 from uphours.service import api_docs as openapi
@@ -134,7 +134,7 @@ def sections(page: str) -> dict[str, str]:
 @cache
 def commands() -> dict[str, Any]:
     """Return every command by the words that call it, such as ``keys create``."""
-    return dict(commands_of(typer.main.get_command(app)))
+    return dict(commands_of(typer.main.get_command(application())))
 
 
 def commands_of(group: Any, *before: str) -> Iterator[tuple[str, Any]]:
@@ -442,7 +442,7 @@ def run_shell(code: str, environment: pytest.MonkeyPatch, services: Services) ->
 
 
 def run_ours(words: list[str]) -> str:
-    result = CliRunner().invoke(app, words, catch_exceptions=False)
+    result = CliRunner().invoke(application(), words, catch_exceptions=False)
     assert result.exit_code == 0, result.output
     return result.stdout
 

@@ -18,7 +18,7 @@ from typer.testing import CliRunner
 import uphours
 from tests.unit.tables import EVERY_DAY, hours, polls, row, up_down_unknown, zones
 from uphours import Policy, Window
-from uphours.cli.command_line import app
+from uphours.cli.command_line import application
 from uphours.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US
 
 MONDAY, SUNDAY = 0, 6
@@ -60,7 +60,7 @@ class Printed(NamedTuple):
 
 def command(*words: str | Path) -> Printed:
     """Run the command line; it must end well."""
-    result = CliRunner().invoke(app, [str(word) for word in words])
+    result = CliRunner().invoke(application(), [str(word) for word in words])
     assert result.exception is None, result.stderr
     stdout_bytes = result.stdout_bytes
     return Printed(stdout_bytes.decode(errors="replace"), stdout_bytes, result.stderr)

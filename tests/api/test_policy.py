@@ -22,7 +22,7 @@ from tests.fixtures import tables
 from tests.fixtures.databases import only_sqlite, url_in
 from tests.fixtures.service_threads import service_threads
 from tests.fixtures.services import finished
-from uphours.cli.command_line import app
+from uphours.cli.command_line import application
 from uphours.database.database import connect
 from uphours.ingest.inputs import Kind
 from uphours.ingest.load import read_files
@@ -170,7 +170,9 @@ def test_the_command_line_makes_every_choice(tmp_path: Path) -> None:
     for name in FIELDS:
         for words in (flag(name), ["--policy", NOBODY.changed({name: OTHER[name]}).text()]):
             for command in (["report"], ["explain", "1"]):
-                ran = CliRunner().invoke(app, [*command, *words, "--format", "json", "--db", url_in(tmp_path)])
+                ran = CliRunner().invoke(
+                    application(), [*command, *words, "--format", "json", "--db", url_in(tmp_path)]
+                )
                 assert ran.exit_code == 0, (name, ran.output)
                 assert json.loads(ran.stdout)["policy"] == changed(name)
 

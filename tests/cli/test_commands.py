@@ -19,7 +19,7 @@ import uphours
 from tests.cli.conftest import Run
 from tests.fixtures import tables
 from uphours.cli.command_groups import GROUPS
-from uphours.cli.command_line import app
+from uphours.cli.command_line import application
 from uphours.ingest.statuses import VALID_STATUSES
 from uphours.kernel.windows import WINDOW_NAMES
 
@@ -306,7 +306,7 @@ def test_version_and_help(run: Run) -> None:
 
 def help_pages(command: Any = None, *words: str) -> Iterator[tuple[str, ...]]:
     """Yield the words of every command and group of commands."""
-    command = typer.main.get_command(app) if command is None else command
+    command = typer.main.get_command(application()) if command is None else command
     yield words
     for name, inner in getattr(command, "commands", {}).items():
         yield from help_pages(inner, *words, name)

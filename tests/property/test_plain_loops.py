@@ -10,7 +10,8 @@ from hypothesis import given
 
 from tests.property.strategies import Case, cases
 from tests.property.test_against_oracle import expected_report
-from uphours.kernel import jit, machine_code
+from uphours import machine_code
+from uphours.kernel import jit
 
 
 @given(cases(max_stores=4))

@@ -11,7 +11,7 @@ from types import FunctionType
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
 
 if TYPE_CHECKING:
-    from uphours.kernel.machine_code import MachineCode
+    from uphours.machine_code import MachineCode
 
 Loop: TypeAlias = Callable[..., None]
 
@@ -36,7 +36,7 @@ class _Loop:
             if self._elements <= _state["plain_elements"]:
                 self._loop(*arguments)
                 return
-        from uphours.kernel.machine_code import machine_code, types_of
+        from uphours.machine_code import machine_code, types_of
 
         types = types_of(arguments)
         if types not in self._machine_codes:
