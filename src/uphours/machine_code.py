@@ -24,6 +24,8 @@ MachineCode: TypeAlias = Callable[..., None]
 #: Names a folder for the files. Numba has it too, for files of its own.
 CACHE: Final = "NUMBA_CACHE_DIR"
 _DIGEST_BYTES: Final = 16
+_BOOL: Final = np.dtype(np.bool_).str
+_INTEGER: Final = np.dtype(np.int64).str
 _LOCK: Final = threading.Lock()
 _ENGINES: Final[list[llvm.ExecutionEngine]] = []  # code is unloaded with its engine
 
@@ -31,8 +33,8 @@ _ENGINES: Final[list[llvm.ExecutionEngine]] = []  # code is unloaded with its en
 def types_of(arguments: Sequence[Any]) -> tuple[str, ...]:
     """Name the types that machine code is made for.
 
-    ``int64`` is an integer, ``int64[2C]`` an array of two dimensions whose elements are one after the other in C's
-    order, ``int64[2A]`` one whose elements lie in any way.
+    ``<i8`` is an integer of eight bytes, ``<i8[2C]`` an array of two dimensions whose elements are one after the other
+    in C's order, ``<i8[2A]`` one whose elements lie in any way.
     """
     return tuple(map(_type_of, arguments))
 
@@ -56,9 +58,9 @@ def machine_code(loop: FunctionType, types: tuple[str, ...], announce: Callable[
 
 def _type_of(argument: Any) -> str:
     if not isinstance(argument, np.ndarray):
-        return "bool" if isinstance(argument, bool | np.bool_) else "int64"
+        return _BOOL if isinstance(argument, bool | np.bool_) else _INTEGER
     assert argument.flags.aligned  # arrays made of the bytes of files could be anything else
-    return f"{argument.dtype}[{argument.ndim}{'C' if argument.flags.c_contiguous else 'A'}]"
+    return f"{argument.dtype.str}[{argument.ndim}{'C' if argument.flags.c_contiguous else 'A'}]"
 
 
 # --- files ---------------------------------------------------------------------------------------------------
@@ -187,7 +189,7 @@ def _parameters(name: str) -> list[Any]:
     """Return how Numba passes an argument: an array as owner, parent, sizes, address, shape and strides."""
     element, _, dimensions = name.partition("[")
     if not dimensions:
-        return [ctypes.c_uint8 if element == "bool" else ctypes.c_int64]
+        return [ctypes.c_uint8 if element == _BOOL else ctypes.c_int64]
     number = ctypes.c_int64
     return [ctypes.c_void_p, ctypes.c_void_p, number, number, ctypes.c_void_p, *[number] * (2 * int(dimensions[:-2]))]
 

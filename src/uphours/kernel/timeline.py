@@ -93,6 +93,7 @@ def _timeline_loop(  # type: ignore[no-untyped-def]
     offsets, starts, ends, statuses, confirmed, evidence,
 ):  # fmt: skip
     k = 0  # spans written
+    last_status, last_sure = UNKNOWN, False  # of the span before
     for store in range(len(session_offsets) - 1):
         first, stop = observation_offsets[store], observation_offsets[store + 1]
         p = first - 1  # position of P; first - 1 means that there is none
@@ -129,27 +130,19 @@ def _timeline_loop(  # type: ignore[no-untyped-def]
                     q_since = piece_end
                     p_until = a if has_q or not has_p else max(a, min(p_until, times[p] + confirm_within))
 
-                for part in range(3):
-                    if part == 0:
-                        x, y, speaker = a, p_until, p
-                    elif part == 1:
-                        x, y, speaker = p_until, q_since, -1
-                    else:
-                        x, y, speaker = q_since, piece_end, q
-                    if x >= y:
-                        continue
-                    status = UNKNOWN if speaker < 0 else observed[speaker]
-                    sure = agree and status != UNKNOWN
-                    if merged and k > session_k and statuses[k - 1] == status and confirmed[k - 1] == sure:
-                        ends[k - 1] = y
-                    else:
-                        starts[k], ends[k], statuses[k], confirmed[k], evidence[k] = (
-                            x,
-                            y,
-                            status,
-                            sure,
-                            speaker,
-                        )
-                        k += 1
-                a = piece_end
+                if a < p_until:
+                    until, speaker = p_until, p
+                elif a < q_since:
+                    until, speaker = q_since, -1
+                else:
+                    until, speaker = piece_end, q
+                status = UNKNOWN if speaker < 0 else observed[speaker]
+                sure = agree and status != UNKNOWN
+                if merged and k > session_k and last_status == status and last_sure == sure:
+                    ends[k - 1] = until
+                else:
+                    starts[k], ends[k], statuses[k], confirmed[k], evidence[k] = a, until, status, sure, speaker
+                    last_status, last_sure = status, sure
+                    k += 1
+                a = until
         offsets[store + 1] = k
