@@ -10,6 +10,8 @@ import errno
 import os
 import sys
 import traceback
+from collections.abc import Callable
+from functools import cache
 from typing import Annotated, Final, NoReturn
 
 import typer
@@ -67,13 +69,19 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
+@cache
+def command() -> Callable[..., object]:
+    """Return what runs the words of the command line; a process that runs several builds it once."""
+    return typer.main.get_command(app)
+
+
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     edge.begin()
     if sys.stderr.isatty():
         announce_compiling(lambda: say("compiling the kernel for this machine, once: about 5 s"))
     try:
-        app()
+        command()()
     except (DatabaseError, EngineError) as error:
         _leave(error, _FAILED)
     except UphoursError as error:
