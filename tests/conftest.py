@@ -19,7 +19,7 @@ from uphours.kernel.jit import compile_always
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 # Each run draws new examples, so that many runs find what many examples would; `make soak` makes a thousand each.
-settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile("dev", max_examples=15, deadline=None, suppress_health_check=_SLOW_IS_FINE)
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=50, print_blob=True)
 settings.register_profile("soak", settings.get_profile("ci"), max_examples=1_000)
 # The run under another time zone asks whether the zone matters; what the answers are, the first run has shown.
