@@ -6,10 +6,12 @@ import random
 import re
 import time
 from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
 from hypothesis import HealthCheck, settings
 
 from tests.fixtures import databases
@@ -175,6 +177,14 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
 def tables_at_once() -> Iterator[None]:
     """Make the tables of new SQLite files quickly."""
     with databases.tables_at_once():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def commands_built_once() -> Iterator[None]:
+    """Keep `CliRunner` from building all commands for each call, which takes longer than most of the calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(typer.main.get_command))
         yield
 
 
