@@ -5,11 +5,13 @@ import os
 import random
 import re
 import time
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
+import typer.testing
 from hypothesis import HealthCheck, settings
 
 from tests.fixtures import databases
@@ -19,7 +21,7 @@ from uphours.kernel.jit import compile_always
 _SLOW_IS_FINE = [HealthCheck.too_slow, HealthCheck.data_too_large]
 
 # Each run draws new examples, so that many runs find what many examples would; `make soak` makes a thousand each.
-settings.register_profile("dev", max_examples=25, deadline=None, suppress_health_check=_SLOW_IS_FINE)
+settings.register_profile("dev", max_examples=15, deadline=None, suppress_health_check=_SLOW_IS_FINE)
 settings.register_profile("ci", settings.get_profile("dev"), max_examples=50, print_blob=True)
 settings.register_profile("soak", settings.get_profile("ci"), max_examples=1_000)
 # The run under another time zone asks whether the zone matters; what the answers are, the first run has shown.
@@ -151,9 +153,15 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     items.sort(key=lambda item: "faults" not in item.path.parts)
 
 
-def pytest_collection_finish() -> None:
-    """Keep the garbage collector from going through modules and tests again and again: they live to the end."""
-    gc.freeze()
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Generator[None, object, object]:
+    """Keep the garbage collector from going through modules and tests, now and later: they live to the end."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.freeze()
+        gc.enable()
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -169,6 +177,14 @@ def engine(request: pytest.FixtureRequest) -> Iterator[str]:
 def tables_at_once() -> Iterator[None]:
     """Make the tables of new SQLite files quickly."""
     with databases.tables_at_once():
+        yield
+
+
+@pytest.fixture(autouse=True, scope="session")
+def commands_built_once() -> Iterator[None]:
+    """Keep `CliRunner` from building all commands for each call, which takes longer than most of the calls."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("typer.testing._get_command", cache(typer.main.get_command))
         yield
 
 

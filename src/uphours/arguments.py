@@ -155,7 +155,9 @@ def buckets(value: int | None) -> int | None:
 
 def _items(name: str, value: Any, valid: str, *, ordered: bool = False) -> tuple[Any, ...]:
     """Return what is in a list, a column or the like; not the characters of a text, nor the columns of a table."""
-    is_other = isinstance(value, str | bytes | Mapping) or hasattr(value, "columns") or not hasattr(value, "__len__")
+    # Its type is asked for columns, as a lazy frame would look for them.
+    is_table = hasattr(type(value), "columns")
+    is_other = isinstance(value, str | bytes | Mapping) or is_table or not hasattr(value, "__len__")
     if is_other or (ordered and isinstance(value, set | frozenset)) or getattr(value, "ndim", 1) != 1:
         raise wrong(name, value, valid)
     try:

@@ -20,7 +20,7 @@ from tests.fixtures import known, tables
 from tests.fixtures.databases import url_in
 from tests.fixtures.services import Service, begin_service, finished, service
 from tests.fixtures.workers import database_in, work_off, worker
-from uphours.cli.command_line import application
+from uphours.cli.command_line import run
 from uphours.database import api_keys, queue
 from uphours.database import reports as report_table
 from uphours.database.tables import jobs, reports, results
@@ -125,7 +125,7 @@ def test_a_result_is_byte_for_byte_what_the_command_line_writes(
     output = tmp_path / f"report.{form}"
     words = ["report", "--db", url_in(served.folder), "--as-of", AS_OF, "--max-age", "3h"]
     words += ["--interpolation", "nearest", "--window", "last_hour", "--window", "last_day", "--format", form]
-    application()([*words, *(["--detail"] if detail else []), "-o", str(output)], standalone_mode=False)
+    run([*words, *(["--detail"] if detail else []), "-o", str(output)], standalone_mode=False)
     assert answer.content == output.read_bytes()
     assert answer.headers["content-type"] == MEDIA_TYPES[form]
     name = f'attachment; filename="uphours-20230125T143000Z.{form}"'

@@ -9,11 +9,13 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime
+from functools import cache
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import httpcore
+import httpx
 import pytest
 from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
@@ -29,6 +31,14 @@ from uphours.ingest.sources.source_file import Found
 NOW = 1_700_000_000_000_000
 BODY = b"store_id,status,timestamp_utc\n" * 1000
 Answer = Callable[[BaseHTTPRequestHandler], None]
+_CERTIFICATES: Final = httpx.create_ssl_context
+_certificates_read_once: Final = cache(_CERTIFICATES)
+
+
+@pytest.fixture(autouse=True)
+def certificates_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Do not read the certificates of the whole world for each file: none of these servers needs them."""
+    monkeypatch.setattr(httpx, "create_ssl_context", _certificates_read_once)
 
 
 class Server(ThreadingHTTPServer):
@@ -453,6 +463,7 @@ def test_the_certificate_is_checked_for_the_name_not_for_the_address(
 ) -> None:
     path = certificate(tmp_path, "files.example")
     monkeypatch.setenv("SSL_CERT_FILE", str(path))
+    monkeypatch.setattr(httpx, "create_ssl_context", _CERTIFICATES)
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
     context.load_cert_chain(path)
     server.socket = context.wrap_socket(server.socket, server_side=True)

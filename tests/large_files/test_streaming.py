@@ -97,7 +97,7 @@ def test_files_in_the_order_of_time_are_measured_in_slices_without_a_temporary_f
 
 @pytest.mark.parametrize("rows", [1, 50, 700])
 def test_files_in_no_order_go_to_temporary_files(tmp_path: Path, used: Counter[str], rows: int) -> None:
-    disordered(polls(100, HOURS - 60)).write_parquet(tmp_path / "polls.parquet", row_group_size=300)
+    disordered(polls(100, HOURS - 24)).write_parquet(tmp_path / "polls.parquet", row_group_size=300)
     names = described(tmp_path, tmp_path / "polls.parquet")
     before = set(tmp_path.iterdir())
     made = streamed(names, MANY, folder=tmp_path, rows=rows)
@@ -162,7 +162,7 @@ def test_ids_that_are_integers_are_the_same_stores_as_their_texts(tmp_path: Path
 def test_of_two_rows_for_an_instant_the_inactive_one_counts_whatever_files_they_are_in(
     tmp_path: Path, rows: int
 ) -> None:
-    whole = polls(4, HOURS - 60)
+    whole = polls(4, HOURS - 24)
     whole.write_parquet(tmp_path / "a.parquet", row_group_size=2)
     whole[::3].with_columns(status=pl.lit("inactive")).write_parquet(tmp_path / "b.parquet", row_group_size=1)
     whole[::2].with_columns(status=pl.lit("active")).write_parquet(tmp_path / "c.parquet", row_group_size=1)

@@ -136,9 +136,14 @@ def test_good_arguments_are_good(name: str) -> None:
 NOT_INSTANTS: Final = [True, 1.5, b"2023", decimal.Decimal(3), pd.NaT, np.datetime64("2023-01-25"), [AS_OF], object()]
 NOT_FLAGS: Final[list[Any]] = [None, 1, "yes", "", [], np.int64(1)]
 NOT_POLICIES: Final = ["nearest", {"interpolation": "nearest"}, Policy, 5]
-NOT_WINDOWS: Final = ["last_day", {"last_day"}, {"last_day": 1}, 5, iter(["last_day"]), OBSERVATIONS, np.array(5)]
+LAZY: Final = [OBSERVATIONS.lazy(), OBSERVATIONS.lazy().select("nothing")]
+NOT_WINDOWS: Final = [
+    "last_day", {"last_day"}, {"last_day": 1}, 5, iter(["last_day"]), OBSERVATIONS, *LAZY, np.array(5),
+]  # fmt: skip
 NOT_IN_WINDOWS: Final = [[("a", "2023-01-24", AS_OF)], [None], [5], [["last_day"]], [b"last_day"], [Window]]
-NOT_STORES: Final = ["1001", b"1001", {"1001": 1}, 1001, iter(["1001"]), OBSERVATIONS, [1001], [None], [["1001"]]]
+NOT_STORES: Final = [
+    "1001", b"1001", {"1001": 1}, 1001, iter(["1001"]), OBSERVATIONS, *LAZY, [1001], [None], [["1001"]],
+]  # fmt: skip
 REFUSED: Final[dict[tuple[str, ...], dict[str, list[tuple[list[Any], str]]]]] = {
     ("report", "timeline", "outages", "spark.report", "spark.timeline"): {
         "as_of": [(NOT_INSTANTS, "valid are text such as 2023-01-25T18:13:22Z, aware datetimes, dates")],

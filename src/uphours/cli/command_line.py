@@ -10,7 +10,8 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cache
 from importlib import import_module
 from typing import Annotated, Final, NoReturn
 
@@ -45,15 +46,14 @@ _MODULES: Final = {
     "ledger_entries": ("calendar", "adjust", "adjustments", "withdraw"),
     "keys": ("keys",),
 }
+_COMMANDS: Final = {name: module for module, names in _MODULES.items() for name in names}
 _GROUPS: Final = ("import", "keys")
 _TAKE_FILES: Final = ("load", "report", "targets")
 
 
-def application(words: Sequence[str] = ()) -> typer.Typer:
-    """Return the command line: the command alone that the first of the words names, else all of them.
-
-    To import and prepare one command takes a third of the time of all.
-    """
+@cache
+def application(only: str | None = None) -> typer.Typer:
+    """Return the command line, with all commands or with one: to import and prepare that takes a third of the time."""
     app = typer.Typer(
         name="uphours",
         cls=CommandList,
@@ -66,9 +66,8 @@ def application(words: Sequence[str] = ()) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_root)
-    commands = {name: module for module, names in _MODULES.items() for name in names}
-    for name in [words[0]] if words and words[0] in commands else commands:
-        module = import_module(f"uphours.cli.{commands[name]}")
+    for name in _COMMANDS if only is None else [only]:
+        module = import_module(f"uphours.cli.{_COMMANDS[name]}")
         if name in _GROUPS:
             app.add_typer(module.app)
         else:
@@ -82,13 +81,23 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
+def run(words: Sequence[str], *, standalone_mode: bool = True) -> None:
+    """Run the words of a command line; a process that runs a command again prepares it once."""
+    _prepared(words[0] if words and words[0] in _COMMANDS else None)(words, standalone_mode=standalone_mode)
+
+
+@cache
+def _prepared(only: str | None) -> Callable[..., object]:
+    return typer.main.get_command(application(only))
+
+
 def main() -> NoReturn:
     """Run the command line and leave with its exit code."""
     edge.begin()
     if sys.stderr.isatty():
         announce_compiling(lambda: say("compiling the kernel for this machine, once: about 5 s"))
     try:
-        application(sys.argv[1:])()
+        run(sys.argv[1:])
     except (DatabaseError, EngineError) as error:
         _leave(error, _FAILED)
     except UphoursError as error:

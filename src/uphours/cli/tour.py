@@ -24,7 +24,7 @@ def demo(
 ) -> None:
     """Load a made-up fleet, and explain one of its stores that had trouble."""
     from uphours import demo as made_up
-    from uphours.cli.command_line import application
+    from uphours.cli.command_line import run
 
     made_up.make_files(folder)
     for leftover in folder.glob("uphours.db*"):
@@ -36,7 +36,7 @@ def demo(
     typer.echo(f"{loaded.accepted:,} of {loaded.rows_read:,} rows loaded, {loaded.quarantined:,} rejected")
     words = ["explain", made_up.TROUBLED, "--db", url]
     typer.secho(f"\n{_program()} {' '.join(words)}", bold=True)
-    application(words)(words, standalone_mode=False)
+    run(words, standalone_mode=False)
 
 
 def _program() -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Final
 
 from uphours.service.api import (
     adjustments,
@@ -22,8 +22,8 @@ from uphours.service.api import (
     targets,
 )
 
-router = APIRouter()
-for part in (
+#: In the order in which they are tried.
+ROUTERS: Final = (
     loads.observations_router,  # first: it is asked for most
     reports.router,
     saved_reports.router,
@@ -43,5 +43,4 @@ for part in (
     demo.router,
     health.router,
     keys.router,
-):
-    router.include_router(part)
+)

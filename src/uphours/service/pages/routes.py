@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from typing import Final
 
 from uphours.service.pages import (
     access_keys,
@@ -21,8 +21,8 @@ from uphours.service.pages import (
     targets,
 )
 
-router = APIRouter(include_in_schema=False)
-for part in (
+#: In the order in which they are tried.
+ROUTERS: Final = (
     fleet.router,
     months.router,  # before the path of a store, which fits its path too
     hours_form.router,
@@ -37,5 +37,4 @@ for part in (
     data.router,
     access_keys.router,
     sign_in.router,
-):
-    router.include_router(part)
+)
