@@ -18,10 +18,10 @@ from uphours.wire.calendars import Calendar
 from uphours.wire.fleet import DayList, FleetHistory, HeatMap
 from uphours.wire.groups import AttributeList, GroupList, GroupSelection
 from uphours.wire.health import AuditEntry, Source
-from uphours.wire.keys import Key, KeyOptions, NewKey
-from uphours.wire.ledger import AdjustmentOptions, Entry, Moved, WithdrawalOptions
+from uphours.wire.keys import Key, KeyBody, NewKey
+from uphours.wire.ledger import AdjustmentBody, Entry, Moved, WithdrawalBody
 from uphours.wire.loads import Job, Load, LoadOutcome, QuarantinedRow
-from uphours.wire.reports import ReportOptions, ReportState, SavedReport
+from uphours.wire.reports import ReportBody, ReportState, SavedReport
 from uphours.wire.stores import OutageList, Selection, Store, StoreDetail, StoreSelection, Timeline
 from uphours.wire.targets import TargetList, TargetsView
 from uphours.wire.views import FleetSelection, View
@@ -70,7 +70,7 @@ class Client:
 
     # --- reports ---
 
-    def trigger(self, **options: Unpack[ReportOptions]) -> str:
+    def trigger(self, **options: Unpack[ReportBody]) -> str:
         """Ask for a report; return its id."""
         headers = {"Idempotency-Key": uuid.uuid4().hex}
         made: ReportState = self._requests.json(Call("POST", "/v1/reports", headers=headers, body=options))
@@ -81,7 +81,7 @@ class Client:
         *,
         format: Format = "csv",
         timeout: float = 300.0,
-        **options: Unpack[ReportOptions],
+        **options: Unpack[ReportBody],
     ) -> bytes:
         """Ask for a report, wait for it, and return it as a file.
 
@@ -135,7 +135,7 @@ class Client:
         found: list[SavedReport] = self._requests.json(Call("GET", "/v1/saved-reports"))["saved_reports"]
         return found
 
-    def save_report(self, name: str, **options: Unpack[ReportOptions]) -> SavedReport:
+    def save_report(self, name: str, **options: Unpack[ReportBody]) -> SavedReport:
         """Save a report under a name, of the latest observation whatever the options say; replaces one of this name."""
         saved: SavedReport = self._requests.json(Call("PUT", path("saved-reports", name), body=options))
         return saved
@@ -264,12 +264,12 @@ class Client:
     # --- the ledger ---
 
     @overload
-    def adjust(self, *, dry_run: Literal[False] = False, **adjustment: Unpack[AdjustmentOptions]) -> Entry: ...
+    def adjust(self, *, dry_run: Literal[False] = False, **adjustment: Unpack[AdjustmentBody]) -> Entry: ...
 
     @overload
-    def adjust(self, *, dry_run: Literal[True], **adjustment: Unpack[AdjustmentOptions]) -> Moved: ...
+    def adjust(self, *, dry_run: Literal[True], **adjustment: Unpack[AdjustmentBody]) -> Moved: ...
 
-    def adjust(self, *, dry_run: bool = False, **adjustment: Unpack[AdjustmentOptions]) -> Entry | Moved:
+    def adjust(self, *, dry_run: bool = False, **adjustment: Unpack[AdjustmentBody]) -> Entry | Moved:
         """Enter what is to count differently; return the entry, or with ``dry_run`` what it would move."""
         if dry_run:
             moved: Moved = self._requests.json(Call("POST", "/v1/adjustments", {"dry_run": True}, body=adjustment))
@@ -286,7 +286,7 @@ class Client:
         found: Entry = self._requests.json(Call("GET", path("adjustments", entry)))
         return found
 
-    def withdraw(self, entry: int, **withdrawal: Unpack[WithdrawalOptions]) -> Entry:
+    def withdraw(self, entry: int, **withdrawal: Unpack[WithdrawalBody]) -> Entry:
         """Withdraw an entry; return the entry that does.
 
         Raises
@@ -377,7 +377,7 @@ class Client:
         found: list[Key] = self._requests.json(Call("GET", "/v1/keys"))["keys"]
         return found
 
-    def create_key(self, **options: Unpack[KeyOptions]) -> NewKey:
+    def create_key(self, **options: Unpack[KeyBody]) -> NewKey:
         """Make a key; its token cannot be had again. If the answer is lost on the way, another one is made."""
         made: NewKey = self._requests.json(Call("POST", "/v1/keys", body=options))
         return made

@@ -12,7 +12,6 @@ from pydantic import StringConstraints
 from structlog.contextvars import bind_contextvars
 
 from uphours.errors import NotFoundError
-from uphours.schema import STORE_ID_MAX_LENGTH
 from uphours.service.auth import NO_FEED, Caller, Calling, KeyedRoute, needs
 from uphours.service.bodies import Problem
 from uphours.service.deps import Service, Serving
@@ -20,6 +19,7 @@ from uphours.service.downloads import sent_text
 from uphours.service.feed_events import feed_events
 from uphours.service.icalendar_text import MEDIA_TYPE, calendar_text
 from uphours.service.problems import AccessError
+from uphours.wire.values import STORE_ID_MAX_LENGTH
 
 router = APIRouter(prefix="/v1", tags=["stores"], route_class=KeyedRoute)
 

@@ -18,13 +18,13 @@ from uphours.service.api.loads import load_body
 from uphours.service.api.row_bodies import ANSWERS, Prefer, body_of
 from uphours.service.api.stores import DefaultPolicy, quarter_of
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
-from uphours.service.bodies import Instant
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import ViewRoute
 from uphours.service.policy_parameters import InQuery
 from uphours.service.target_views import Standing, TargetsAsked
 from uphours.wire.loads import LoadOutcome
 from uphours.wire.targets import TargetList
+from uphours.wire.values import Instant
 
 router = APIRouter(prefix="/v1", tags=["targets"], route_class=KeyedRoute)
 view_router = APIRouter(prefix="/v1", tags=["targets"], route_class=ViewRoute)

@@ -13,16 +13,17 @@ from fastapi.responses import RedirectResponse
 from uphours.errors import ConflictError, InputError, NotFoundError, shown
 from uphours.kernel.local_time import wall_clock
 from uphours.reports.explain import zone_at
-from uphours.schema import REASONS, SECOND_US, STORE_ID_MAX_LENGTH, UNKNOWN_TIMEZONE, Schedule
+from uphours.schema import REASONS, SECOND_US, UNKNOWN_TIMEZONE, Schedule
 from uphours.service.api import adjustments
 from uphours.service.auth import Caller, Calling, needs
+from uphours.service.bodies import checked
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute
-from uphours.service.ledger_bodies import AdjustmentBody
-from uphours.service.pages.query import Asked, Asking, problems_told
+from uphours.service.pages.query import Asked, Asking
 from uphours.service.pages.rendering import page, path_of
 from uphours.service.problems import STATUSES
-from uphours.wire.ledger import Moved
+from uphours.wire.ledger import AdjustmentBody, Moved
+from uphours.wire.values import STORE_ID_MAX_LENGTH
 
 router = APIRouter(route_class=StoreRoute)
 
@@ -75,8 +76,7 @@ class Typed:
         InputError
             A value makes no sense.
         """
-        with problems_told():
-            return AdjustmentBody.model_validate({**self.said(), "stores": [self.store_id]})
+        return checked(AdjustmentBody, {**self.said(), "stores": [self.store_id]})
 
 
 @dataclass(frozen=True)

@@ -13,17 +13,16 @@ from fastapi.responses import RedirectResponse
 from uphours.errors import ConflictError, InputError, shown
 from uphours.service.api import adjustments
 from uphours.service.auth import Caller, Calling, needs
-from uphours.service.bodies import date_of
+from uphours.service.bodies import checked, date_of
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute
-from uphours.service.ledger_bodies import AdjustmentBody
 from uphours.service.pages.adjust_form import LONGEST_FIELD, STORE_CLOCK, Preview, Typed, previewed_of
 from uphours.service.pages.attributes import offered
-from uphours.service.pages.query import problems_told
 from uphours.service.pages.rendering import page
 from uphours.service.problems import STATUSES
 from uphours.where import plain, where_of_texts
 from uphours.wire.groups import Attribute
+from uphours.wire.ledger import AdjustmentBody
 
 router = APIRouter(route_class=StoreRoute)
 
@@ -101,8 +100,7 @@ class ManyTyped:
         which: dict[str, Any] = {"all": True} if self.every else {"stores": self.ids}
         if self.where:
             which = {"where": plain(where_of_texts(self.where))}
-        with problems_told():
-            return AdjustmentBody.model_validate({**how.said(), **which})
+        return checked(AdjustmentBody, {**how.said(), **which})
 
     def place_of(self, error: Exception) -> str:
         """Return the name of the field that a mistake is about; "" for none of them."""

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from fastapi import Depends, Request
-from pydantic import ValidationError
 
 from uphours.errors import InputError, shown
 from uphours.kernel.policy import CHOICES, Policy
@@ -131,25 +129,10 @@ class Asked:
         raw = given.pop("raw")
         if raw not in ("true", "false"):
             raise InputError(f"raw is {shown(raw)}; valid are true, which ignores the ledger, and false")
-        with problems_told():
-            made = Question(self.default, chosen, given.get("as_of"), given["window"], raw=raw == "true")
+        made = Question(self.default, chosen, given.get("as_of"), given["window"], raw=raw == "true")
         made.where = where_of_texts(where)
         made.stale_ok = _STALE_OK_S
         return made
-
-
-@contextmanager
-def problems_told() -> Iterator[None]:
-    """Turn values that a model refuses into a mistake of the caller."""
-    try:
-        yield
-    except ValidationError as error:
-        raise InputError("; ".join(_problem(one) for one in error.errors(include_url=False))) from None
-
-
-def _problem(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    return f"{where}: {error['msg']}" if where else str(error["msg"])
 
 
 def asked_of(request: Request, default: DefaultPolicy) -> Asked:

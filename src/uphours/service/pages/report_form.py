@@ -16,10 +16,11 @@ from uphours.kernel.windows import Window, window_names, window_of
 from uphours.reports.request import ReportRequest
 from uphours.schema import instant_iso, instant_us
 from uphours.service.api.stores import DefaultPolicy
-from uphours.service.pages.query import WINDOWS, Asked, problems_told
+from uphours.service.bodies import checked
+from uphours.service.pages.query import WINDOWS, Asked
 from uphours.service.policy_parameters import InForm
-from uphours.service.report_body import ReportBody
 from uphours.where import plain, texts_of, where_of_texts
+from uphours.wire.reports import ReportBody
 
 #: The windows of a report unless others are chosen.
 _USUAL_WINDOWS: Final = ("last_hour", "last_day", "last_week")
@@ -124,20 +125,20 @@ class Typed:
         InputError
             A value makes no sense.
         """
-        with problems_told():
-            return ReportBody.model_validate(
-                {
-                    **self.policy,
-                    "as_of": self.as_of or None,
-                    "windows": [one if isinstance(one, str) else one.to_dict() for one in self._windows()],
-                    "stores": [line.strip() for line in self.stores.splitlines() if line.strip()] or None,
-                    "where": plain(where_of_texts(self.where)),
-                    "only": plain(where_of_texts(self.only, "only")),
-                    "by": self.by,
-                    "columns": [] if self.by else self.columns,
-                    **{name: getattr(self, name) for name in ("all_stores", "detail", "raw", "compare", "outages")},
-                }
-            )
+        return checked(
+            ReportBody,
+            {
+                **self.policy,
+                "as_of": self.as_of or None,
+                "windows": [one if isinstance(one, str) else one.to_dict() for one in self._windows()],
+                "stores": [line.strip() for line in self.stores.splitlines() if line.strip()] or None,
+                "where": plain(where_of_texts(self.where)),
+                "only": plain(where_of_texts(self.only, "only")),
+                "by": self.by,
+                "columns": [] if self.by else self.columns,
+                **{name: getattr(self, name) for name in ("all_stores", "detail", "raw", "compare", "outages")},
+            },
+        )
 
 
 def place_of(error: Exception) -> str:

@@ -20,14 +20,15 @@ from uphours.service.api.paging import After
 from uphours.service.api.reports import ReportId
 from uphours.service.api.saved_reports import LONGEST_OWNER
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
+from uphours.service.bodies import checked
 from uphours.service.deps import Service, Serving
 from uphours.service.pages.attributes import has_names, offered
-from uphours.service.pages.query import WINDOWS, Asking, problems_told
+from uphours.service.pages.query import WINDOWS, Asking
 from uphours.service.pages.rendering import page
 from uphours.service.pages.report_form import LONGEST_FIELD, ReportForm, Typed, place_of
 from uphours.service.problems import STATUSES
-from uphours.service.report_body import ReportBody
 from uphours.wire.groups import Attribute
+from uphours.wire.reports import ReportBody
 
 router = APIRouter(prefix="/reports", route_class=KeyedRoute)
 
@@ -167,9 +168,7 @@ def _status_of(error: Exception) -> int:
 
 
 def _asked_again(serving: Service, caller: Caller, options: Mapping[str, Any]) -> Response:
-    with problems_told():
-        body = ReportBody.model_validate(options)
-    return _triggered(serving, caller, body)
+    return _triggered(serving, caller, checked(ReportBody, options))
 
 
 @router.get("/{report_id}")
