@@ -42,7 +42,9 @@ def checked(kind: type[_Body], values: object) -> _Body:
     try:
         return adapter.validate_python(values)
     except ValidationError as error:
-        raise InputError("; ".join(_problem(one) for one in error.errors(include_url=False))) from None
+        found = error.errors(include_url=False)
+        field = next((str(part) for part in found[0]["loc"]), "")
+        raise InputError("; ".join(map(_problem, found)), field=field) from None
 
 
 def _problem(error: Any) -> str:

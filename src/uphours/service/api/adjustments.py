@@ -82,7 +82,7 @@ def adjust(
                 return JSONResponse(moved(fleet, adjustment, planned, policy=serving.settings.policy).facts())
             store_ids = [fleet.store_ids[store] for store in planned.stores.tolist()]
     except NotFoundError as error:  # what is asked for is here, a store that it names is not
-        raise InputError(str(error)) from error
+        raise InputError(str(error), field=error.field) from error
     return _created(serving, caller, response, _entered(serving, caller, adjustment, store_ids, planned, once))
 
 

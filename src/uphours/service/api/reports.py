@@ -99,7 +99,7 @@ def check_stores(serving: Service, caller: Caller, options: ReportRequest) -> No
             with serving.snapshot(caller) as fleet:
                 check_names(fleet, [*options.by, *options.columns, *(name for name, _ in options.where)])
     except NotFoundError as error:
-        raise InputError(str(error)) from error
+        raise InputError(str(error), field=error.field) from error
 
 
 def request(

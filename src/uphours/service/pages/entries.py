@@ -21,7 +21,7 @@ from uphours.service.deps import Service, Serving
 from uphours.service.origins import own_path
 from uphours.service.pages.adjust_many import ManyTyped, choices
 from uphours.service.pages.rendering import page
-from uphours.service.problems import STATUSES
+from uphours.service.problems import status_of
 from uphours.wire.ledger import Entry, WithdrawalBody
 from uphours.wire.views import Interval
 
@@ -117,8 +117,7 @@ def withdraw(
         body = checked(WithdrawalBody, {"reason": reason, "note": note})
         adjustments.withdraw(serving, caller, Response(), entry, body, idempotency_key=once)
     except (InputError, ConflictError) as error:
-        status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
-        return _entry_page(request, serving, caller, entry, reason, note, status=status, error=str(error))
+        return _entry_page(request, serving, caller, entry, reason, note, status=status_of(error), error=str(error))
     return RedirectResponse(_back(request), 303)
 
 

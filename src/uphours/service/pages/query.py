@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from fastapi import Depends, Request
 
-from uphours.errors import InputError, shown
+from uphours.errors import InputError, UphoursError, shown
 from uphours.kernel.policy import CHOICES, Policy
 from uphours.service.api.stores import DefaultPolicy, Question
 from uphours.service.policy_parameters import Chosen
@@ -133,6 +133,11 @@ class Asked:
         made.where = where_of_texts(where)
         made.stale_ok = _STALE_OK_S
         return made
+
+
+def mistake_in(error: UphoursError, places: Collection[str]) -> dict[str, str]:
+    """Return what is wrong by the name of its field, or by "" where a form has no place for that."""
+    return {error.field if error.field in places else "": str(error)}
 
 
 def asked_of(request: Request, default: DefaultPolicy) -> Asked:

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Form
 
-from uphours.database.saved_reports import MOST_SAVED, check_name
+from uphours.database.saved_reports import check_name
 from uphours.errors import InputError
 from uphours.kernel.policy import CHOICES, Policy
 from uphours.kernel.windows import Window, window_names, window_of
@@ -29,11 +29,8 @@ _MOST_NAMES: Final = 20
 _MOST_VALUES: Final = 1_000
 #: More than any field may hold: what is too long for it comes back with the other fields.
 LONGEST_FIELD: Final = 1 << 14
-#: How messages begin that are about a field, and show only when all is put together.
-_BEGINNINGS: Final = {
-    "stores": ("stores", "there is no store"),
-    "name": ("a report cannot be saved", f"{MOST_SAVED} reports are saved"),
-}
+#: The fields beside which there is room for what is wrong with them.
+PLACES: Final = frozenset(("windows", "as_of", "stores", "name", *CHOICES))
 
 
 @dataclass(frozen=True)
@@ -139,11 +136,6 @@ class Typed:
                 **{name: getattr(self, name) for name in ("all_stores", "detail", "raw", "compare", "outages")},
             },
         )
-
-
-def place_of(error: Exception) -> str:
-    """Return the name of the field that a mistake is about that shows only when all is put together; "" for none."""
-    return next((name for name, beginnings in _BEGINNINGS.items() if str(error).startswith(beginnings)), "")
 
 
 def _window_text(window: str | Window) -> str:

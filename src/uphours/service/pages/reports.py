@@ -23,10 +23,10 @@ from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.bodies import checked
 from uphours.service.deps import Service, Serving
 from uphours.service.pages.attributes import has_names, offered
-from uphours.service.pages.query import WINDOWS, Asking
+from uphours.service.pages.query import WINDOWS, Asking, mistake_in
 from uphours.service.pages.rendering import page
-from uphours.service.pages.report_form import LONGEST_FIELD, ReportForm, Typed, place_of
-from uphours.service.problems import STATUSES
+from uphours.service.pages.report_form import LONGEST_FIELD, PLACES, ReportForm, Typed
+from uphours.service.problems import status_of
 from uphours.wire.groups import Attribute
 from uphours.wire.reports import ReportBody
 
@@ -139,7 +139,7 @@ def _done(
         try:
             return action(typed.body())
         except (InputError, ConflictError) as error:
-            mistakes, status = {place_of(error): str(error)}, _status_of(error)
+            mistakes, status = mistake_in(error, PLACES), status_of(error)
     return _page(request, serving, caller, typed, status=status, mistakes=mistakes)
 
 
@@ -161,10 +161,6 @@ def delete_saved(serving: Serving, caller: Calling, name: SavedName, owner: Save
 def _triggered(serving: Service, caller: Caller, body: ReportBody) -> Response:
     made = reports.trigger(serving, caller, Response(), body)
     return RedirectResponse(f"/reports/{made['id']}", 303)
-
-
-def _status_of(error: Exception) -> int:
-    return next(status for kind, status in STATUSES.items() if isinstance(error, kind))
 
 
 def _asked_again(serving: Service, caller: Caller, options: Mapping[str, Any]) -> Response:
@@ -194,7 +190,7 @@ async def save_made(
             serving,
             caller,
             report_id,
-            status=_status_of(error),
+            status=status_of(error),
             name=name.strip(),
             mistakes={"name": str(error)},
         )
