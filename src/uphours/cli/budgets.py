@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Final, Unpack
 import typer
 
 from uphours.cli import edge
-from uphours.cli.attributed import Reading, fleet_of_files
-from uphours.cli.files import FILE_OPTIONS, Memory, QuarantineFile, Strict, check_no_files
+from uphours.cli.attributed import fleet_of_files
+from uphours.cli.files import FILE_OPTIONS, Memory, QuarantineFile, Reading, Strict, check_no_files
 from uphours.cli.options import NO_FILES, AsJson, AsOf, Db, GivenFiles, with_files, with_policy
 from uphours.cli.terminal import counted, print_json, print_table, say, say_wrapped
 from uphours.errors import InputError

@@ -13,11 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Final
 import typer
 
 from uphours.cli import edge, engines
-from uphours.cli.attributed import By, Columns, Reading, Where, answer_in_memory, groups_table, names_in
+from uphours.cli.attributed import By, Columns, Where, answer_in_memory, groups_table, names_in
 from uphours.cli.files import (
     FILE_OPTIONS,
     Memory,
     QuarantineFile,
+    Reading,
     Strict,
     Temp,
     answer_of_files,
