@@ -23,7 +23,7 @@ from uphours.service.ledger_bodies import adjustment_of
 from uphours.service.problems import AccessError
 from uphours.where import where_of
 from uphours.wire.ledger import AdjustmentBody, Entry, EntryList, Moved, WithdrawalBody
-from uphours.wire.values import STORE_ID_MAX_LENGTH
+from uphours.wire.values import StoreId
 from uphours.wire.views import Interval
 from uphours.wire.words import AdjustmentReason, EntryCountsAs
 
@@ -161,9 +161,7 @@ def _entry(entry: ledger.Entry) -> Entry:
 def list_adjustments(
     serving: Serving,
     caller: Calling,
-    store_id: Annotated[
-        str | None, Query(min_length=1, max_length=STORE_ID_MAX_LENGTH, description="Only what is about this store.")
-    ] = None,
+    store_id: Annotated[StoreId | None, Query(description="Only what is about this store.")] = None,
     cursor_: After = None,
     limit: Limit = 50,
 ) -> EntryList:
