@@ -200,6 +200,11 @@ def _rounded(part: int, whole: int) -> int:
     return quotient + (2 * rest > whole or (2 * rest == whole and quotient % 2 == 1))
 
 
+def number_or_null(value: float) -> float | None:
+    """Return a ratio, None where there was nothing to divide by."""
+    return None if value != value else value  # NaN
+
+
 def percentage(part: int, whole: int) -> str | None:
     """Return a percentage with two decimals; 100 and 0 only where they are exact, None where the whole is 0."""
     if not whole:
