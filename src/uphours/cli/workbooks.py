@@ -48,7 +48,7 @@ class Workbook:
 
     def write(self, file: BinaryIO, *, detail: bool) -> None:
         """Write the workbook."""
-        from uphours.reports.columns import workbook_layout
+        from uphours.reports.columns import availability_layout
         from uphours.reports.groups import Groups
         from uphours.reports.xlsx import write_group_workbook, write_workbook
 
@@ -57,7 +57,7 @@ class Workbook:
                 self.made, file, detail=detail, members=self.members, outages=self.outages, target=self.target
             )
         else:
-            columns = workbook_layout(self.made.windows.names, detail=detail, compare=self.made.before is not None)
+            columns = availability_layout(self.made.windows.names, detail=detail, compare=self.made.before is not None)
             write_workbook(self.made, columns, file, hours_known=detail, outages=self.outages, target=self.target)
 
 

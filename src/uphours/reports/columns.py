@@ -96,13 +96,8 @@ def layout(windows: Sequence[str], *, detail: bool = False, compare: bool = Fals
     return _columns(_WITH_DETAIL if detail else _WITHOUT_DETAIL, windows, compare=compare)
 
 
-def group_layout(windows: Sequence[str], *, detail: bool = False, compare: bool = False) -> tuple[Column, ...]:
-    """Return the columns of our own reports of groups, which always say what share of the time they were up."""
-    return _columns(_WITH_DETAIL if detail else _WITH_AVAILABILITY, windows, compare=compare)
-
-
-def workbook_layout(windows: Sequence[str], *, detail: bool = False, compare: bool = False) -> tuple[Column, ...]:
-    """Return the columns of our own workbooks: those of `layout`, and always the availability."""
+def availability_layout(windows: Sequence[str], *, detail: bool = False, compare: bool = False) -> tuple[Column, ...]:
+    """Return the columns of our own workbooks and reports of groups: those of `layout`, and always the availability."""
     return _columns(_WITH_DETAIL if detail else _WITH_AVAILABILITY, windows, compare=compare)
 
 

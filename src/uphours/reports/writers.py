@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 import polars as pl
 
 from uphours.errors import InputError
-from uphours.reports.columns import STORE_ID, Column, cells, layout, number_or_null, workbook_layout
+from uphours.reports.columns import STORE_ID, Column, availability_layout, cells, layout, number_or_null
 from uphours.reports.comparison import change_facts
 from uphours.reports.outage_list import OutageList
 from uphours.reports.report import Report, check_titles
@@ -63,7 +63,7 @@ def write_report(
         case "xlsx":
             from uphours.reports.xlsx import write_workbook
 
-            columns = workbook_layout(names, detail=detail, compare=compare)
+            columns = availability_layout(names, detail=detail, compare=compare)
             write_workbook(report, columns, file, hours_known=detail, outages=outages)
         case _:
             raise InputError(f"there is no format {form!r}; valid are {', '.join(FORMATS)}")
