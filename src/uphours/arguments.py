@@ -5,9 +5,11 @@ Each function reads one kind of argument, of any type at all, before anything is
 
 from __future__ import annotations
 
+import inspect
 import os
-from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Final, Protocol, TypeAlias
+from collections.abc import Callable, Mapping, Sequence
+from functools import wraps
+from typing import TYPE_CHECKING, Any, Final, ParamSpec, Protocol, TypeAlias, TypedDict, TypeVar
 
 import numpy as np
 import polars as pl
@@ -18,11 +20,16 @@ from uphours.ingest.inputs import STANDARD_INPUT
 from uphours.ingest.readers.arrow import frame
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import DEFAULT_WINDOWS, WINDOW_NAMES, Window, window_names
+from uphours.reports.request import ReportRequest
 from uphours.schema import VALID_INSTANTS, Instant, instant_text, instant_us, is_whole_number
 from uphours.where import Where, where_of
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+
+_Given = ParamSpec("_Given")
+_Returned = TypeVar("_Returned")
 
 
 class ArrowTable(Protocol):
@@ -36,6 +43,17 @@ Path: TypeAlias = str | os.PathLike[str]
 Table: TypeAlias = ArrowTable | pl.LazyFrame | Path | Sequence[Path]
 """A table in memory, or files: a path, a glob, a place in an object store, or a list of those."""
 
+
+class ReportOptions(TypedDict, total=False):
+    """What a report is asked for, whatever makes it."""
+
+    as_of: Instant | None
+    windows: Sequence[str | Window] | None
+    policy: Policy | None
+    where: Mapping[str, str | Sequence[str]] | None
+    all_stores: bool
+
+
 _VALID_TABLES: Final = (
     "tables of Polars, pandas, PyArrow or anything else with the Arrow PyCapsule interface, and paths of files"
 )
@@ -44,6 +62,53 @@ _VALID_WINDOWS: Final = f"lists of {', '.join(WINDOW_NAMES)} and Window('NAME', 
 _VALID_STORES: Final = "lists of ids as text, such as ['1001']"
 _VALID_POLICIES: Final = "Policy objects such as Policy(interpolation='nearest')"
 _MOST_BUCKETS: Final = (1 << 31) - 1
+
+
+def lists(options: Any) -> Callable[[Callable[_Given, _Returned]], Callable[_Given, _Returned]]:
+    """Give a function that takes the keywords of a dictionary a signature that names each, and refuse all others."""
+
+    def listing(function: Callable[_Given, _Returned]) -> Callable[_Given, _Returned]:
+        known = inspect.signature(function)
+        own = [one for one in known.parameters.values() if one.kind is not inspect.Parameter.VAR_KEYWORD]
+        types = {name: hint.__forward_arg__ for name, hint in options.__annotations__.items()}
+        named = [
+            inspect.Parameter(
+                name, inspect.Parameter.KEYWORD_ONLY, default=False if kind == "bool" else None, annotation=kind
+            )
+            for name, kind in types.items()
+        ]
+        signature = known.replace(parameters=[*own, *named])
+
+        @wraps(function)
+        def called(*args: _Given.args, **given: _Given.kwargs) -> _Returned:
+            try:
+                signature.bind(*args, **given)
+            except TypeError as error:
+                raise TypeError(f"{function.__name__}() {error}") from None
+            return function(*args, **given)
+
+        called.__signature__ = signature  # type: ignore[attr-defined]
+        return called
+
+    return listing
+
+
+def request(
+    options: Mapping[str, Any], *, by: Sequence[str] = (), columns: Sequence[str] | None = None
+) -> ReportRequest:
+    """Return what is asked for by `ReportOptions`, and by others that only some can answer."""
+    return ReportRequest(
+        as_of=instant("as_of", options.get("as_of")),
+        windows=windows(options.get("windows")),
+        policy=policy(options.get("policy")),
+        stores=stores(options.get("stores")),
+        where=where(options.get("where")),
+        by=tuple(by),
+        columns=optional_names("columns", columns),
+        all_stores=flag("all_stores", options.get("all_stores", False)),
+        raw=flag("raw", options.get("raw", False)),
+        compare=flag("compare", options.get("compare", False)),
+    )
 
 
 # --- values --------------------------------------------------------------------------------------------------

@@ -30,7 +30,11 @@ _SHOWN_BITS: Final = 128
 
 
 class UphoursError(Exception):
-    """Base of every error that uphours raises on purpose."""
+    """Base of every error that uphours raises on purpose; ``field``: the name of what it is about, where it has one."""
+
+    def __init__(self, message: str = "", *, field: str = "") -> None:
+        self.field = field
+        super().__init__(message)
 
 
 class InputError(UphoursError, ValueError):
@@ -54,7 +58,7 @@ class NotFoundError(UphoursError, LookupError):
     def __init__(self, kind: str, name: str, hint: str = "") -> None:
         self.kind = kind
         self.name = name
-        super().__init__(f"there is no {kind} {name!r}" + (f"; {hint}" if hint else ""))
+        super().__init__(f"there is no {kind} {name!r}" + (f"; {hint}" if hint else ""), field=f"{kind}s")
 
 
 def no_store(store_id: str) -> NotFoundError:

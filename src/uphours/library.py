@@ -8,14 +8,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypedDict, Unpack
 
 import numpy as np
 import numpy.typing as npt
 import polars as pl
 
 from uphours import arguments
-from uphours.arguments import Table
+from uphours.arguments import ReportOptions, Table, lists
 from uphours.errors import InputError, NotFoundError, UphoursError
 from uphours.ingest.inputs import Kind
 from uphours.ingest.load import TABLE_NAMES, read_tables
@@ -28,7 +28,6 @@ from uphours.reports.answers import narrowed
 from uphours.reports.groups import groups as group_figures
 from uphours.reports.measure import Timelines, latest_instant, run_request, timelines
 from uphours.reports.memberships import with_columns
-from uphours.reports.request import ReportRequest
 from uphours.reports.target_table import target_table
 from uphours.reports.targets import targets as target_figures
 from uphours.schema import SPAN_STATUSES, Instant
@@ -48,6 +47,30 @@ __all__ = [
     "timeline",
     "validate",
 ]
+
+
+class MoreTables(TypedDict, total=False):
+    """Tables that not all have."""
+
+    special_hours: Table | None
+    attributes: Table | None
+    adjustments: Table | None
+
+
+class TimelineOptions(MoreTables, total=False):
+    """What the intervals of stores are asked for."""
+
+    start: Instant | None
+    as_of: Instant | None
+    policy: Policy | None
+
+
+class Options(MoreTables, ReportOptions, total=False):
+    """What figures of stores or groups are asked for."""
+
+    stores: Sequence[str] | None
+    raw: bool
+    compare: bool
 
 
 @dataclass(frozen=True)
@@ -131,23 +154,14 @@ def validate(
     return Validated(memory_fleet(loaded), quarantine)
 
 
+@lists(Options)
 def report(
     observations: Table | Validated,
     business_hours: Table | None = None,
     timezones: Table | None = None,
     *,
-    special_hours: Table | None = None,
-    attributes: Table | None = None,
-    adjustments: Table | None = None,
-    as_of: Instant | None = None,
-    windows: Sequence[str | Window] | None = None,
-    policy: Policy | None = None,
-    stores: Sequence[str] | None = None,
-    where: Mapping[str, str | Sequence[str]] | None = None,
     columns: Sequence[str] | None = None,
-    all_stores: bool = False,
-    raw: bool = False,
-    compare: bool = False,
+    **options: Unpack[Options],
 ) -> pl.DataFrame:
     """Return uptime, downtime and what is unknown, one row per store and window, exact.
 
@@ -193,31 +207,20 @@ def report(
     NotFoundError
         One of ``stores`` is in none of the tables.
     """
-    request = _request(
-        as_of, windows, policy, stores, where, columns=columns, all_stores=all_stores, raw=raw, compare=compare
-    )
-    fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments)
+    request = arguments.request(options, columns=columns)
+    fleet = _fleet(observations, business_hours, timezones, options)
     asked = narrowed(fleet, request)
     return with_columns(run_request(asked, request), asked, request.columns).table()
 
 
+@lists(Options)
 def groups(
     observations: Table | Validated,
     business_hours: Table | None = None,
     timezones: Table | None = None,
     *,
     by: Sequence[str],
-    special_hours: Table | None = None,
-    attributes: Table | None = None,
-    adjustments: Table | None = None,
-    as_of: Instant | None = None,
-    windows: Sequence[str | Window] | None = None,
-    policy: Policy | None = None,
-    stores: Sequence[str] | None = None,
-    where: Mapping[str, str | Sequence[str]] | None = None,
-    all_stores: bool = False,
-    raw: bool = False,
-    compare: bool = False,
+    **options: Unpack[Options],
 ) -> pl.DataFrame:
     """Return the figures of groups of stores that share values of attributes: exact sums over the stores of each.
 
@@ -245,24 +248,23 @@ def groups(
         One of ``stores`` is in none of the tables.
     """
     names = arguments.names("by", by)
-    request = _request(as_of, windows, policy, stores, where, by=names, all_stores=all_stores, raw=raw, compare=compare)
-    fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments)
+    request = arguments.request(options, by=names)
+    fleet = _fleet(observations, business_hours, timezones, options)
     return group_figures(narrowed(fleet, request), request, names).table()
 
 
+@lists(MoreTables)
 def targets(
     observations: Table | Validated,
     business_hours: Table | None = None,
     timezones: Table | None = None,
     *,
     targets: Table | None = None,
-    special_hours: Table | None = None,
-    attributes: Table | None = None,
-    adjustments: Table | None = None,
     period: str | None = None,
     as_of: Instant | None = None,
     policy: Policy | None = None,
     all_stores: bool = False,
+    **more: Unpack[MoreTables],
 ) -> pl.DataFrame:
     """Return what is left of the downtime that targets allow in a calendar period, of their stores and of each.
 
@@ -293,21 +295,16 @@ def targets(
     asked = None if name is None else period_of(name)
     as_of, policy = arguments.instant("as_of", as_of), arguments.policy(policy)
     all_stores = arguments.flag("all_stores", all_stores)
-    fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments, targets)
+    fleet = _fleet(observations, business_hours, timezones, {**more, "targets": targets})
     return target_table(target_figures(fleet, period=asked, as_of=as_of, policy=policy, all_stores=all_stores))
 
 
+@lists(TimelineOptions)
 def timeline(
     observations: Table | Validated,
     business_hours: Table | None = None,
     timezones: Table | None = None,
-    *,
-    special_hours: Table | None = None,
-    attributes: Table | None = None,
-    adjustments: Table | None = None,
-    start: Instant | None = None,
-    as_of: Instant | None = None,
-    policy: Policy | None = None,
+    **options: Unpack[TimelineOptions],
 ) -> pl.DataFrame:
     """Return the spans of every store in ``[start, as_of)``, by default the last week.
 
@@ -317,8 +314,8 @@ def timeline(
         ``store_id, start, end`` (datetimes, UTC, half-open), ``status`` (``up``, ``down``, ``unknown``) and
         ``confirmed``, ascending per store.
     """
-    fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments)
-    made = _timelines(fleet, start, as_of, policy)
+    fleet = _fleet(observations, business_hours, timezones, options)
+    made = _timelines(fleet, options)
     spans = made.spans
     stores = np.repeat(np.arange(len(fleet.store_ids)), np.diff(spans.offsets))
     return _intervals(
@@ -331,17 +328,12 @@ def timeline(
     )
 
 
+@lists(TimelineOptions)
 def outages(
     observations: Table | Validated,
     business_hours: Table | None = None,
     timezones: Table | None = None,
-    *,
-    special_hours: Table | None = None,
-    attributes: Table | None = None,
-    adjustments: Table | None = None,
-    start: Instant | None = None,
-    as_of: Instant | None = None,
-    policy: Policy | None = None,
+    **options: Unpack[TimelineOptions],
 ) -> pl.DataFrame:
     """Return the outages of every store in ``[start, as_of)``, by default the last week.
 
@@ -351,8 +343,8 @@ def outages(
         ``store_id, start, end`` (datetimes, UTC; closed time in between included) and ``downtime_us`` (int64,
         open time alone), ascending per store. One that was going on at ``start`` begins there.
     """
-    fleet = _fleet(observations, business_hours, timezones, special_hours, attributes, adjustments)
-    made = _timelines(fleet, start, as_of, policy)
+    fleet = _fleet(observations, business_hours, timezones, options)
+    made = _timelines(fleet, options)
     found = made.outages()
     return _intervals(fleet.store_ids, found.stores, found.starts, found.ends, downtime_us=pl.Series(found.downtime_us))
 
@@ -374,58 +366,25 @@ def sessions(
         ``store_id, start, end`` (datetimes, UTC, half-open), ascending per store.
     """
     start_us, end_us = arguments.interval(start, end)
-    fleet = _fleet(None, business_hours, timezones, special_hours, attributes)
+    fleet = _fleet(None, business_hours, timezones, {"special_hours": special_hours, "attributes": attributes})
     n = len(fleet.store_ids)
     found = local_hours.sessions(fleet.schedule, np.full(n, start_us), np.full(n, end_us))
     stores = np.repeat(np.arange(n), np.diff(found.offsets))
     return _intervals(fleet.store_ids, stores, np.maximum(found.starts, start_us), np.minimum(found.ends, end_us))
 
 
-def _request(
-    as_of: Instant | None,
-    windows: Sequence[str | Window] | None,
-    policy: Policy | None,
-    stores: Sequence[str] | None,
-    where: Mapping[str, str | Sequence[str]] | None,
-    *,
-    by: Sequence[str] = (),
-    columns: Sequence[str] | None = None,
-    all_stores: bool,
-    raw: bool,
-    compare: bool,
-) -> ReportRequest:
-    return ReportRequest(
-        as_of=arguments.instant("as_of", as_of),
-        windows=arguments.windows(windows),
-        policy=arguments.policy(policy),
-        stores=arguments.stores(stores),
-        where=arguments.where(where),
-        by=tuple(by),
-        columns=arguments.optional_names("columns", columns),
-        all_stores=arguments.flag("all_stores", all_stores),
-        raw=arguments.flag("raw", raw),
-        compare=arguments.flag("compare", compare),
-    )
-
-
 def _fleet(
     observations: Table | Validated | None,
     business_hours: Table | None,
     timezones: Table | None,
-    special_hours: Table | None = None,
-    attributes: Table | None = None,
-    adjustments: Table | None = None,
-    targets: Table | None = None,
+    options: Mapping[str, Any],
 ) -> MemoryFleet:
+    more = {name: options.get(name) for name in ("special_hours", "attributes", "adjustments", "targets")}
     if isinstance(observations, Validated):
-        others = (business_hours, timezones, special_hours, attributes, adjustments, targets)
-        if any(table is not None for table in others):
+        if any(table is not None for table in (business_hours, timezones, *more.values())):
             raise InputError("a validated fleet has its hours, zones and all else already; give it alone")
         return observations.fleet
-    validated = validate(
-        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
-        adjustments=adjustments, targets=targets,
-    )  # fmt: skip
+    validated = validate(observations, business_hours, timezones, **more)
     if len(validated.quarantine):
         table, line, raw, reason, _ = validated.quarantine.row(0)
         raise InputError(
@@ -435,10 +394,11 @@ def _fleet(
     return validated.fleet
 
 
-def _timelines(fleet: MemoryFleet, start: Instant | None, as_of: Instant | None, policy: Policy | None) -> Timelines:
-    start_us, as_of_us = arguments.instant("start", start), arguments.instant("as_of", as_of)
+def _timelines(fleet: MemoryFleet, options: TimelineOptions) -> Timelines:
+    start_us = arguments.instant("start", options.get("start"))
+    as_of_us = arguments.instant("as_of", options.get("as_of"))
     arguments.check_order("as_of", start_us, as_of_us)
-    policy = arguments.policy(policy)
+    policy = arguments.policy(options.get("policy"))
     if as_of_us is None:
         as_of_us = latest_instant(fleet)
     if start_us is None:

@@ -84,7 +84,6 @@ WHOLE_SHARE: Final = 100_000
 #: The bits of a packed observation that hold its status; see `pack`.
 STATUS_BITS: Final = 2
 
-STORE_ID_MAX_LENGTH: Final = 255
 #: Different rows of hours that a store may have: one for each hour of the week.
 MOST_HOURS: Final = 168
 

@@ -223,17 +223,14 @@ def settings(**flags: object) -> Settings:
         and name.removeprefix(PREFIX).removesuffix("_FILE").lower() not in Settings.model_fields
     )
     if unknown:
-        raise InputError(f"there is no setting {unknown[0]}; valid are {', '.join(_names())}")
+        names = ", ".join(f"{PREFIX}{name.upper()}" for name in Settings.model_fields)
+        raise InputError(f"there is no setting {unknown[0]}; valid are {names}")
     try:
         return Settings(**given)  # type: ignore[arg-type]
     except ValidationError as error:
         raise InputError("; ".join(_problem(one) for one in error.errors(include_url=False))) from None
     except SettingsError as error:
         raise InputError(f"{error}; lists are written as JSON") from None
-
-
-def _names() -> list[str]:
-    return [f"{PREFIX}{name.upper()}" for name in Settings.model_fields]
 
 
 def _problem(error: Mapping[str, Any]) -> str:

@@ -61,6 +61,18 @@ def test_a_load_adds_the_days_of_its_rows(database: Database, tmp_path: Path) ->
     assert known(database, *of(6, 9)) == []
 
 
+def test_days_that_are_loaded_again_keep_their_counts_whatever_of_them_is_new(
+    database: Database, tmp_path: Path
+) -> None:
+    dates = range(2, 7)
+    load(database, tmp_path, *(f"2023-01-0{date} 10:00:00 UTC" for date in dates))
+    load(database, tmp_path, *(f"2023-01-0{date} 10:00:00 UTC" for date in dates))
+    assert counted(database) == dict.fromkeys(of(*dates), 1)
+    # As many polls of each day as are there, but one of them at another time.
+    load(database, tmp_path, *(f"2023-01-0{date} 1{date == 4:d}:00:00 UTC" for date in dates))
+    assert counted(database) == dict.fromkeys(of(*dates), 1) | {of(4)[0]: 2}
+
+
 def test_rows_that_were_set_aside_hours_and_zones_add_none(database: Database, tmp_path: Path) -> None:
     tables.load(database, tmp_path, hours=tables.HOURS, timezones=tables.TIMEZONES)
     assert known(database) == []

@@ -24,7 +24,9 @@ from uphours.database.database import Database
 from uphours.reports.measure import run_request
 from uphours.reports.writers import written
 from uphours.schema import MINUTE_US, SECOND_US, instant_iso, instant_text, instant_us
-from uphours.service.report_body import ReportBody
+from uphours.service.bodies import checked
+from uphours.service.report_body import report_request
+from uphours.wire.reports import ReportBody
 
 REPORTS = 30
 INGESTS = 30
@@ -204,7 +206,7 @@ def clients_at_work(
 
 
 def undisturbed(database: Database, body: dict[str, Any]) -> bytes:
-    request = ReportBody(**body).request(Policy())
+    request = report_request(checked(ReportBody, body), Policy())
     with database.snapshot() as fleet:
         made = run_request(fleet, request)
     return written(made, "parquet")

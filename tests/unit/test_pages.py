@@ -40,6 +40,7 @@ from uphours.service.pages.rendering import (
 from uphours.service.pages.report_form import Typed
 from uphours.service.pages.store_hours import runs_of
 from uphours.service.pages.strips import strip
+from uphours.service.report_body import report_request
 from uphours.wire.groups import Attribute, AttributeValue
 from uphours.wire.views import Interval
 
@@ -293,7 +294,7 @@ def test_a_saved_report_is_the_same_after_it_stood_in_the_form() -> None:
     ):  # fmt: skip
         typed = Typed.from_request(asked, "weekly")
         assert typed.mistakes() == {}
-        assert typed.body().request(default) == asked
+        assert report_request(typed.body(), default) == asked
 
 
 # --- the list of the fleet -------------------------------------------------------------------------------

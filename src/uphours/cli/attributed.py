@@ -5,13 +5,12 @@ from __future__ import annotations
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final, TypedDict, Unpack
+from typing import TYPE_CHECKING, Annotated, Final, Unpack
 
 import typer
 
 from uphours.cli import edge
-from uphours.cli.files import file_lines, memory_of, quarantine_file
-from uphours.cli.terminal import progress_bars, say
+from uphours.cli.files import Reading, memory_of, reading_options, say_summary
 from uphours.errors import InputError
 from uphours.printable import printable
 
@@ -50,16 +49,6 @@ _OTHER_LINES: Final = 6
 _FEWEST_ROWS: Final = 5
 
 
-class Reading(TypedDict):
-    """How files are read, as the options of `report` have it."""
-
-    quarantine: str | None
-    strict: str | None
-    memory: str | None
-    statuses: Mapping[str, str]
-    valid_from: int
-
-
 def names_in(option: str, given: Sequence[str] | None) -> tuple[str, ...]:
     """Return the names that an option lists, which may be repeated.
 
@@ -81,40 +70,24 @@ def answer_in_memory(request: ReportRequest, names: Mapping[Kind, Sequence[str]]
     return answer(fleet_of_files(names, **reading), request, now=edge.now())
 
 
-def fleet_of_files(
-    names: Mapping[Kind, Sequence[str]],
-    *,
-    quarantine: str | None,
-    strict: str | None,
-    memory: str | None,
-    statuses: Mapping[str, str],
-    valid_from: int,
-) -> MemoryFleet:
+def fleet_of_files(names: Mapping[Kind, Sequence[str]], **reading: Unpack[Reading]) -> MemoryFleet:
     """Read files into memory, and say what was read."""
     from uphours.ingest.load import counts_of, read_files
     from uphours.ingest.memory_fleet import memory_fleet
-    from uphours.ingest.quarantine import share
     from uphours.large_files.incremental import BYTES_PER_ROW
     from uphours.load_record import Brought, Summary
 
-    most_bytes = memory_of(memory)
-    most = None if strict is None else share(strict)
+    most_bytes = memory_of(reading["memory"])
     size = sum(path.stat().st_size for path in map(Path, names["polls"]) if path.is_file())
     _check_fits(size, most_bytes)
-    with quarantine_file(quarantine) as rejected, progress_bars() as progress:
-        loaded = read_files(
-            names, now=edge.now(), progress=progress, statuses=statuses, quarantine=rejected, strict=most,
-            valid_from=valid_from,
-        )  # fmt: skip
+    with reading_options(reading) as options:
+        loaded = read_files(names, now=edge.now(), **options)
     _check_fits(len(loaded.times) * BYTES_PER_ROW, most_bytes)
     summary = Summary(
         loaded.rejected, len(loaded.quarantine), loaded.notices, counts_of(loaded),
         pruned_before=loaded.pruned_before, brought=Brought.of(loaded),
     )  # fmt: skip
-    for line in [*file_lines(loaded.files, summary), *summary.sentences()]:
-        say(line)
-    if summary.rejected and quarantine is None:
-        say("--quarantine FILE keeps the rejected rows")
+    say_summary(loaded.files, summary, reading)
     return memory_fleet(loaded)
 
 

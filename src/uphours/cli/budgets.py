@@ -9,26 +9,9 @@ from typing import TYPE_CHECKING, Annotated, Final, Unpack
 import typer
 
 from uphours.cli import edge
-from uphours.cli.attributed import Reading, fleet_of_files
-from uphours.cli.files import FILE_OPTIONS, Memory, QuarantineFile, Strict, check_no_files
-from uphours.cli.options import (
-    Adjustments,
-    AsJson,
-    AsOf,
-    Db,
-    Hours,
-    Polls,
-    Special,
-    Statuses,
-    StoresFiles,
-    TargetsFiles,
-    Timezones,
-    ValidFrom,
-    names_of,
-    statuses_of,
-    valid_from_of,
-    with_policy,
-)
+from uphours.cli.attributed import fleet_of_files
+from uphours.cli.files import FILE_OPTIONS, Memory, QuarantineFile, Reading, Strict, check_no_files
+from uphours.cli.options import NO_FILES, AsJson, AsOf, Db, GivenFiles, with_files, with_policy
 from uphours.cli.terminal import counted, print_json, print_table, say, say_wrapped
 from uphours.errors import InputError
 from uphours.kernel.policy import Policy
@@ -58,17 +41,10 @@ _NO_TARGETS: Final = (
 
 
 @with_policy
+@with_files(targets=True)
 def targets(
     db: Db = None,
-    polls: Polls = None,
-    hours: Hours = None,
-    timezones: Timezones = None,
-    special: Special = None,
-    stores: StoresFiles = None,
-    adjustments: Adjustments = None,
-    targets: TargetsFiles = None,
-    valid_from: ValidFrom = None,
-    status: Statuses = None,
+    files: GivenFiles = NO_FILES,
     period: Period = None,
     as_of: AsOf = None,
     policy: Policy = _USUAL,
@@ -90,16 +66,15 @@ def targets(
 
     asked = None if period is None else period_of(period)
     instant = None if as_of is None else instant_us(as_of)
-    names = names_of(polls, hours, timezones, special, stores, adjustments, targets)
-    if any(names.values()):
+    if files:
         if db is not None:
             raise InputError(f"give either --db or files ({FILE_OPTIONS}, --targets), not both")
         opened = _files(
-            names, quarantine=quarantine, strict=strict, memory=memory, statuses=statuses_of(status),
-            valid_from=valid_from_of(valid_from),
+            files.names, quarantine=quarantine, strict=strict, memory=memory, statuses=files.statuses,
+            valid_from=files.valid_from_day,
         )  # fmt: skip
     else:
-        check_no_files(quarantine, strict, memory, None, status, valid_from)
+        check_no_files(quarantine, strict, memory, None, files.status, files.valid_from)
         opened = _database(db)
     with opened as (fleet, entries_seen):
         if not fleet.targets():

@@ -6,7 +6,7 @@ import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Final
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypedDict, Unpack
 
 import typer
 
@@ -67,36 +67,51 @@ def check_no_files(
             raise InputError(f"{name} is for reports from files; {why}")
 
 
+class Reading(TypedDict):
+    """How files are read, as the options of `report` have it."""
+
+    quarantine: str | None
+    strict: str | None
+    memory: str | None
+    statuses: Mapping[str, str]
+    valid_from: int
+
+
 def answer_of_files(
-    names: Mapping[Kind, Sequence[str]],
-    options: ReportRequest,
-    *,
-    quarantine: str | None,
-    strict: str | None,
-    memory: str | None,
-    temp: Path | None,
-    statuses: Mapping[str, str],
-    valid_from: int,
+    names: Mapping[Kind, Sequence[str]], request: ReportRequest, *, temp: Path | None, **reading: Unpack[Reading]
 ) -> Answer:
     """Make what is asked for, and say what was read."""
-    from uphours.ingest.quarantine import share
     from uphours.large_files.incremental import report_from_files
 
-    memory_bytes = memory_of(memory)
+    memory_bytes = memory_of(reading["memory"])
     folder = Path(tempfile.gettempdir()) if temp is None else temp
     if not folder.is_dir():
         raise InputError(f"there is no folder {folder}; name one that exists with --temp")
-    most = None if strict is None else share(strict)
-    with quarantine_file(quarantine) as rejected, progress_bars() as progress:
-        made = report_from_files(
-            names, options, now=edge.now(), folder=folder, quarantine=rejected, strict=most,
-            memory_bytes=memory_bytes, progress=progress, statuses=statuses, valid_from=valid_from,
-        )  # fmt: skip
-    for line in [*file_lines(made.files, made.summary), *made.summary.sentences()]:
-        say(line)
-    if made.summary.rejected and quarantine is None:
-        say("--quarantine FILE keeps the rejected rows")
+    with reading_options(reading) as options:
+        made = report_from_files(names, request, now=edge.now(), folder=folder, memory_bytes=memory_bytes, **options)
+    say_summary(made.files, made.summary, reading)
     return made.answer
+
+
+@contextmanager
+def reading_options(reading: Reading) -> Iterator[dict[str, Any]]:
+    """Return how files are read as what reads them takes it; in the end rejected rows are written to their file."""
+    from uphours.ingest.quarantine import share
+
+    strict = None if reading["strict"] is None else share(reading["strict"])
+    with quarantine_file(reading["quarantine"]) as rejected, progress_bars() as progress:
+        yield {
+            "quarantine": rejected, "strict": strict, "progress": progress, "statuses": reading["statuses"],
+            "valid_from": reading["valid_from"],
+        }  # fmt: skip
+
+
+def say_summary(files: Sequence[LoadedFile], summary: Summary, reading: Reading) -> None:
+    """Say what was read, and where rejected rows can be kept."""
+    for line in [*file_lines(files, summary), *summary.sentences()]:
+        say(line)
+    if summary.rejected and reading["quarantine"] is None:
+        say("--quarantine FILE keeps the rejected rows")
 
 
 @contextmanager

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from functools import wraps
 from typing import TYPE_CHECKING, Annotated, Any, Final
 
@@ -152,64 +153,84 @@ Conf = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
-def names_of(
-    polls: list[str] | None,
-    hours: list[str] | None,
-    timezones: list[str] | None,
-    special: list[str] | None = None,
-    stores: list[str] | None = None,
-    adjustments: list[str] | None = None,
-    targets: list[str] | None = None,
-) -> Mapping[Kind, Sequence[str]]:
-    """Return the files that were named, by kind."""
-    return {
-        "polls": polls or [],
-        "hours": hours or [],
-        "timezones": timezones or [],
-        "special": special or [],
-        "stores": stores or [],
-        "adjustments": adjustments or [],
-        "targets": targets or [],
-    }
+@dataclass(frozen=True)
+class GivenFiles:
+    """The files that a command was given, by kind, and what holds for the rows of all of them."""
+
+    names: Mapping[Kind, Sequence[str]]
+    status: list[str] | None = None
+    valid_from: str | None = None
+
+    def __bool__(self) -> bool:
+        return any(self.names.values())
+
+    @property
+    def statuses(self) -> dict[str, str]:
+        """What words for statuses mean."""
+        from uphours.ingest.statuses import read_mapping
+
+        return read_mapping(self.status or ())
+
+    @property
+    def valid_from_day(self) -> int:
+        """The date of ``--valid-from``, in days since the epoch."""
+        from uphours.ingest.local_dates import VALID_DATES, day_of_date
+        from uphours.schema import SINCE_EVER
+
+        if self.valid_from is None:
+            return SINCE_EVER
+        day = day_of_date(self.valid_from)
+        if day is None:
+            raise InputError(f"cannot read the date {self.valid_from!r} of --valid-from; {VALID_DATES}")
+        return day
 
 
-def valid_from_of(text: str | None) -> int:
-    """Return the date of ``--valid-from``, in days since the epoch."""
-    from uphours.ingest.local_dates import VALID_DATES, day_of_date
-    from uphours.schema import SINCE_EVER
-
-    if text is None:
-        return SINCE_EVER
-    day = day_of_date(text)
-    if day is None:
-        raise InputError(f"cannot read the date {text!r} of --valid-from; {VALID_DATES}")
-    return day
+#: In place of the options that `with_files` adds.
+NO_FILES: Final = GivenFiles({})
+_FILES: Final[Mapping[Kind, Any]] = {
+    "polls": Polls, "hours": Hours, "timezones": Timezones, "special": Special, "stores": StoresFiles,
+    "adjustments": Adjustments, "targets": TargetsFiles,
+}  # fmt: skip
 
 
-def statuses_of(texts: list[str] | None) -> dict[str, str]:
-    """Return what words for statuses mean."""
-    from uphours.ingest.statuses import read_mapping
+def with_files(*, targets: bool) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command that takes ``files`` an option for each kind of files, and those that are about their rows."""
+    options: dict[str, Any] = {kind: option for kind, option in _FILES.items() if targets or kind != "targets"}
+    options |= {"valid_from": ValidFrom, "status": Statuses}
 
-    return read_mapping(texts or ())
+    def files(given: dict[str, Any]) -> GivenFiles:
+        names = {kind: given.get(kind) or [] for kind in _FILES}
+        return GivenFiles(names, given["status"], given["valid_from"])
+
+    return lambda command: _with(command, "files", options, files)
 
 
 def with_policy(command: Callable[..., None]) -> Callable[..., None]:
     """Give a command that takes a ``policy`` an option for the whole of it and one for each of its choices."""
-    signature = inspect.signature(command, eval_str=True)
-    options = [inspect.Parameter("policy", _KEYWORD, default=None, annotation=_WHOLE_POLICY)]
     usual = Policy().texts()
-    options += [
-        inspect.Parameter(name, _KEYWORD, default=None, annotation=_option(name, choice, usual[name]))
-        for name, choice in CHOICES.items()
-    ]
+    options = {name: _option(name, choice, usual[name]) for name, choice in CHOICES.items()}
+
+    def policy(given: dict[str, Any]) -> Policy:
+        chosen = {name: value for name in CHOICES if (value := given[name]) is not None}
+        return Policy.read(given["policy"] or "").changed(chosen)
+
+    return _with(command, "policy", {"policy": _WHOLE_POLICY} | options, policy)
+
+
+def _with(
+    command: Callable[..., None], name: str, options: Mapping[str, Any], made: Callable[[dict[str, Any]], object]
+) -> Callable[..., None]:
+    """Give a command some options in place of a parameter, whose value is made of theirs."""
+    signature = inspect.signature(command, eval_str=True)
+    of_options = [inspect.Parameter(one, _KEYWORD, default=None, annotation=kind) for one, kind in options.items()]
     parameters: list[inspect.Parameter] = []
     for parameter in signature.parameters.values():
-        parameters += options if parameter.name == "policy" else [parameter]
+        parameters += of_options if parameter.name == name else [parameter]
 
     @wraps(command)
     def run(**given: Any) -> None:
-        chosen = {name: value for name in CHOICES if (value := given.pop(name)) is not None}
-        command(**given | {"policy": Policy.read(given["policy"] or "").changed(chosen)})
+        values = {one: given.pop(one) for one in options}
+        command(**given, **{name: made(values)})
 
     del run.__wrapped__  # its signature is another one
     run.__signature__ = signature.replace(parameters=parameters)  # type: ignore[attr-defined]

@@ -182,15 +182,11 @@ def _replaced(path: Path, there: os.stat_result | None) -> Iterator[BinaryIO]:
 
 
 def _give_rights(descriptor: int, there: os.stat_result | None) -> None:
+    from uphours.ingest.sources.local import umask
+
     if there is None:
-        os.fchmod(descriptor, 0o666 & ~_umask())  # as if it had been opened by name
+        os.fchmod(descriptor, 0o666 & ~umask())  # as if it had been opened by name
         return
     with suppress(PermissionError):  # of another user's file: then the new one is ours
         os.fchown(descriptor, there.st_uid, there.st_gid)
     os.fchmod(descriptor, stat.S_IMODE(there.st_mode))
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -16,6 +16,7 @@ from uphours.cli.files import (
     FILE_OPTIONS,
     Memory,
     QuarantineFile,
+    Reading,
     Strict,
     Temp,
     answer_of_files,
@@ -24,26 +25,17 @@ from uphours.cli.files import (
 )
 from uphours.cli.ledger_entries import said_of
 from uphours.cli.options import (
-    Adjustments,
+    NO_FILES,
     AsJson,
     AsOf,
     Conf,
     Db,
     Engine,
-    Hours,
+    GivenFiles,
     Master,
     OneWindow,
-    Polls,
-    Special,
-    Statuses,
-    StoresFiles,
-    TargetsFiles,
-    Timezones,
-    ValidFrom,
     Windows,
-    names_of,
-    statuses_of,
-    valid_from_of,
+    with_files,
     with_policy,
 )
 from uphours.cli.outputs import STANDARD_OUTPUT, format_of
@@ -64,17 +56,10 @@ if TYPE_CHECKING:
 _USUAL: Final = Policy()
 
 
+@with_files(targets=True)
 def load(
     db: Db = None,
-    polls: Polls = None,
-    hours: Hours = None,
-    timezones: Timezones = None,
-    special: Special = None,
-    stores: StoresFiles = None,
-    adjustments: Adjustments = None,
-    targets: TargetsFiles = None,
-    valid_from: ValidFrom = None,
-    status: Statuses = None,
+    files: GivenFiles = NO_FILES,
     quarantine: QuarantineFile = None,
     strict: Strict = None,
     as_json: AsJson = False,
@@ -92,9 +77,8 @@ def load(
     database = edge.database(db)
     with quarantine_file(quarantine) as rejected, progress_bars() as progress:
         made = load_files(
-            database, names_of(polls, hours, timezones, special, stores, adjustments, targets), now=edge.now(),
-            actor=edge.actor(), progress=progress, statuses=statuses_of(status), quarantine=rejected, strict=most,
-            valid_from=valid_from_of(valid_from),
+            database, files.names, now=edge.now(), actor=edge.actor(), progress=progress, statuses=files.statuses,
+            quarantine=rejected, strict=most, valid_from=files.valid_from_day,
         )  # fmt: skip
     if as_json:
         print_json(made.facts())
@@ -105,16 +89,10 @@ def load(
 
 
 @with_policy
+@with_files(targets=False)
 def report(
     db: Db = None,
-    polls: Polls = None,
-    hours: Hours = None,
-    timezones: Timezones = None,
-    special: Special = None,
-    stores: StoresFiles = None,
-    adjustments: Adjustments = None,
-    valid_from: ValidFrom = None,
-    status: Statuses = None,
+    files: GivenFiles = NO_FILES,
     as_of: AsOf = None,
     policy: Policy = _USUAL,
     store: Annotated[list[str] | None, typer.Option(help="Only this store; may be repeated.", metavar="ID")] = None,
@@ -186,39 +164,34 @@ def report(
     needs_attributes = bool(request.where or request.by or request.columns)
     if compare and engine == "spark":
         raise InputError("--compare is not for --engine spark; valid is --engine local")
-    _check_not_ids(stores or ())
-    names = names_of(polls, hours, timezones, special, stores, adjustments)
-    if any(names.values()) and db is not None:
+    names = files.names
+    _check_not_ids(names["stores"])
+    if files and db is not None:
         raise InputError(f"give either --db or files ({FILE_OPTIONS}), not both")
-    if not any(names.values()):
-        check_no_files(quarantine, strict, memory, temp, status, valid_from)
+    if not files:
+        check_no_files(quarantine, strict, memory, temp, files.status, files.valid_from)
 
     made: Answer | Workbook
     if engine == "spark":
         check_no_files(quarantine, strict, memory, temp, None, None, why="with --engine spark the executors read them")
         made = engines.on_spark(
-            names, request, master=master, conf=conf, statuses=statuses_of(status),
-            valid_from=valid_from_of(valid_from),
+            names, request, master=master, conf=conf, statuses=files.statuses, valid_from=files.valid_from_day,
             with_names=form == "xlsx" and bool(request.where) and not request.columns,
         )  # fmt: skip
     else:
-        if form == "xlsx" and (needs_attributes or compare or outages or not any(names.values())):
-            made = workbook(
-                request, db, names, quarantine=quarantine, strict=strict, memory=memory,
-                statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
-            )  # fmt: skip
-        elif not any(names.values()):
+        if not files and form != "xlsx":
             made = _answer_of_database(db, request)
-        elif compare:
-            made = answer_in_memory(
-                request, names, quarantine=quarantine, strict=strict, memory=memory,
-                statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
-            )  # fmt: skip
         else:
-            made = answer_of_files(
-                names, request, quarantine=quarantine, strict=strict, memory=memory, temp=temp,
-                statuses=statuses_of(status), valid_from=valid_from_of(valid_from),
-            )  # fmt: skip
+            reading: Reading = {
+                "quarantine": quarantine, "strict": strict, "memory": memory, "statuses": files.statuses,
+                "valid_from": files.valid_from_day,
+            }  # fmt: skip
+            if form == "xlsx" and (needs_attributes or compare or outages or not files):
+                made = workbook(request, db, names, **reading)
+            elif compare:
+                made = answer_in_memory(request, names, **reading)
+            else:
+                made = answer_of_files(names, request, temp=temp, **reading)
     of_stores = _written(made, None if is_table else form, output, detail=detail)
     if unknown := int((~of_stores.hours_known).sum()):
         says = "has unknown hours, so it has" if unknown == 1 else "have unknown hours, so they have"

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Annotated, BinaryIO, Final
+from typing import TYPE_CHECKING, Annotated, BinaryIO, Final, Unpack
 
 import typer
 
 from uphours.cli import edge
 from uphours.cli.attributed import fleet_of_files
+from uphours.cli.files import Reading
 from uphours.errors import InputError
 
 if TYPE_CHECKING:
@@ -47,7 +48,7 @@ class Workbook:
 
     def write(self, file: BinaryIO, *, detail: bool) -> None:
         """Write the workbook."""
-        from uphours.reports.columns import workbook_layout
+        from uphours.reports.columns import availability_layout
         from uphours.reports.groups import Groups
         from uphours.reports.xlsx import write_group_workbook, write_workbook
 
@@ -56,7 +57,7 @@ class Workbook:
                 self.made, file, detail=detail, members=self.members, outages=self.outages, target=self.target
             )
         else:
-            columns = workbook_layout(self.made.windows.names, detail=detail, compare=self.made.before is not None)
+            columns = availability_layout(self.made.windows.names, detail=detail, compare=self.made.before is not None)
             write_workbook(self.made, columns, file, hours_known=detail, outages=self.outages, target=self.target)
 
 
@@ -75,15 +76,7 @@ def check_outages(form: str | None, engine: str) -> None:
 
 
 def workbook(
-    request: ReportRequest,
-    db: str | None,
-    names: Mapping[Kind, Sequence[str]],
-    *,
-    quarantine: str | None,
-    strict: str | None,
-    memory: str | None,
-    statuses: Mapping[str, str],
-    valid_from: int,
+    request: ReportRequest, db: str | None, names: Mapping[Kind, Sequence[str]], **reading: Unpack[Reading]
 ) -> Workbook:
     """Make a report and what its workbook shows besides, all from one snapshot of a database or one reading of files.
 
@@ -95,10 +88,7 @@ def workbook(
         There is no such attribute, there are too many groups, or as with a report.
     """
     if any(names.values()):
-        fleet = fleet_of_files(
-            names, quarantine=quarantine, strict=strict, memory=memory, statuses=statuses, valid_from=valid_from
-        )
-        return _made(fleet, request, entries_seen=None)
+        return _made(fleet_of_files(names, **reading), request, entries_seen=None)
     with edge.database(db).snapshot() as snapshot:
         return _made(snapshot, request, entries_seen=snapshot.latest_entry())
 

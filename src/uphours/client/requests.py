@@ -25,6 +25,7 @@ _FIRST_LOOK_S: Final = 0.05
 _LONGEST_LOOK_S: Final = 1.0
 
 _Work = TypeVar("_Work", ReportState, Job)
+_Answer = TypeVar("_Answer")
 
 
 @dataclass(frozen=True)
@@ -54,9 +55,10 @@ class Requests:
         """Close the connections."""
         self._http.close()
 
-    def json(self, call: Call) -> Any:
-        """Make a request, and return the JSON of the answer."""
-        return self.answer(call).json()
+    def json(self, call: Call) -> _Answer:  # type: ignore[type-var]
+        """Make a request, and return the JSON of the answer, of the type that the caller returns."""
+        answer: _Answer = self.answer(call).json()
+        return answer
 
     def answer(self, call: Call) -> httpx.Response:
         """Make a request, again and again where it fails for the moment."""

@@ -18,10 +18,10 @@ from uphours.wire.calendars import Calendar
 from uphours.wire.fleet import DayList, FleetHistory, HeatMap
 from uphours.wire.groups import AttributeList, GroupList, GroupSelection
 from uphours.wire.health import AuditEntry, Source
-from uphours.wire.keys import Key, KeyOptions, NewKey
-from uphours.wire.ledger import AdjustmentOptions, Entry, Moved, WithdrawalOptions
+from uphours.wire.keys import Key, KeyBody, NewKey
+from uphours.wire.ledger import AdjustmentBody, Entry, Moved, WithdrawalBody
 from uphours.wire.loads import Job, Load, LoadOutcome, QuarantinedRow
-from uphours.wire.reports import ReportOptions, ReportState, SavedReport
+from uphours.wire.reports import ReportBody, ReportState, SavedReport
 from uphours.wire.stores import OutageList, Selection, Store, StoreDetail, StoreSelection, Timeline
 from uphours.wire.targets import TargetList, TargetsView
 from uphours.wire.views import FleetSelection, View
@@ -70,7 +70,7 @@ class Client:
 
     # --- reports ---
 
-    def trigger(self, **options: Unpack[ReportOptions]) -> str:
+    def trigger(self, **options: Unpack[ReportBody]) -> str:
         """Ask for a report; return its id."""
         headers = {"Idempotency-Key": uuid.uuid4().hex}
         made: ReportState = self._requests.json(Call("POST", "/v1/reports", headers=headers, body=options))
@@ -81,7 +81,7 @@ class Client:
         *,
         format: Format = "csv",
         timeout: float = 300.0,
-        **options: Unpack[ReportOptions],
+        **options: Unpack[ReportBody],
     ) -> bytes:
         """Ask for a report, wait for it, and return it as a file.
 
@@ -98,8 +98,7 @@ class Client:
 
     def state(self, report: str) -> ReportState:
         """Say how far a report is."""
-        found: ReportState = self._requests.json(Call("GET", path("reports", report)))
-        return found
+        return self._requests.json(Call("GET", path("reports", report)))
 
     def wait(self, report: str, *, timeout: float = 300.0) -> ReportState:
         """Wait until a report is complete, failed or cancelled; return how it stands.
@@ -118,13 +117,11 @@ class Client:
 
     def cancel(self, report: str) -> ReportState:
         """Cancel a report that is not finished."""
-        found: ReportState = self._requests.json(Call("DELETE", path("reports", report)))
-        return found
+        return self._requests.json(Call("DELETE", path("reports", report)))
 
     def cancel_load(self, job: str) -> Job:
         """Cancel a load that has not ended, by its job: nothing of it is loaded."""
-        found: Job = self._requests.json(Call("DELETE", path("jobs", job)))
-        return found
+        return self._requests.json(Call("DELETE", path("jobs", job)))
 
     def reports(self) -> Iterator[ReportState]:
         """List reports, the newest first."""
@@ -132,19 +129,16 @@ class Client:
 
     def saved_reports(self) -> list[SavedReport]:
         """List saved reports by name; ``trigger(**saved["options"])`` asks for one."""
-        found: list[SavedReport] = self._requests.json(Call("GET", "/v1/saved-reports"))["saved_reports"]
-        return found
+        return self._requests.json(Call("GET", "/v1/saved-reports"))["saved_reports"]
 
-    def save_report(self, name: str, **options: Unpack[ReportOptions]) -> SavedReport:
+    def save_report(self, name: str, **options: Unpack[ReportBody]) -> SavedReport:
         """Save a report under a name, of the latest observation whatever the options say; replaces one of this name."""
-        saved: SavedReport = self._requests.json(Call("PUT", path("saved-reports", name), body=options))
-        return saved
+        return self._requests.json(Call("PUT", path("saved-reports", name), body=options))
 
     def delete_saved_report(self, name: str, *, owner: str | None = None) -> SavedReport:
         """Delete a saved report; ``owner``: the bound key that has it, for those who see every store."""
         query = {"owner": owner}
-        deleted: SavedReport = self._requests.json(Call("DELETE", path("saved-reports", name), query))
-        return deleted
+        return self._requests.json(Call("DELETE", path("saved-reports", name), query))
 
     # --- rows ---
 
@@ -240,8 +234,7 @@ class Client:
 
     def job(self, job: str) -> Job:
         """Say how far a load is that takes longer."""
-        found: Job = self._requests.json(Call("GET", path("jobs", job)))
-        return found
+        return self._requests.json(Call("GET", path("jobs", job)))
 
     def loads(self) -> Iterator[Load]:
         """List what was loaded, the newest load first."""
@@ -249,8 +242,7 @@ class Client:
 
     def loaded(self, load: int) -> Load:
         """Show the record of a load."""
-        found: Load = self._requests.json(Call("GET", path("loads", load)))
-        return found
+        return self._requests.json(Call("GET", path("loads", load)))
 
     def quarantine(self, load: int) -> Iterator[QuarantinedRow]:
         """List the rows that a load set aside."""
@@ -264,18 +256,16 @@ class Client:
     # --- the ledger ---
 
     @overload
-    def adjust(self, *, dry_run: Literal[False] = False, **adjustment: Unpack[AdjustmentOptions]) -> Entry: ...
+    def adjust(self, *, dry_run: Literal[False] = False, **adjustment: Unpack[AdjustmentBody]) -> Entry: ...
 
     @overload
-    def adjust(self, *, dry_run: Literal[True], **adjustment: Unpack[AdjustmentOptions]) -> Moved: ...
+    def adjust(self, *, dry_run: Literal[True], **adjustment: Unpack[AdjustmentBody]) -> Moved: ...
 
-    def adjust(self, *, dry_run: bool = False, **adjustment: Unpack[AdjustmentOptions]) -> Entry | Moved:
+    def adjust(self, *, dry_run: bool = False, **adjustment: Unpack[AdjustmentBody]) -> Entry | Moved:
         """Enter what is to count differently; return the entry, or with ``dry_run`` what it would move."""
         if dry_run:
-            moved: Moved = self._requests.json(Call("POST", "/v1/adjustments", {"dry_run": True}, body=adjustment))
-            return moved
-        entry: Entry = self._requests.json(self._entering("/v1/adjustments", adjustment))
-        return entry
+            return self._requests.json(Call("POST", "/v1/adjustments", {"dry_run": True}, body=adjustment))
+        return self._requests.json(self._entering("/v1/adjustments", adjustment))
 
     def adjustments(self, store_id: str | None = None) -> Iterator[Entry]:
         """List the entries of the ledger, the newest first; of one store with its intervals."""
@@ -283,10 +273,9 @@ class Client:
 
     def adjustment(self, entry: int) -> Entry:
         """Show an entry of the ledger."""
-        found: Entry = self._requests.json(Call("GET", path("adjustments", entry)))
-        return found
+        return self._requests.json(Call("GET", path("adjustments", entry)))
 
-    def withdraw(self, entry: int, **withdrawal: Unpack[WithdrawalOptions]) -> Entry:
+    def withdraw(self, entry: int, **withdrawal: Unpack[WithdrawalBody]) -> Entry:
         """Withdraw an entry; return the entry that does.
 
         Raises
@@ -294,8 +283,7 @@ class Client:
         ContradictionError
             It is withdrawn already.
         """
-        made: Entry = self._requests.json(self._entering(path("adjustments", entry, "withdrawal"), withdrawal))
-        return made
+        return self._requests.json(self._entering(path("adjustments", entry, "withdrawal"), withdrawal))
 
     @staticmethod
     def _entering(path: str, body: object) -> Call:
@@ -309,83 +297,68 @@ class Client:
 
     def store(self, store_id: str, **view: Unpack[StoreSelection]) -> StoreDetail:
         """Show one store."""
-        found: StoreDetail = self._requests.json(Call("GET", path("stores", store_id), view))
-        return found
+        return self._requests.json(Call("GET", path("stores", store_id), view))
 
     def timeline(self, store_id: str, **view: Unpack[View]) -> Timeline:
         """Show the spans of one store in a window."""
-        found: Timeline = self._requests.json(Call("GET", path("stores", store_id, "timeline"), view))
-        return found
+        return self._requests.json(Call("GET", path("stores", store_id, "timeline"), view))
 
     def outages(self, store_id: str, **view: Unpack[View]) -> OutageList:
         """List the outages of one store in a window."""
-        found: OutageList = self._requests.json(Call("GET", path("stores", store_id, "outages"), view))
-        return found
+        return self._requests.json(Call("GET", path("stores", store_id, "outages"), view))
 
     def explanation(self, store_id: str, **view: Unpack[View]) -> dict[str, Any]:
         """Take one store's numbers apart."""
-        found: dict[str, Any] = self._requests.json(Call("GET", path("stores", store_id, "explanation"), view))
-        return found
+        return self._requests.json(Call("GET", path("stores", store_id, "explanation"), view))
 
     def calendar(self, store_id: str, first: str | None = None, end: str | None = None) -> Calendar:
         """Show the schedule of one store day by day, from a date up to another; 28 days from today unless given."""
         query = {"from": first, "to": end}
-        found: Calendar = self._requests.json(Call("GET", path("stores", store_id, "calendar"), query))
-        return found
+        return self._requests.json(Call("GET", path("stores", store_id, "calendar"), query))
 
     # --- the fleet ---
 
     def history(self, **view: Unpack[FleetSelection]) -> FleetHistory:
         """Follow the whole fleet over a window, in hours, days or weeks."""
-        found: FleetHistory = self._requests.json(Call("GET", path("fleet", "history"), view))
-        return found
+        return self._requests.json(Call("GET", path("fleet", "history"), view))
 
     def heat_map(self, **view: Unpack[FleetSelection]) -> HeatMap:
         """Add a window up by weekday and hour, as the clock of each store shows them."""
-        found: HeatMap = self._requests.json(Call("GET", path("fleet", "heatmap"), view))
-        return found
+        return self._requests.json(Call("GET", path("fleet", "heatmap"), view))
 
     def groups(self, by: Sequence[str], **selection: Unpack[GroupSelection]) -> GroupList:
         """Add stores up that share values of the attributes ``by``."""
-        found: GroupList = self._requests.json(Call("GET", "/v1/groups", {"by": list(by), **selection}))
-        return found
+        return self._requests.json(Call("GET", "/v1/groups", {"by": list(by), **selection}))
 
     def attributes(self, **view: Unpack[FleetSelection]) -> AttributeList:
         """List the attributes of the stores, and how many stores have which value."""
-        found: AttributeList = self._requests.json(Call("GET", "/v1/attributes", view))
-        return found
+        return self._requests.json(Call("GET", "/v1/attributes", view))
 
     def days(self, first: str | None = None, last: str | None = None) -> DayList:
         """Say of each day how many polls came; 26 weeks up to the latest observation unless given."""
-        found: DayList = self._requests.json(Call("GET", "/v1/days", {"from": first, "to": last}))
-        return found
+        return self._requests.json(Call("GET", "/v1/days", {"from": first, "to": last}))
 
     def targets(self, **view: Unpack[TargetsView]) -> TargetList:
         """Show how much of the downtime that targets allow is left in a period, and the stores below them."""
-        found: TargetList = self._requests.json(Call("GET", "/v1/targets", view))
-        return found
+        return self._requests.json(Call("GET", "/v1/targets", view))
 
     # --- the service ---
 
     def sources(self) -> list[Source]:
         """List the places that are watched."""
-        found: list[Source] = self._requests.json(Call("GET", "/v1/sources"))["sources"]
-        return found
+        return self._requests.json(Call("GET", "/v1/sources"))["sources"]
 
     def api_keys(self) -> list[Key]:
         """List all keys, also the revoked ones."""
-        found: list[Key] = self._requests.json(Call("GET", "/v1/keys"))["keys"]
-        return found
+        return self._requests.json(Call("GET", "/v1/keys"))["keys"]
 
-    def create_key(self, **options: Unpack[KeyOptions]) -> NewKey:
+    def create_key(self, **options: Unpack[KeyBody]) -> NewKey:
         """Make a key; its token cannot be had again. If the answer is lost on the way, another one is made."""
-        made: NewKey = self._requests.json(Call("POST", "/v1/keys", body=options))
-        return made
+        return self._requests.json(Call("POST", "/v1/keys", body=options))
 
     def revoke_key(self, key_id: str) -> Key:
         """Refuse a key from now on."""
-        found: Key = self._requests.json(Call("POST", path("keys", key_id, "revocation")))
-        return found
+        return self._requests.json(Call("POST", path("keys", key_id, "revocation")))
 
     def audit(self) -> Iterator[AuditEntry]:
         """List who did what, the newest first."""
@@ -396,7 +369,7 @@ class Client:
     def _pages(self, path: str, name: str, query: Mapping[str, Any] | None = None) -> Iterator[Any]:
         asked = dict(query or {}, limit=1000)
         while True:
-            page = self._requests.json(Call("GET", path, asked))
+            page: dict[str, Any] = self._requests.json(Call("GET", path, asked))
             yield from page[name]
             if page["next_cursor"] is None:
                 return

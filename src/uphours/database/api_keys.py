@@ -17,6 +17,7 @@ from uphours.database import audit
 from uphours.database.tables import api_keys
 from uphours.errors import InputError, NotFoundError
 from uphours.where import Where, plain, texts_of, where_of
+from uphours.wire.keys import NAME_MAX_LENGTH
 from uphours.wire.words import Scope
 
 #: What a key may be for.
@@ -28,8 +29,6 @@ FEED: Final = "feed"
 
 #: What a key may be for that is bound to some stores. A program that loads data can make a store belong to anyone.
 _BOUND: Final[tuple[Scope, ...]] = ("read", "adjust", "feed")
-
-NAME_MAX_LENGTH: Final = 100
 
 #: Characters of a text that cannot be guessed: 260 bits.
 SECRET_LENGTH: Final = 52

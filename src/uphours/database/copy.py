@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from hashlib import sha256
 from typing import Any, Final, TypeAlias
 
@@ -159,11 +160,7 @@ def _observations(reader: Reader) -> Iterator[_Block]:
     for first in range(1, last + 1, _STORES_AT_ONCE):
         rows = _history(reader, first)
         if len(rows):
-            yield _history_block(rows)
-
-
-def _history_block(rows: npt.NDArray[np.int64]) -> _Block:
-    return _Block(len(rows), rows.tobytes(), lambda engine: _insert_history(engine, rows))
+            yield _Block(len(rows), rows.tobytes(), partial(_insert_history, rows=rows))
 
 
 def _history(reader: Reader, first: int) -> npt.NDArray[np.int64]:

@@ -205,7 +205,8 @@ class Snapshot:
     def __init__(self, reader: Reader, store_ids: Sequence[str] | None, *, is_alone: bool = False) -> None:
         self._reader = reader
         self._is_alone = is_alone
-        stores = self._all_stores() if store_ids is None else self._named_stores(store_ids)
+        everywhere = "SELECT store, store_id FROM stores ORDER BY store"
+        stores = reader.rows(everywhere) if store_ids is None else self._named_stores(store_ids)
         self.store_ids = [store_id for _, store_id in stores]
         self._numbers: Codes = np.array([number for number, _ in stores], dtype=np.int32)
         # The whole fleet is one range of numbers, named stores are lists of some thousand.
@@ -361,7 +362,7 @@ class Snapshot:
         InputError
             Observations of that time were pruned.
         """
-        self._check_kept(start, min(end, as_of))
+        check_kept(self.pruned_before(), start, min(end, as_of))
         found = self._grouped("observations", self._chosen, start=start, end=end, as_of=as_of)
         counts = np.zeros(len(self.store_ids), dtype=np.int64)
         counts[self._positions(found.keys)] = found.counts
@@ -375,9 +376,6 @@ class Snapshot:
             counts = np.zeros(len(numbers), dtype=np.int64)
             counts[self._positions(found.keys) - first] = found.counts
             yield first, _observations(counts, found)
-
-    def _all_stores(self) -> list[tuple[int, str]]:
-        return self._reader.rows("SELECT store, store_id FROM stores ORDER BY store")
 
     def _named_stores(self, store_ids: Sequence[str]) -> list[tuple[int, str]]:
         wanted = sorted(set(store_ids))
@@ -419,9 +417,6 @@ class Snapshot:
         """Return what a query finds of the chosen stores."""
         word = "AND" if " WHERE " in query else "WHERE"
         return [row for stores in self._chosen for row in self._reader.rows(f"{query} {word} {among(stores)}")]
-
-    def _check_kept(self, start: int, end: int) -> None:
-        check_kept(self.pruned_before(), start, end)
 
     def _grouped(self, name: str, chosen: Sequence[Numbers], *, columns: int = 1, **parameters: int) -> Grouped:
         """Run a query for some stores, and put the results together."""

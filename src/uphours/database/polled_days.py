@@ -5,9 +5,10 @@ A count says how many polls came, whatever was pruned of the day since.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 
 import numpy as np
+import numpy.typing as npt
 from sqlalchemy import Connection, bindparam, delete, func, insert, select, update
 
 from uphours.database import properties
@@ -23,9 +24,13 @@ def insert_polls(
 
     Return how many were new on each day that they are of, and how many were replaced in all.
     """
-    engine = dialect_of(connection)
     if not len(times):
         return {}, 0
+    engine = dialect_of(connection)
+
+    def insert_rows(rows: npt.NDArray[np.intp]) -> tuple[int, int]:
+        return engine.insert_observations(connection, stores[rows], times[rows], statuses[rows])
+
     first = int(times.min()) // DAY_US
     places = times // DAY_US - first
     counts = np.bincount(places)
@@ -37,14 +42,30 @@ def insert_polls(
     # goes alone.
     if not alone:
         return added, engine.insert_observations(connection, stores, times, statuses)[1]
-    is_alone = np.zeros(len(counts), dtype=np.bool_)
-    is_alone[np.array(alone) - first] = True
-    at_once = np.flatnonzero(~is_alone[places])
-    replaced = engine.insert_observations(connection, stores[at_once], times[at_once], statuses[at_once])[1]
-    rest = np.flatnonzero(is_alone[places])
-    rest = rest[np.argsort(places[rest], kind="stable")]
-    for day, rows in zip(alone, np.split(rest, np.cumsum([added[day] for day in alone])[:-1]), strict=True):
-        added[day], changed = engine.insert_observations(connection, stores[rows], times[rows], statuses[rows])
+
+    def rows_of(days: Collection[int]) -> npt.NDArray[np.intp]:
+        is_of = np.zeros(len(counts), dtype=np.bool_)
+        is_of[np.array(list(days), dtype=np.int64) - first] = True
+        return np.flatnonzero(is_of[places])
+
+    replaced = insert_rows(rows_of(added.keys() - set(alone)))[1]
+    # Days with as many polls as are there are nearly always the same ones once more. They go together, unless one of
+    # these polls turns out to be new.
+    if len(again := [day for day in alone if held.get(day) == added[day]]) > 1:
+        with connection.begin_nested() as savepoint:
+            new, changed = insert_rows(rows_of(again))
+            if new:
+                savepoint.rollback()
+        if not new:
+            replaced += changed
+            added |= dict.fromkeys(again, 0)
+            alone = sorted(set(alone) - set(again))
+    if not alone:
+        return added, replaced
+    rows = rows_of(alone)
+    rows = rows[np.argsort(places[rows], kind="stable")]
+    for day, of_day in zip(alone, np.split(rows, np.cumsum([added[day] for day in alone])[:-1]), strict=True):
+        added[day], changed = insert_rows(of_day)
         replaced += changed
     return added, replaced
 

@@ -46,7 +46,8 @@ def check_name(name: str) -> None:
     if not 1 <= len(name) <= NAME_MAX_LENGTH or not is_plain:
         raise InputError(
             f"a report cannot be saved as {shown(name)}; valid are 1 to {NAME_MAX_LENGTH} printable characters without "
-            "a slash, without blanks around them and without a dot in front"
+            "a slash, without blanks around them and without a dot in front",
+            field="name",
         )
 
 
@@ -66,7 +67,9 @@ def save(connection: Connection, report: SavedReport, *, actor: str) -> None:
     connection.execute(delete(saved_reports).where(s.owner == report.owner, s.name == report.name))
     count = connection.execute(select(func.count()).where(s.owner == report.owner)).scalar_one()
     if count >= MOST_SAVED:
-        raise ConflictError(f"{count} reports are saved already, as many as there may be; delete one of them first")
+        raise ConflictError(
+            f"{count} reports are saved already, as many as there may be; delete one of them first", field="name"
+        )
     request = json.dumps(report.request, ensure_ascii=False, allow_nan=False)
     connection.execute(insert(saved_reports).values(**{**vars(report), "request": request}))
     _record(connection, report, actor, "report.save", report.created_at)

@@ -19,7 +19,7 @@ from sqlalchemy import (
 )
 
 from uphours.database.column_types import LONG_BYTES, LONG_TEXT, PARTITIONS, text
-from uphours.schema import STORE_ID_MAX_LENGTH
+from uphours.wire.values import STORE_ID_MAX_LENGTH
 
 metadata = MetaData(
     naming_convention={

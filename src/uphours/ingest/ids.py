@@ -12,7 +12,8 @@ from uphours.errors import InputError
 from uphours.ingest.cases import Case, always
 from uphours.ingest.id_table import Known
 from uphours.ingest.invisible import UNSEEN, trimmed
-from uphours.schema import STORE_ID_MAX_LENGTH, Codes
+from uphours.schema import Codes
+from uphours.wire.values import STORE_ID_MAX_LENGTH
 
 # Not \d, which is the digits of all scripts.
 #: What a spreadsheet makes of a long number; its last digits are gone.

@@ -69,7 +69,9 @@ class Adjustment:
             checked_instant(us, "a bound of the adjustment")
         if self.start >= self.end:
             bounds = [instant_text(us).removesuffix(" UTC" if self.is_local else "") for us in (self.start, self.end)]
-            raise InputError(f"the adjustment ends at {bounds[1]}, which is not after its start at {bounds[0]}")
+            raise InputError(
+                f"the adjustment ends at {bounds[1]}, which is not after its start at {bounds[0]}", field="start"
+            )
         if self.stores is not None and not self.stores:
             raise InputError("no store is named; valid are ids of stores, or all of them")
         if self.gaps and (self.counts_as not in _OF_GAPS or self.is_local):

@@ -96,13 +96,8 @@ def layout(windows: Sequence[str], *, detail: bool = False, compare: bool = Fals
     return _columns(_WITH_DETAIL if detail else _WITHOUT_DETAIL, windows, compare=compare)
 
 
-def group_layout(windows: Sequence[str], *, detail: bool = False, compare: bool = False) -> tuple[Column, ...]:
-    """Return the columns of our own reports of groups, which always say what share of the time they were up."""
-    return _columns(_WITH_DETAIL if detail else _WITH_AVAILABILITY, windows, compare=compare)
-
-
-def workbook_layout(windows: Sequence[str], *, detail: bool = False, compare: bool = False) -> tuple[Column, ...]:
-    """Return the columns of our own workbooks: those of `layout`, and always the availability."""
+def availability_layout(windows: Sequence[str], *, detail: bool = False, compare: bool = False) -> tuple[Column, ...]:
+    """Return the columns of our own workbooks and reports of groups: those of `layout`, and always the availability."""
     return _columns(_WITH_DETAIL if detail else _WITH_AVAILABILITY, windows, compare=compare)
 
 
@@ -198,6 +193,11 @@ def _rounded(part: int, whole: int) -> int:
     """Return 100 × part / whole, rounded half to even without leaving the integers."""
     quotient, rest = divmod(part * 100, whole)
     return quotient + (2 * rest > whole or (2 * rest == whole and quotient % 2 == 1))
+
+
+def number_or_null(value: float) -> float | None:
+    """Return a ratio, None where there was nothing to divide by."""
+    return None if value != value else value  # NaN
 
 
 def percentage(part: int, whole: int) -> str | None:

@@ -23,6 +23,7 @@ import polars as pl
 from uphours.database.database import Database, Snapshot
 from uphours.errors import InputError
 from uphours.ingest.readers.parquet_footer import PRUNED_BEFORE
+from uphours.ingest.sources.local import umask
 from uphours.ingest.sources.resolve import described, files_of, is_in_bucket, put
 from uphours.kernel.local_time import hours_text
 from uphours.reports.targets import definition
@@ -299,7 +300,7 @@ def _target(target: str, now: int) -> Iterator[_Put]:
             yield lambda name, content: _write_file(folder / name, content)
             if path.exists():
                 path.rmdir()  # it is empty
-            folder.chmod(0o777 & ~_umask())
+            folder.chmod(0o777 & ~umask())
             folder.replace(path)
         except BaseException:
             shutil.rmtree(folder)
@@ -318,9 +319,3 @@ def _write_file(path: Path, content: bytes) -> None:
         file.write(content)
         file.flush()
         os.fsync(file.fileno())
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -9,7 +9,7 @@ from typing import BinaryIO, Self
 import numpy as np
 
 from uphours.reports.answers import Answer
-from uphours.reports.columns import STORE_ID, cell, cells, workbook_layout
+from uphours.reports.columns import STORE_ID, availability_layout, cell, cells
 from uphours.reports.group_files import group_cells
 from uphours.reports.groups import Groups
 
@@ -49,7 +49,7 @@ def first_rows(made: Answer, most: int) -> FirstRows:
     if isinstance(made, Groups):
         titles, *rows, total = group_cells(made)
         return FirstRows([title or "" for title in titles], len(made.by), rows[:most], total, len(rows))
-    columns = workbook_layout(made.windows.names)
+    columns = availability_layout(made.windows.names)
     shown = made.of(np.arange(min(most, len(made.store_ids))))
     words = {STORE_ID: shown.store_ids, **shown.attributes}
     figures = {title: values.to_list() for title, values in cells(shown, columns).items()}

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from uphours.kernel.policy import Policy
 from uphours.kernel.windows import Window
+from uphours.reports.columns import number_or_null
 from uphours.reports.comparison import Changes, change_facts
 from uphours.reports.expected import Expected, expected
 from uphours.reports.history import LostThen, lost_then
@@ -221,7 +222,7 @@ def facts(overview: Overview, row: int) -> dict[str, Any]:
         "timezone_is_default": bool(overview.timezone_is_default[row]),
         "hours_are_default": bool(overview.hours_are_default[row]),
         "hours_known": bool(overview.hours_known[row]),
-        **_compared(overview, lambda figures: {name: _number_or_null(of[row].item()) for name, of in figures.items()}),
+        **_compared(overview, lambda figures: {name: number_or_null(of[row].item()) for name, of in figures.items()}),
     }
 
 
@@ -266,7 +267,3 @@ def _ratio(part: int, whole: int) -> float | None:
 
 def _instant_or_null(instant: np.int64) -> int | None:
     return None if instant == NEVER else int(instant)
-
-
-def _number_or_null(value: float) -> float | None:
-    return None if value != value else value  # NaN

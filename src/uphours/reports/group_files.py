@@ -11,7 +11,7 @@ import polars as pl
 
 from uphours.errors import InputError
 from uphours.reports.answers import Answer
-from uphours.reports.columns import cell, group_layout
+from uphours.reports.columns import availability_layout, cell
 from uphours.reports.groups import Group, Groups
 from uphours.reports.outage_list import OutageList
 from uphours.reports.report import check_titles
@@ -65,7 +65,7 @@ def group_cells(groups: Groups, *, detail: bool = False) -> list[list[str | None
         An attribute is called as another column.
     """
     names = groups.report.windows.names
-    columns = group_layout(names, detail=detail, compare=groups.report.before is not None)
+    columns = availability_layout(names, detail=detail, compare=groups.report.before is not None)
     titles = [*groups.by, "stores", *(column.title for column in columns)]
     check_titles(titles)
 

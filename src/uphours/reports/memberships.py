@@ -265,7 +265,7 @@ def rows_having(labelled: Labels, where: Where) -> list[int]:
 def no_store_with(where: Where, there: Mapping[str, Iterable[str]]) -> InputError:
     """Return the mistake of asking for values that no store has; ``there``: those that stores have, by attribute."""
     values = "; ".join(f"values of {name} are {_some(sorted(set(there[name])))}" for name, _ in where)
-    return InputError(f"there is no store with {said(where)} at that time; {values}")
+    return InputError(f"there is no store with {said(where)} at that time; {values}", field="stores")
 
 
 def stores_seen(fleet: Attributed, only: Where, at: int) -> list[str]:

@@ -10,7 +10,7 @@ from typing import Any, BinaryIO, Final
 import polars as pl
 
 from uphours.errors import InputError
-from uphours.reports.columns import STORE_ID, Column, cells, layout, workbook_layout
+from uphours.reports.columns import STORE_ID, Column, availability_layout, cells, layout, number_or_null
 from uphours.reports.comparison import change_facts
 from uphours.reports.outage_list import OutageList
 from uphours.reports.report import Report, check_titles
@@ -63,7 +63,7 @@ def write_report(
         case "xlsx":
             from uphours.reports.xlsx import write_workbook
 
-            columns = workbook_layout(names, detail=detail, compare=compare)
+            columns = availability_layout(names, detail=detail, compare=compare)
             write_workbook(report, columns, file, hours_known=detail, outages=outages)
         case _:
             raise InputError(f"there is no format {form!r}; valid are {', '.join(FORMATS)}")
@@ -158,10 +158,6 @@ def _in_windows(report: Report) -> list[list[dict[str, Any]]]:
     def in_window(store: int, place: int) -> dict[str, Any]:
         # A calendar window is another interval for each zone, so it stands with the store.
         own = {"start_us": starts[store][place], "end_us": ends[store][place]} if None in common[names[place]] else {}
-        return own | {name: _or_null(values[store][place]) for name, values in figures.items()}
+        return own | {name: number_or_null(values[store][place]) for name, values in figures.items()}
 
     return [[in_window(store, place) for place in range(len(names))] for store in range(len(report.store_ids))]
-
-
-def _or_null(value: float) -> float | None:
-    return None if value != value else value  # NaN

@@ -14,7 +14,7 @@ import polars as pl
 from uphours.errors import InputError
 from uphours.reports import about_sheet
 from uphours.reports.about_sheet import add_about, is_below
-from uphours.reports.columns import STORE_ID, Column, cell, cells, group_layout
+from uphours.reports.columns import STORE_ID, Column, availability_layout, cell, cells
 from uphours.reports.group_files import ALL
 from uphours.reports.groups import Figures, Group, Groups
 from uphours.reports.outage_list import OutageList
@@ -115,7 +115,7 @@ def write_group_workbook(
         The file or a temporary one cannot be written.
     """
     report = groups.report
-    columns = group_layout(report.windows.names, detail=detail, compare=report.before is not None)
+    columns = availability_layout(report.windows.names, detail=detail, compare=report.before is not None)
     width = len(groups.by) + 2 + len(columns)
     _check_size(max(len(groups.groups), len(report.store_ids)), width + len(report.attributes))
     if members:

@@ -1,23 +1,21 @@
-"""What bodies of requests are made of, that of a new key, and failures; `uphours.wire` has what is answered."""
+"""Bodies of requests that a page makes, and what failures look like; `uphours.wire` has the bodies themselves."""
 
 from __future__ import annotations
 
 from datetime import date
-from typing import Annotated, TypeAlias
+from functools import cache
+from typing import Any, TypeVar, cast
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, TypeAdapter, ValidationError
 
-from uphours.database.api_keys import NAME_MAX_LENGTH
 from uphours.errors import InputError, shown
-from uphours.schema import STORE_ID_MAX_LENGTH
-from uphours.wire.words import Scope
 
-StoreId = Annotated[str, Field(min_length=1, max_length=STORE_ID_MAX_LENGTH)]
-LocalDate = Annotated[str, Field(max_length=10, examples=["2026-12-24"])]
-AttributeText = Annotated[str, Field(max_length=STORE_ID_MAX_LENGTH)]
-Values: TypeAlias = dict[AttributeText, Annotated[list[AttributeText], Field(min_length=1, max_length=1_000)]]
-"""Values by name of attribute."""
-Instant = Annotated[str, Field(max_length=64, examples=["2023-01-25T18:13:22Z"])]
+_Body = TypeVar("_Body")
+
+
+@cache
+def _adapter(kind: Any) -> TypeAdapter[Any]:
+    return TypeAdapter(kind)
 
 
 class Problem(BaseModel):
@@ -32,16 +30,26 @@ class Problem(BaseModel):
     request_id: str | None = None
 
 
-class KeyBody(BaseModel):
-    """A key that is to be made."""
+def checked(kind: type[_Body], values: object) -> _Body:
+    """Return what a page sends as the body that the API takes, with its defaults.
 
-    model_config = ConfigDict(extra="forbid")
+    Raises
+    ------
+    InputError
+        A value cannot be.
+    """
+    adapter: TypeAdapter[_Body] = _adapter(cast(Any, kind))
+    try:
+        return adapter.validate_python(values)
+    except ValidationError as error:
+        found = error.errors(include_url=False)
+        field = next((str(part) for part in found[0]["loc"]), "")
+        raise InputError("; ".join(map(_problem, found)), field=field) from None
 
-    name: Annotated[str, Field(min_length=1, max_length=NAME_MAX_LENGTH)]
-    scopes: Annotated[list[Scope], Field(min_length=1, max_length=10)]
-    only: Annotated[Values, Field(max_length=100, examples=[{"franchisee": ["F7"]}])] = Field(
-        default={}, description="It sees the stores with these values alone, as though there were no others."
-    )
+
+def _problem(error: Any) -> str:
+    where = ".".join(str(part) for part in error["loc"])
+    return f"{where}: {error['msg']}" if where else str(error["msg"])
 
 
 def date_of(name: str, text: str) -> date:

@@ -73,8 +73,13 @@ def problem(status: int, detail: str, *, headers: dict[str, str] | None = None, 
     return JSONResponse(body, status, headers, MEDIA_TYPE)
 
 
+def status_of(error: Exception) -> int:
+    """Return the status of an answer that tells of an error."""
+    return next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 500)
+
+
 def _of_ours(_request: Request, error: Exception) -> JSONResponse:
-    status = next((status for kind, status in STATUSES.items() if isinstance(error, kind)), 500)
+    status = status_of(error)
     retry = {"Retry-After": str(RETRY_AFTER_S)} if status in (429, 503) else None
     return problem(status, str(error), headers=retry)
 

@@ -59,7 +59,8 @@ def parts(
     for rows in _whole_stores(_noting(batches, of_every_store), as_of, needs):
         instant = as_of if as_of is not None else rows["as_of"][0]
         loaded = _loaded(rows.filter(pl.col("store_id") != ""), of_every_store)
-        yield Part(memory_fleet(loaded), counts_of(loaded), instant, _notes(rows))
+        notes = rows.filter(pl.col("store_id") == "")["setting"].to_list()
+        yield Part(memory_fleet(loaded), counts_of(loaded), instant, notes)
 
 
 def _noting(batches: Iterator[pa.RecordBatch], of_every_store: list[str]) -> Iterator[pl.DataFrame]:
@@ -68,10 +69,6 @@ def _noting(batches: Iterator[pa.RecordBatch], of_every_store: list[str]) -> Ite
         if OF_EVERY_STORE in rows.columns:
             of_every_store += [line for text in rows[OF_EVERY_STORE].drop_nulls() for line in text.splitlines()]
         yield rows.drop(OF_EVERY_STORE, strict=False)
-
-
-def _notes(rows: pl.DataFrame) -> list[str]:
-    return rows.filter(pl.col("store_id") == "")["setting"].to_list()
 
 
 def _whole_stores(

@@ -8,16 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any, TypedDict, Unpack
 
 from uphours import arguments
+from uphours.arguments import ReportOptions, lists
 from uphours.errors import InputError
 from uphours.ingest.inputs import Kind
 from uphours.ingest.readers.parquet_footer import latest_limit
 from uphours.kernel.policy import Policy
-from uphours.kernel.windows import Window
 from uphours.reports.memberships import check_labels
-from uphours.reports.request import ReportRequest
 from uphours.schema import Instant
 from uphours.spark.job import in_order, of_stores, shuffled, tables
 from uphours.spark.limits import pruned_before
@@ -26,6 +25,19 @@ from uphours.spark.rows import Bad
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame
+
+
+class SparkOptions(TypedDict, total=False):
+    """Tables that not all have, and how the work is divided."""
+
+    special_hours: DataFrame | None
+    attributes: DataFrame | None
+    adjustments: DataFrame | None
+    buckets: int | None
+
+
+class Options(SparkOptions, ReportOptions, total=False):
+    """What figures of stores or groups are asked for."""
 
 
 @dataclass(frozen=True)
@@ -96,21 +108,14 @@ def validate(
     )
 
 
+@lists(Options)
 def report(
     observations: DataFrame | Validated,
     business_hours: DataFrame | None = None,
     timezones: DataFrame | None = None,
     *,
-    special_hours: DataFrame | None = None,
-    attributes: DataFrame | None = None,
-    adjustments: DataFrame | None = None,
-    as_of: Instant | None = None,
-    windows: Sequence[str | Window] | None = None,
-    policy: Policy | None = None,
-    where: Mapping[str, str | Sequence[str]] | None = None,
     columns: Sequence[str] | None = None,
-    all_stores: bool = False,
-    buckets: int | None = None,
+    **options: Unpack[Options],
 ) -> DataFrame:
     """Return uptime, downtime and what is unknown, one row per store and window, exact.
 
@@ -144,38 +149,19 @@ def report(
     InputError
         A column is missing, there is no column for an attribute, or an option is wrong.
     """
-    made = Reports(
-        ReportRequest(
-            windows=arguments.windows(windows),
-            policy=arguments.policy(policy),
-            where=arguments.where(where),
-            columns=arguments.optional_names("columns", columns),
-            all_stores=arguments.flag("all_stores", all_stores),
-        )
-    )
-    as_of_us = arguments.instant("as_of", as_of)
-    given = _given(
-        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
-        adjustments=adjustments,
-    )  # fmt: skip
-    return _made(given, made, as_of=as_of_us, buckets=buckets)
+    request = arguments.request(options, columns=columns)
+    given = _given(observations, business_hours, timezones, options)
+    return _made(given, Reports(request), as_of=request.as_of, buckets=options.get("buckets"))
 
 
+@lists(Options)
 def groups(
     observations: DataFrame | Validated,
     business_hours: DataFrame | None = None,
     timezones: DataFrame | None = None,
     *,
     by: Sequence[str],
-    special_hours: DataFrame | None = None,
-    attributes: DataFrame | None = None,
-    adjustments: DataFrame | None = None,
-    as_of: Instant | None = None,
-    windows: Sequence[str | Window] | None = None,
-    policy: Policy | None = None,
-    where: Mapping[str, str | Sequence[str]] | None = None,
-    all_stores: bool = False,
-    buckets: int | None = None,
+    **options: Unpack[Options],
 ) -> DataFrame:
     """Return the figures of groups of stores that share values of attributes: exact sums over the stores of each.
 
@@ -199,35 +185,23 @@ def groups(
     InputError
         A column is missing, there is no column for an attribute, or an option is wrong.
     """
-    request = ReportRequest(
-        windows=arguments.windows(windows),
-        policy=arguments.policy(policy),
-        where=arguments.where(where),
-        by=arguments.names("by", by),
-        all_stores=arguments.flag("all_stores", all_stores),
-    )
-    as_of_us = arguments.instant("as_of", as_of)
-    given = _given(
-        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
-        adjustments=adjustments,
-    )  # fmt: skip
+    request = arguments.request(options, by=arguments.names("by", by))
+    given = _given(observations, business_hours, timezones, options)
     added = AddedGroups(request)
-    of_parts = _made(given, PartGroups(request), as_of=as_of_us, buckets=buckets)
+    of_parts = _made(given, PartGroups(request), as_of=request.as_of, buckets=options.get("buckets"))
     return of_parts.repartition(1).mapInArrow(added, added.schema)
 
 
+@lists(SparkOptions)
 def timeline(
     observations: DataFrame | Validated,
     business_hours: DataFrame | None = None,
     timezones: DataFrame | None = None,
     *,
-    special_hours: DataFrame | None = None,
-    attributes: DataFrame | None = None,
-    adjustments: DataFrame | None = None,
     start: Instant | None = None,
     as_of: Instant | None = None,
     policy: Policy | None = None,
-    buckets: int | None = None,
+    **options: Unpack[SparkOptions],
 ) -> DataFrame:
     """Return the spans of every store in ``[start, as_of)``, by default the last week.
 
@@ -245,24 +219,18 @@ def timeline(
     start_us, as_of_us = arguments.instant("start", start), arguments.instant("as_of", as_of)
     arguments.check_order("as_of", start_us, as_of_us)
     made = Timelines(start_us, arguments.policy(policy))
-    given = _given(
-        observations, business_hours, timezones, special_hours=special_hours, attributes=attributes,
-        adjustments=adjustments,
-    )  # fmt: skip
-    return _made(given, made, as_of=as_of_us, buckets=buckets)
+    given = _given(observations, business_hours, timezones, options)
+    return _made(given, made, as_of=as_of_us, buckets=options.get("buckets"))
 
 
 def _given(
     observations: DataFrame | Validated,
     business_hours: DataFrame | None,
     timezones: DataFrame | None,
-    *,
-    special_hours: DataFrame | None,
-    attributes: DataFrame | None,
-    adjustments: DataFrame | None,
+    more: Mapping[str, Any],
 ) -> tuple[dict[Kind, DataFrame | None], Bad]:
     """Return the tables that are given, and what becomes of their bad rows."""
-    others = (business_hours, timezones, special_hours, attributes, adjustments)
+    others = (business_hours, timezones, *(more.get(name) for name in ("special_hours", "attributes", "adjustments")))
     bad: Bad = "refuse"
     if isinstance(observations, Validated):
         if any(table is not None for table in others):

@@ -4,7 +4,7 @@ from typing import Annotated
 
 from typing_extensions import TypedDict
 
-from uphours.wire.doc import Doc
+from uphours.wire.fields import Doc
 from uphours.wire.words import Origin
 
 

@@ -1,18 +1,31 @@
 """API keys."""
 
-from typing import Required
+from typing import Annotated, Final, Required
 
 from typing_extensions import TypedDict
 
+from uphours.wire.fields import Default, Doc, Length, body
+from uphours.wire.values import Values
 from uphours.wire.words import Scope
 
+NAME_MAX_LENGTH: Final = 100
 
-class KeyOptions(TypedDict, total=False):
-    """A key that is to be made; ``only``: the stores that it sees, by values of attributes."""
 
-    name: Required[str]
-    scopes: Required[list[Scope]]
-    only: dict[str, list[str]]
+@body
+class KeyBody(TypedDict, total=False):
+    """A key that is to be made."""
+
+    name: Required[Annotated[str, Length(1, NAME_MAX_LENGTH)]]
+    scopes: Required[Annotated[list[Scope], Length(1, 10)]]
+    only: Annotated[
+        Values,
+        Length(0, 100),
+        Default({}),
+        Doc(
+            "It sees the stores with these values alone, as though there were no others.",
+            examples=({"franchisee": ["F7"]},),
+        ),
+    ]
 
 
 class Key(TypedDict):

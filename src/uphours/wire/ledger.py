@@ -1,40 +1,48 @@
 """Entries of the ledger."""
 
-from typing import Annotated
+from typing import Annotated, Required, TypeAlias
 
 from typing_extensions import TypedDict
 
-from uphours.wire.doc import Doc
+from uphours.wire.fields import Default, Doc, Length, body
+from uphours.wire.values import Instant, LocalInstant, StoreId, Values
 from uphours.wire.views import Interval
 from uphours.wire.words import AdjustmentReason, CountsAs, EntryCountsAs
 
-
-class AdjustmentOptions(TypedDict, total=False):
-    """What is to count differently: as what and why, at which stores, and when.
-
-    Either ``stores``, or ``where``, values by name of attribute, or ``all``; either ``start`` and ``end``, instants as
-    text, or ``start_local`` and ``end_local`` on each store's own clock. ``gaps``: not the whole interval, but the
-    collector gaps in it.
-    """
-
-    counts_as: CountsAs
-    reason: AdjustmentReason
-    note: str
-    stores: list[str] | None
-    where: dict[str, list[str]]
-    all: bool
-    start: str | None
-    end: str | None
-    start_local: str | None
-    end_local: str | None
-    gaps: bool
+_Note: TypeAlias = Annotated[str, Length(0, 4000), Default(""), Doc("Anything else there is to say.")]
 
 
-class WithdrawalOptions(TypedDict, total=False):
+@body
+class AdjustmentBody(TypedDict, total=False):
+    """What is to count differently: at which stores, when, as what, and why."""
+
+    counts_as: Required[Annotated[CountsAs, Doc("`excluded` counts for nothing, the others as what they say.")]]
+    reason: Required[AdjustmentReason]
+    note: _Note
+    stores: Annotated[Annotated[list[StoreId], Length(1, 10_000)] | None, Default(None)]
+    where: Annotated[
+        Values,
+        Length(0, 100),
+        Default({}),
+        Doc(
+            "Instead of `stores`: those with one of these values of each attribute when the time begins.",
+            examples=({"region": ["TX", "OK"]},),
+        ),
+    ]
+    all: Annotated[bool, Default(False), Doc("All stores there are now, instead of `stores`.")]
+    start: Annotated[Instant | None, Default(None)]
+    end: Annotated[Instant | None, Default(None), Doc("Not included.")]
+    start_local: Annotated[LocalInstant | None, Default(None), Doc("On each store's own clock, without an offset.")]
+    end_local: Annotated[LocalInstant | None, Default(None)]
+    gaps: Annotated[bool, Default(False), Doc("Not the whole interval, but the collector gaps in it.")]
+
+
+@body
+class WithdrawalBody(TypedDict, total=False):
     """Why an entry is withdrawn."""
 
-    reason: AdjustmentReason
-    note: str
+    reason: Required[AdjustmentReason]
+    note: _Note
 
 
 class Entry(TypedDict):

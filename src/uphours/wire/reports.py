@@ -1,49 +1,76 @@
 """What a report is asked for with, and how far it is."""
 
-from typing import Annotated, Any, Required
+from typing import Annotated, Any, Required, TypeAlias
 
 from typing_extensions import TypedDict
 
-from uphours.wire.doc import Doc
+from uphours.wire.fields import Default, Doc, Length, body
+from uphours.wire.values import AttributeText, Instant, LocalDate, StoreId, Values
 from uphours.wire.views import PolicyOptions
 from uphours.wire.words import JobState
 
-
-class OwnWindow(TypedDict):
-    """A window of one's own, half-open, its bounds as text; a date means its midnight on each store's own clock."""
-
-    name: str
-    start: str
-    end: str
+_WindowName: TypeAlias = Annotated[str, Length(0, 64)]
 
 
+@body
+class WindowBody(TypedDict):
+    """A window of one's own, half-open; a date means its midnight on each store's own clock."""
+
+    name: _WindowName
+    start: Instant
+    end: Instant
+
+
+@body
 class WindowFacts(TypedDict, total=False):
     """A window of one's own, as the options of a report have it: of each bound the instant or the local date."""
 
-    name: Required[str]
+    name: Required[_WindowName]
     start_us: int | None
     end_us: int | None
-    start_date: str | None
-    end_date: str | None
+    start_date: LocalDate | None
+    end_date: LocalDate | None
 
 
-class ReportOptions(PolicyOptions, total=False):
-    """What is asked of a report; all of it may be left out. ``options`` of a report can be given as they are."""
+@body
+class ReportBody(PolicyOptions, total=False):
+    """What is asked of a report; everything may be left out. It takes back the options of a report as they are."""
 
-    as_of: str | None
-    as_of_us: int | None
-    windows: list[str | OwnWindow | WindowFacts]
-    policy: dict[str, Any] | None
-    stores: list[str] | None
-    where: dict[str, list[str]]
-    by: list[str]
-    columns: list[str]
-    all_stores: bool
-    detail: bool
-    raw: bool
-    compare: bool
-    outages: bool
-    only: dict[str, list[str]]
+    as_of: Annotated[Instant | None, Default(None)]
+    as_of_us: Annotated[int | None, Default(None), Doc("`as_of` in microseconds.")]
+    windows: Annotated[
+        list[_WindowName | WindowBody | WindowFacts],
+        Length(1, 100),
+        Default(["last_hour", "last_day", "last_week"]),
+    ]
+    policy: Annotated[dict[str, Any] | None, Default(None), Doc("The whole policy, as an answer names it.")]
+    stores: Annotated[Annotated[list[StoreId], Length(1, 10_000)] | None, Default(None)]
+    where: Annotated[
+        Values,
+        Length(0, 100),
+        Default({}),
+        Doc("Only stores with one of these values of each attribute, at as_of.", examples=({"region": ["TX", "OK"]},)),
+    ]
+    by: Annotated[
+        list[AttributeText],
+        Length(0, 20),
+        Default([]),
+        Doc("Names of attributes: groups of stores with the same values, instead of stores."),
+    ]
+    columns: Annotated[
+        list[AttributeText], Length(0, 100), Default([]), Doc("Names of attributes that stand beside the ids.")
+    ]
+    all_stores: Annotated[bool, Default(False)]
+    detail: Annotated[bool, Default(False), Doc("More columns in CSV and XLSX.")]
+    raw: Annotated[bool, Default(False), Doc("Without the ledger.")]
+    compare: Annotated[bool, Default(False), Doc("Also the windows before, and the changes from there.")]
+    outages: Annotated[bool, Default(False), Doc("Also a list of the outages, a sheet of the workbook.")]
+    only: Annotated[
+        Values,
+        Length(0, 100),
+        Default({}),
+        Doc("As though there were only the stores with these values now; as of a bound key."),
+    ]
 
 
 class SavedReport(TypedDict):

@@ -5,7 +5,7 @@ from typing import Annotated, Any, NotRequired
 from typing_extensions import TypedDict
 
 from uphours.wire.calendars import CalendarDay
-from uphours.wire.doc import Doc
+from uphours.wire.fields import Doc
 from uphours.wire.figures import Change, Figures
 from uphours.wire.views import Answer, Compared, FleetSelection, Interval, Seen, View
 from uphours.wire.words import Lacking, ObservationStatus, Observed, SpanStatus, StoreOrder, StoreState, Tab

@@ -4,17 +4,18 @@ from typing import Annotated, Any
 
 from typing_extensions import TypedDict
 
-from uphours.wire.doc import Doc
+from uphours.wire.fields import Doc
+from uphours.wire.values import Duration
 from uphours.wire.words import Assume, Interpolation
 
 
 class PolicyOptions(TypedDict, total=False):
-    """How the time between two observations is read; durations as text, such as ``90m``."""
+    """How the time between two observations is read; what is left out is as the service's policy has it."""
 
     interpolation: Interpolation
     prefer_in_session: bool
-    max_age: str | None
-    confirm_within: str
+    max_age: Duration | None
+    confirm_within: Duration
     only_watched: bool
     assume: Assume
 

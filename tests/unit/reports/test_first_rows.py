@@ -9,7 +9,7 @@ import pytest
 
 from tests.fixtures.writing import report_of
 from tests.unit.reports.test_workbook import fleet, grouped
-from uphours.reports.columns import workbook_layout
+from uphours.reports.columns import availability_layout
 from uphours.reports.first_rows import FirstRows, first_rows
 from uphours.reports.group_files import group_cells
 from uphours.reports.group_members import worst_first
@@ -20,7 +20,7 @@ from uphours.reports.writers import as_csv
 def test_the_first_rows_are_those_of_the_file_and_the_total_is_of_all(most: int) -> None:
     report = report_of(40)
     found = first_rows(report, most)
-    table = pl.read_csv(as_csv(report, workbook_layout(report.windows.names)), infer_schema=False)
+    table = pl.read_csv(as_csv(report, availability_layout(report.windows.names)), infer_schema=False)
     assert found.titles == table.columns
     assert [tuple(row) for row in found.rows] == table.head(most).rows()
     assert (found.count, found.words, found.total[0]) == (40, 1, "(all)")

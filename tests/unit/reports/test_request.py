@@ -12,7 +12,9 @@ from uphours.kernel.policy import CHOICES, Policy
 from uphours.kernel.windows import DEFAULT_WINDOWS, WINDOW_NAMES, Window
 from uphours.reports.request import ReportRequest
 from uphours.schema import LAST_INSTANT, YEAR_2000_US
-from uphours.service.report_body import ReportBody
+from uphours.service.bodies import checked
+from uphours.service.report_body import report_request
+from uphours.wire.reports import ReportBody
 
 OWN = Window("own", "2023-01-21T00:00Z", "2023-01-22T00:00Z")
 
@@ -94,7 +96,11 @@ def test_every_request_comes_back_from_a_job_and_from_a_body(request: ReportRequ
     values = json.loads(json.dumps(request.to_dict()))
     assert ReportRequest.from_dict(values) == request
     assert ReportRequest.from_dict(values).to_dict() == values
-    assert ReportBody.model_validate(values).request(of_service) == request
+    assert report_request(checked(ReportBody, values), of_service) == request
+
+
+def test_an_empty_body_is_the_usual_request() -> None:
+    assert report_request(checked(ReportBody, {}), Policy()) == ReportRequest()
 
 
 def test_requests_of_earlier_versions_are_read() -> None:

@@ -21,7 +21,7 @@ from uphours.errors import InputError
 from uphours.ingest.memory_fleet import MemoryFleet
 from uphours.kernel.windows import Window
 from uphours.reports import fast_sheet
-from uphours.reports.columns import Column, cell, group_layout, workbook_layout
+from uphours.reports.columns import Column, availability_layout, cell
 from uphours.reports.group_members import member_reports
 from uphours.reports.groups import Groups, groups
 from uphours.reports.measure import run_report
@@ -62,7 +62,7 @@ def fleet(**attributes: dict[str, str]) -> MemoryFleet:
 
 def book_of(report: Report, columns: Any = None, **options: Any) -> Any:
     file = io.BytesIO()
-    write_workbook(report, columns or workbook_layout(report.windows.names), file, **options)
+    write_workbook(report, columns or availability_layout(report.windows.names), file, **options)
     return openpyxl.load_workbook(file)
 
 
@@ -86,7 +86,7 @@ def values(sheet: Any) -> list[tuple[Any, ...]]:
 
 def test_the_last_row_sums_exactly_and_its_ratios_are_made_of_the_sums() -> None:
     made = report_of(500)
-    columns = workbook_layout(made.windows.names, detail=True)
+    columns = availability_layout(made.windows.names, detail=True)
     sheet = book_of(made, columns, hours_known=True)["Report"]
     titles, *_, total = values(sheet)
     shown = dict(zip(titles, total, strict=True))
@@ -354,7 +354,7 @@ def test_the_number_of_stores_measured_at_a_time_does_not_matter(monkeypatch: py
 
 
 def test_titles_that_would_be_the_same_stay_as_they_are() -> None:
-    columns = group_layout(["june"])
+    columns = availability_layout(["june"])
     assert titles_of(["store_id", "Name"], columns)[:3] == ["Store id", "Name", "Uptime june (h)"]
     assert titles_of(["store_id", "name", "Name"], columns)[:4] == ["store_id", "name", "Name", "uptime_june"]
 
@@ -370,7 +370,7 @@ def test_first_and_last_days_are_dates() -> None:
 def test_the_faster_sheet_writes_what_the_library_writes(cells_in_memory: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("uphours.reports.xlsx._CELLS_IN_MEMORY", cells_in_memory)
     made, file, plain = report_of(500), io.BytesIO(), io.BytesIO()
-    columns = workbook_layout(made.windows.names)
+    columns = availability_layout(made.windows.names)
     write_workbook(made, columns, file, target=99_000)
     monkeypatch.delattr(fast_sheet.FastSheet, "_write_cell")
     write_workbook(made, columns, plain, target=99_000)

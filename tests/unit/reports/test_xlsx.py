@@ -21,7 +21,7 @@ from tests.unit.tables import EVERY_DAY, hours, polls, zones
 from uphours import __version__
 from uphours.errors import InputError
 from uphours.kernel.windows import WINDOW_NAMES, Window
-from uphours.reports.columns import Column, workbook_layout
+from uphours.reports.columns import Column, availability_layout
 from uphours.reports.measure import run_report
 from uphours.reports.report import Report
 from uphours.reports.sheets import heading
@@ -70,7 +70,7 @@ def shown_ids(report: Report) -> list[str]:
 @pytest.mark.parametrize("detail", [False, True])
 def test_the_sheet_has_the_cells_of_the_csv_as_numbers(detail: bool) -> None:
     made = report("a", "b", "c", "d", chosen=[*WINDOW_NAMES, Window("own", "2030-01-01", "2030-01-02")])
-    columns = workbook_layout(made.windows.names, detail=detail)
+    columns = availability_layout(made.windows.names, detail=detail)
     sheet = opened(made, detail=detail)["Report"]
     header, *rows = csv.reader(io.StringIO(as_csv(made, columns, hours_known=detail).decode()))
     shown = ["Store id", *map(heading, columns), *(["Hours known"] if detail else [])]

@@ -12,7 +12,8 @@ from typing import Final, Literal, NamedTuple, TypeAlias
 
 from uphours.ingest.formats.wall_clock import Opening, start_and_end
 from uphours.load_record import RAW_BYTES
-from uphours.schema import EVERY_STORE_ID, STORE_ID_MAX_LENGTH
+from uphours.schema import EVERY_STORE_ID
+from uphours.wire.values import STORE_ID_MAX_LENGTH
 
 Kind: TypeAlias = Literal["hours", "special", "timezones", "stores"]
 CLOSED: Final = "closed"

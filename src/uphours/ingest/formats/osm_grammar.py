@@ -136,7 +136,8 @@ class _Parser:
         year = self._year()
         if not self._peek(_MONTH):
             assert year is not None
-            last = self._year_after_dash() or year
+            last = self._year() if self._take_before(_DASH, _YEAR) else year
+            assert last is not None
             rule.dates.append(Between(date(year, 1, 1), date(last, 12, 31)))
         elif self._peek_after(_MONTH, _MONTH_DAY):
             self._read_days(rule, year, self._month())
@@ -184,9 +185,6 @@ class _Parser:
     def _year(self) -> int | None:
         match = self._take(_YEAR)
         return int(match[0]) if match else None
-
-    def _year_after_dash(self) -> int | None:
-        return self._year() if self._take_before(_DASH, _YEAR) else None
 
     def _month(self) -> int:
         match = self._take(_MONTH)

@@ -316,7 +316,7 @@ def _batch(
     for line, row, problem in numbered:
         keys, unclear = _keys_of(kind, tuple(row))
         if problem is None and isinstance(row, Repeated):
-            problem = _repeated(kind, row)
+            problem = _keys_of(kind, row.keys_as_written)[1]
         for column, append in appends:
             key = keys.get(column)
             value = None if key is None else _value(row[key], column)
@@ -386,10 +386,6 @@ def _keys(kind: Kind, keys: tuple[str, ...]) -> tuple[dict[str, str], Problem | 
     if useless := no_attribute(kind, keys):
         return found, Problem(f"the object has a key {useless}", "the object has a key that can be no attribute")
     return found, None
-
-
-def _repeated(kind: Kind, row: Repeated) -> Problem | None:
-    return _keys_of(kind, row.keys_as_written)[1]
 
 
 def _no_id(value: object) -> Problem:

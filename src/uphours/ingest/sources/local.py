@@ -179,3 +179,10 @@ def _reason(error: OSError | RuntimeError | ValueError) -> str:
     if isinstance(error, RuntimeError):
         return "it is a link that leads in a circle"
     return error.strerror if isinstance(error, OSError) and error.strerror else str(error)
+
+
+def umask() -> int:
+    """Return which rights a new file does not get."""
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

@@ -13,16 +13,17 @@ from uphours.database import ledger, queue
 from uphours.database.ledger import Once
 from uphours.errors import InputError, NotFoundError
 from uphours.reports.adjusting import Adjustment, Plan, moved, plan, stores_meant
-from uphours.schema import STORE_ID_MAX_LENGTH, instant_iso
+from uphours.schema import instant_iso
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.bodies import Problem
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute
-from uphours.service.ledger_bodies import AdjustmentBody, WithdrawalBody
+from uphours.service.ledger_bodies import adjustment_of
 from uphours.service.problems import AccessError
 from uphours.where import where_of
-from uphours.wire.ledger import Entry, EntryList, Moved
+from uphours.wire.ledger import AdjustmentBody, Entry, EntryList, Moved, WithdrawalBody
+from uphours.wire.values import StoreId
 from uphours.wire.views import Interval
 from uphours.wire.words import AdjustmentReason, EntryCountsAs
 
@@ -64,15 +65,16 @@ def adjust(
     idempotency_key: IdempotencyKey = None,
 ) -> Entry | Response:
     """Enter what is to count differently; nothing of what was observed is changed, and it can be withdrawn."""
-    adjustment = body.adjustment()
+    adjustment = adjustment_of(body)
     # A request without where is the one of clients that do not know it.
-    once = _once(idempotency_key, "adjustment", body.model_dump(exclude=set() if body.where else {"where"}))
+    asked = {name: value for name, value in body.items() if name != "where" or value}
+    once = _once(idempotency_key, "adjustment", asked)
     if not dry_run and (before := _entered_before(serving, caller, once)) is not None:
         return _created(serving, caller, response, before)
     try:
         with serving.snapshot(caller, adjustment.stores) as fleet:
-            if body.where:
-                adjustment = replace(adjustment, stores=stores_meant(fleet, where_of(body.where), adjustment))
+            if body["where"]:
+                adjustment = replace(adjustment, stores=stores_meant(fleet, where_of(body["where"]), adjustment))
                 fleet = fleet.of(adjustment.stores)
             planned = plan(fleet, adjustment)
             _check_size(planned)
@@ -80,7 +82,7 @@ def adjust(
                 return JSONResponse(moved(fleet, adjustment, planned, policy=serving.settings.policy).facts())
             store_ids = [fleet.store_ids[store] for store in planned.stores.tolist()]
     except NotFoundError as error:  # what is asked for is here, a store that it names is not
-        raise InputError(str(error)) from error
+        raise InputError(str(error), field=error.field) from error
     return _created(serving, caller, response, _entered(serving, caller, adjustment, store_ids, planned, once))
 
 
@@ -159,9 +161,7 @@ def _entry(entry: ledger.Entry) -> Entry:
 def list_adjustments(
     serving: Serving,
     caller: Calling,
-    store_id: Annotated[
-        str | None, Query(min_length=1, max_length=STORE_ID_MAX_LENGTH, description="Only what is about this store.")
-    ] = None,
+    store_id: Annotated[StoreId | None, Query(description="Only what is about this store.")] = None,
     cursor_: After = None,
     limit: Limit = 50,
 ) -> EntryList:
@@ -199,7 +199,7 @@ def withdraw(
     idempotency_key: IdempotencyKey = None,
 ) -> Entry:
     """Withdraw an entry: from then on it is as if it had never been. The withdrawal is an entry too."""
-    once = _once(idempotency_key, f"withdrawal {entry}", body.model_dump())
+    once = _once(idempotency_key, f"withdrawal {entry}", dict(body))
     _find(serving, caller, entry)
     seen = serving.seen(caller)
     with serving.database.writing() as connection:
@@ -208,8 +208,8 @@ def withdraw(
         made = ledger.withdraw(
             connection,
             entry,
-            reason=body.reason,
-            note=body.note,
+            reason=body["reason"],
+            note=body["note"],
             actor=caller.actor,
             now=serving.now(),
             once=once,

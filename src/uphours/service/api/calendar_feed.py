@@ -8,11 +8,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Path, Query, Request, Response
-from pydantic import StringConstraints
 from structlog.contextvars import bind_contextvars
 
 from uphours.errors import NotFoundError
-from uphours.schema import STORE_ID_MAX_LENGTH
 from uphours.service.auth import NO_FEED, Caller, Calling, KeyedRoute, needs
 from uphours.service.bodies import Problem
 from uphours.service.deps import Service, Serving
@@ -20,6 +18,7 @@ from uphours.service.downloads import sent_text
 from uphours.service.feed_events import feed_events
 from uphours.service.icalendar_text import MEDIA_TYPE, calendar_text
 from uphours.service.problems import AccessError
+from uphours.wire.values import StoreId
 
 router = APIRouter(prefix="/v1", tags=["stores"], route_class=KeyedRoute)
 
@@ -27,7 +26,7 @@ router = APIRouter(prefix="/v1", tags=["stores"], route_class=KeyedRoute)
 _MOST_STORES: Final = 100
 
 StoreIds = Annotated[
-    list[Annotated[str, StringConstraints(min_length=1, max_length=STORE_ID_MAX_LENGTH)]] | None,
+    list[StoreId] | None,
     Query(
         alias="store_id",
         max_length=_MOST_STORES,

@@ -10,10 +10,11 @@ from fastapi import APIRouter, Query
 from uphours.reports.store_calendar import calendar
 from uphours.service.api.stores import StoreName, local_date_at
 from uphours.service.auth import Calling, needs
-from uphours.service.bodies import LocalDate, Problem, date_of
+from uphours.service.bodies import Problem, date_of
 from uphours.service.deps import Serving
 from uphours.service.lane_routes import StoreRoute
 from uphours.wire.calendars import Calendar
+from uphours.wire.values import LocalDate
 
 router = APIRouter(prefix="/v1/stores", tags=["stores"], route_class=StoreRoute)
 

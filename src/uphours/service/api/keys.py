@@ -9,10 +9,10 @@ from fastapi import APIRouter, Path
 from uphours.database import api_keys
 from uphours.schema import instant_iso, iso_or_none
 from uphours.service.auth import Calling, KeyedRoute, needs
-from uphours.service.bodies import KeyBody, Problem
+from uphours.service.bodies import Problem
 from uphours.service.deps import Serving
 from uphours.where import plain, where_of
-from uphours.wire.keys import Key, KeyList, NewKey
+from uphours.wire.keys import Key, KeyBody, KeyList, NewKey
 
 router = APIRouter(prefix="/v1/keys", tags=["service"], route_class=KeyedRoute)
 
@@ -40,9 +40,9 @@ def create_key(serving: Serving, caller: Calling, body: KeyBody) -> NewKey:
     with serving.database.writing() as connection:
         key, token = api_keys.create(
             connection,
-            name=body.name,
-            scopes=body.scopes,
-            only=where_of(body.only),
+            name=body["name"],
+            scopes=body["scopes"],
+            only=where_of(body["only"]),
             now=serving.now(),
             actor=caller.actor,
         )

@@ -20,13 +20,13 @@ from uphours.reports.writers import MEDIA_TYPES
 from uphours.schema import instant_iso, iso_or_none
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
-from uphours.service.bodies import Problem
+from uphours.service.bodies import Problem, checked
 from uphours.service.deps import Service, Serving
 from uphours.service.downloads import sent
 from uphours.service.problems import AccessError
-from uphours.service.report_body import ReportBody
+from uphours.service.report_body import report_request
 from uphours.where import texts_of
-from uphours.wire.reports import ReportList, ReportState
+from uphours.wire.reports import ReportBody, ReportList, ReportState
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=KeyedRoute)
 
@@ -62,7 +62,8 @@ def trigger(
     ] = None,
 ) -> ReportState:
     """Ask for a report; the answer comes at once, the report when it is made."""
-    asked = bound((body or ReportBody()).request(serving.settings.policy), caller)
+    body = checked(ReportBody, {}) if body is None else body
+    asked = bound(report_request(body, serving.settings.policy), caller)
     check_stores(serving, caller, asked)
     made = request(serving, asked, requested_by=caller.key_id, idempotency_key=idempotency_key)
     response.headers["Location"] = f"/v1/reports/{made.report}"
@@ -98,7 +99,7 @@ def check_stores(serving: Service, caller: Caller, options: ReportRequest) -> No
             with serving.snapshot(caller) as fleet:
                 check_names(fleet, [*options.by, *options.columns, *(name for name, _ in options.where)])
     except NotFoundError as error:
-        raise InputError(str(error)) from error
+        raise InputError(str(error), field=error.field) from error
 
 
 def request(

@@ -20,7 +20,7 @@ ROW: Final = {
     },
     "required": ["store_id", "status", "timestamp_utc"],
 }
-_VALID_FROM: Final = {
+VALID_FROM: Final = {
     "type": "string",
     "example": "2026-12-24",
     "description": "The local date from which on this holds; left out or blank: since ever.",
@@ -32,7 +32,7 @@ HOURS_ROW: Final = {
         "day": {"type": "integer", "minimum": 0, "maximum": 6, "description": "0 is Monday."},
         "start_time_local": {"type": "string", "example": "09:00:00"},
         "end_time_local": {"type": "string", "example": "17:30"},
-        "valid_from": _VALID_FROM,
+        "valid_from": VALID_FROM,
     },
     "required": ["store_id", "day", "start_time_local", "end_time_local"],
 }
@@ -41,7 +41,7 @@ ZONE_ROW: Final = {
     "properties": {
         "store_id": {"type": "string"},
         "timezone_str": {"type": "string", "example": "America/New_York"},
-        "valid_from": _VALID_FROM,
+        "valid_from": VALID_FROM,
     },
     "required": ["store_id", "timezone_str"],
 }
@@ -60,7 +60,7 @@ STORE_ROW: Final = {
     "type": "object",
     "properties": {
         "store_id": {"type": "string"},
-        "valid_from": _VALID_FROM,
+        "valid_from": VALID_FROM,
         "first_day": {"type": "string", "example": "2026-12-24"},
         "last_day": {"type": "string", "example": "2027-12-24"},
         "region": {"type": "string", "example": "TX", "description": "Any other name is an attribute too."},

@@ -15,8 +15,8 @@ from uphours.service.api.reports import bound, check_stores
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.bodies import Problem
 from uphours.service.deps import Service, Serving
-from uphours.service.report_body import ReportBody
-from uphours.wire.reports import SavedReport, SavedReportList
+from uphours.service.report_body import report_request
+from uphours.wire.reports import ReportBody, SavedReport, SavedReportList
 
 router = APIRouter(prefix="/v1/saved-reports", tags=["reports"], route_class=KeyedRoute)
 
@@ -42,7 +42,7 @@ def list_saved(serving: Serving, caller: Calling) -> SavedReportList:
 @needs("read", sees="own")
 def put_saved(serving: Serving, caller: Calling, name: _Name, body: ReportBody) -> SavedReport:
     """Save a report under a name, without its instant; it replaces the one that is there."""
-    return save(serving, caller, name, body.request(serving.settings.policy))
+    return save(serving, caller, name, report_request(body, serving.settings.policy))
 
 
 def save(serving: Service, caller: Caller, name: str, request: ReportRequest) -> SavedReport:

@@ -28,7 +28,6 @@ from uphours.schema import (
     DAY_US,
     MINUTE_US,
     SPAN_STATUSES,
-    STORE_ID_MAX_LENGTH,
     Fleet,
     Schedule,
     Spans,
@@ -37,13 +36,14 @@ from uphours.schema import (
 )
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Caller, Calling, needs
-from uphours.service.bodies import Instant, Problem
+from uphours.service.bodies import Problem
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute, ViewRoute
 from uphours.service.policy_parameters import InQuery
 from uphours.service.views import FRESH_S, Asked
 from uphours.where import Where, where_of_texts
 from uphours.wire.stores import Observation, OutageList, Span, Store, StoreDetail, StoreList, Timeline
+from uphours.wire.values import STORE_ID_MAX_LENGTH, Instant
 from uphours.wire.views import Ahead as AheadAnswer
 from uphours.wire.views import Answer, Compared, FleetView, Window
 from uphours.wire.words import Lacking, Observed, StoreOrder, StoreState, Tab

@@ -15,16 +15,16 @@ from uphours.reports.ahead import ahead
 from uphours.reports.expected import expected_of_all
 from uphours.schema import PERIODS, instant_us
 from uphours.service.api.loads import load_body
-from uphours.service.api.row_bodies import ANSWERS, Prefer, body_of
+from uphours.service.api.row_bodies import ANSWERS, VALID_FROM, Prefer, body_of
 from uphours.service.api.stores import DefaultPolicy, quarter_of
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
-from uphours.service.bodies import Instant
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import ViewRoute
 from uphours.service.policy_parameters import InQuery
 from uphours.service.target_views import Standing, TargetsAsked
 from uphours.wire.loads import LoadOutcome
 from uphours.wire.targets import TargetList
+from uphours.wire.values import Instant
 
 router = APIRouter(prefix="/v1", tags=["targets"], route_class=KeyedRoute)
 view_router = APIRouter(prefix="/v1", tags=["targets"], route_class=ViewRoute)
@@ -40,11 +40,7 @@ _ROW: Final = {
         },
         "target": {"type": ["number", "null"], "example": 99.5, "description": "Percent; null or blank ends it."},
         "period": {"enum": [*PERIODS]},
-        "valid_from": {
-            "type": "string",
-            "example": "2026-12-24",
-            "description": "The local date from which on this holds; left out or blank: since ever.",
-        },
+        "valid_from": VALID_FROM,
     },
     "required": ["name", "target", "period"],
 }

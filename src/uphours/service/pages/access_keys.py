@@ -12,12 +12,11 @@ from uphours.errors import InputError
 from uphours.service.api import keys
 from uphours.service.api.keys import KeyId
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
-from uphours.service.bodies import KeyBody
+from uphours.service.bodies import checked
 from uphours.service.deps import Service, Serving
-from uphours.service.pages.query import problems_told
 from uphours.service.pages.rendering import page
 from uphours.where import plain, where_of_texts
-from uphours.wire.keys import NewKey
+from uphours.wire.keys import KeyBody, NewKey
 
 router = APIRouter(prefix="/keys", route_class=KeyedRoute)
 
@@ -45,8 +44,7 @@ def create(
     """Make a key, and show its token this once."""
     try:
         where = where_of_texts([line.strip() for line in only.splitlines() if line.strip()], "the stores")
-        with problems_told():
-            body = KeyBody.model_validate({"name": name.strip(), "scopes": scope or [], "only": plain(where)})
+        body = checked(KeyBody, {"name": name.strip(), "scopes": scope or [], "only": plain(where)})
         made = keys.create_key(serving, caller, body)
     except InputError as error:
         return _page(request, serving, caller, status=422, name=name, scopes=scope or [], only=only, error=str(error))

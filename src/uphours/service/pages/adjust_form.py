@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json
 import secrets
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
 from dataclasses import astuple, dataclass
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Annotated, Any, ClassVar, Final, cast
 
 from fastapi import APIRouter, Depends, Form, Request, Response
 from fastapi.responses import RedirectResponse
@@ -13,16 +16,17 @@ from fastapi.responses import RedirectResponse
 from uphours.errors import ConflictError, InputError, NotFoundError, shown
 from uphours.kernel.local_time import wall_clock
 from uphours.reports.explain import zone_at
-from uphours.schema import REASONS, SECOND_US, STORE_ID_MAX_LENGTH, UNKNOWN_TIMEZONE, Schedule
+from uphours.schema import REASONS, SECOND_US, UNKNOWN_TIMEZONE, Schedule
 from uphours.service.api import adjustments
 from uphours.service.auth import Caller, Calling, needs
+from uphours.service.bodies import checked
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute
-from uphours.service.ledger_bodies import AdjustmentBody
-from uphours.service.pages.query import Asked, Asking, problems_told
+from uphours.service.pages.query import Asked, Asking, mistake_in
 from uphours.service.pages.rendering import page, path_of
-from uphours.service.problems import STATUSES
-from uphours.wire.ledger import Moved
+from uphours.service.problems import status_of
+from uphours.wire.ledger import AdjustmentBody, Entry, Moved
+from uphours.wire.values import STORE_ID_MAX_LENGTH
 
 router = APIRouter(route_class=StoreRoute)
 
@@ -36,9 +40,35 @@ _FIGURES: Final = {
 }  # fmt: skip
 
 
+class TypedForm(ABC):
+    """What stands in a form of an adjustment, as text; a dataclass."""
+
+    #: The fields beside which there is room for what is wrong with them.
+    places: ClassVar[frozenset[str]] = frozenset()
+
+    @property
+    def text(self) -> str:
+        """All of it as one text, by which a preview is known to be of it."""
+        return json.dumps(astuple(cast(Any, self)))
+
+    def mistakes(self) -> dict[str, str]:
+        """Return what is wrong, by name of field, as far as that shows without the database."""
+        return {}
+
+    @abstractmethod
+    def body(self) -> AdjustmentBody:
+        """Return it as the API takes it, of something without mistakes.
+
+        Raises
+        ------
+        InputError
+            A value makes no sense.
+        """
+
+
 @dataclass(frozen=True)
-class Typed:
-    """What stands in the form, as text."""
+class Typed(TypedForm):
+    """What stands in the form of one store."""
 
     store_id: str
     start: str = ""
@@ -47,11 +77,6 @@ class Typed:
     counts_as: str = "excluded"
     reason: str = REASONS[0]
     note: str = ""
-
-    @property
-    def text(self) -> str:
-        """All of it as one text, by which a preview is known to be of it."""
-        return json.dumps(astuple(self))
 
     def said(self) -> dict[str, str]:
         """Return it as the API takes it, but for the stores.
@@ -68,15 +93,20 @@ class Typed:
         return bounds | {"counts_as": self.counts_as, "reason": self.reason, "note": self.note}
 
     def body(self) -> AdjustmentBody:
-        """Return it as the API takes it.
+        """Return it as the API takes it."""
+        return checked(AdjustmentBody, {**self.said(), "stores": [self.store_id]})
 
-        Raises
-        ------
-        InputError
-            A value makes no sense.
-        """
-        with problems_told():
-            return AdjustmentBody.model_validate({**self.said(), "stores": [self.store_id]})
+
+@dataclass(frozen=True)
+class Step:
+    """What is to become of a form: a preview, or its entry once that was shown.
+
+    ``previewed``: what was typed when the preview was made, as one text. ``once``: that of the preview.
+    """
+
+    step: Annotated[str, Form(max_length=16)] = "preview"
+    previewed: Annotated[str, Form(max_length=8 * LONGEST_FIELD)] = ""
+    once: Annotated[str, Form(max_length=255)] = ""
 
 
 @dataclass(frozen=True)
@@ -113,25 +143,44 @@ def adjust(
     caller: Calling,
     asking: Asking,
     typed: Annotated[Typed, Depends(_typed)],
-    step: Annotated[str, Form(max_length=16)] = "preview",
-    previewed: Annotated[str, Form(max_length=8 * LONGEST_FIELD)] = "",
-    once: Annotated[str, Form(max_length=255)] = "",
+    step: Annotated[Step, Depends()],
 ) -> Response:
     """Show what an adjustment would move; once that was shown, enter it and lead back to the store."""
-    has_changed = bool(previewed) and previewed != typed.text
+    return next_step(
+        serving, caller, typed, step, entered=lambda _entry: f"{path_of(typed.store_id)}{asking.query}#entries",
+        form=partial(_page, request, serving, caller, asking, typed),
+    )  # fmt: skip
+
+
+def next_step(
+    serving: Service,
+    caller: Caller,
+    typed: TypedForm,
+    step: Step,
+    *,
+    entered: Callable[[Entry], str],
+    form: Callable[..., Response],
+) -> Response:
+    """Enter what was typed and lead to where it is ``entered``, if its preview was shown; else show the form.
+
+    With a preview where there was none, or of something else, and with the mistakes of what cannot be previewed.
+    """
+    if mistakes := typed.mistakes():
+        return form(status=422, mistakes=mistakes)
+    has_changed = bool(step.previewed) and step.previewed != typed.text
     try:
         body = typed.body()
-        if step == "enter" and previewed and once and not has_changed:
-            adjustments.adjust(serving, caller, Response(), body, idempotency_key=once)
-            return RedirectResponse(f"{path_of(typed.store_id)}{asking.query}#entries", 303)
-        preview = previewed_of(serving, caller, body, typed.text)
+        if step.step == "enter" and step.previewed and step.once and not has_changed:
+            entry = adjustments.adjust(serving, caller, Response(), body, idempotency_key=step.once)
+            assert not isinstance(entry, Response)  # it was entered
+            return RedirectResponse(entered(entry), 303)
+        preview = _previewed(serving, caller, body, typed.text)
     except (InputError, ConflictError) as error:
-        status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
-        return _page(request, serving, caller, asking, typed, status=status, error=str(error))
-    return _page(request, serving, caller, asking, typed, preview=preview, has_changed=has_changed and step == "enter")
+        return form(status=status_of(error), mistakes=mistake_in(error, typed.places))
+    return form(preview=preview, has_changed=has_changed and step.step == "enter")
 
 
-def previewed_of(serving: Service, caller: Caller, body: AdjustmentBody, typed: str) -> Preview:
+def _previewed(serving: Service, caller: Caller, body: AdjustmentBody, typed: str) -> Preview:
     """Return what an adjustment would move; ``typed``: all that was typed, as one text."""
     answer = adjustments.adjust(serving, caller, Response(), body, dry_run=True)
     assert isinstance(answer, Response)  # nothing was entered
@@ -149,7 +198,7 @@ def _page(
     *,
     status: int = 200,
     preview: Preview | None = None,
-    error: str = "",
+    mistakes: Mapping[str, str] | None = None,
     has_changed: bool = False,
 ) -> Response:
     try:
@@ -158,8 +207,8 @@ def _page(
     except NotFoundError:
         zone = "Etc/UTC"
     return page(
-        request, "adjust", status=status, asked=asked, typed=typed, zone=zone, preview=preview, error=error,
-        has_changed=has_changed,
+        request, "adjust", status=status, asked=asked, typed=typed, zone=zone, preview=preview,
+        error="".join((mistakes or {}).values()), has_changed=has_changed,
     )  # fmt: skip
 
 

@@ -2,43 +2,40 @@
 
 from __future__ import annotations
 
-import json
-from dataclasses import astuple, dataclass, field, replace
+from dataclasses import dataclass, field, replace
 from datetime import date, timedelta
-from typing import Annotated, Any, Final
+from functools import partial
+from typing import Annotated, Any, ClassVar, Final
 
 from fastapi import APIRouter, Depends, Form, Request, Response
-from fastapi.responses import RedirectResponse
 
-from uphours.errors import ConflictError, InputError, shown
-from uphours.service.api import adjustments
+from uphours.errors import InputError, shown
 from uphours.service.auth import Caller, Calling, needs
-from uphours.service.bodies import date_of
+from uphours.service.bodies import checked, date_of
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import StoreRoute
-from uphours.service.ledger_bodies import AdjustmentBody
-from uphours.service.pages.adjust_form import LONGEST_FIELD, STORE_CLOCK, Preview, Typed, previewed_of
+from uphours.service.pages.adjust_form import LONGEST_FIELD, STORE_CLOCK, Preview, Step, Typed, TypedForm, next_step
 from uphours.service.pages.attributes import offered
-from uphours.service.pages.query import problems_told
 from uphours.service.pages.rendering import page
-from uphours.service.problems import STATUSES
 from uphours.where import plain, where_of_texts
 from uphours.wire.groups import Attribute
+from uphours.wire.ledger import AdjustmentBody
 
 router = APIRouter(route_class=StoreRoute)
 
 _MOST_VALUES: Final = 1_000
 _A_DAY: Final = timedelta(days=1)
-_NO_STORE: Final = "there is no store"
 
 
 @dataclass(frozen=True)
-class ManyTyped:
-    """What stands in the form, as text; ``how``: the times, and how and why they count.
+class ManyTyped(TypedForm):
+    """What stands in the form of many stores; ``how``: the times, and how and why they count.
 
     ``where``: NAME=VALUE each. ``stores``: ids, one a line. ``first_day``, ``last_day``: dates, both included; without
     the second one it is one day.
     """
+
+    places: ClassVar[frozenset[str]] = frozenset(("stores", "first_day", "last_day", "start"))
 
     how: Typed = field(default_factory=lambda: Typed(""))
     where: tuple[str, ...] = ()
@@ -46,11 +43,6 @@ class ManyTyped:
     every: bool = False
     first_day: str = ""
     last_day: str = ""
-
-    @property
-    def text(self) -> str:
-        """All of it as one text, by which a preview is known to be of it."""
-        return json.dumps(astuple(self))
 
     @property
     def ids(self) -> list[str]:
@@ -87,13 +79,7 @@ class ManyTyped:
         return {}
 
     def body(self) -> AdjustmentBody:
-        """Return it as the API takes it, of something without mistakes.
-
-        Raises
-        ------
-        InputError
-            A value makes no sense.
-        """
+        """Return it as the API takes it, of something without mistakes."""
         how = self.how
         if self.first_day:
             end = date.fromisoformat(self.last_day or self.first_day) + _A_DAY
@@ -101,17 +87,7 @@ class ManyTyped:
         which: dict[str, Any] = {"all": True} if self.every else {"stores": self.ids}
         if self.where:
             which = {"where": plain(where_of_texts(self.where))}
-        with problems_told():
-            return AdjustmentBody.model_validate({**how.said(), **which})
-
-    def place_of(self, error: Exception) -> str:
-        """Return the name of the field that a mistake is about; "" for none of them."""
-        says = str(error)
-        if says.startswith(_NO_STORE):
-            return "stores"
-        if says.startswith("the adjustment ends"):
-            return "start"
-        return ""
+        return checked(AdjustmentBody, {**how.said(), **which})
 
 
 _Field = Annotated[str, Form(max_length=LONGEST_FIELD)]
@@ -142,26 +118,13 @@ def adjust_many(
     serving: Serving,
     caller: Calling,
     typed: Annotated[ManyTyped, Depends(_typed)],
-    step: Annotated[str, Form(max_length=16)] = "preview",
-    previewed: Annotated[str, Form(max_length=8 * LONGEST_FIELD)] = "",
-    once: Annotated[str, Form(max_length=255)] = "",
+    step: Annotated[Step, Depends()],
 ) -> Response:
     """Show what an adjustment of many stores would move; once that was shown, enter it and lead to the ledger."""
-    has_changed = bool(previewed) and previewed != typed.text
-    if mistakes := typed.mistakes():
-        return _page(request, serving, caller, typed, status=422, mistakes=mistakes)
-    try:
-        body = typed.body()
-        if step == "enter" and previewed and once and not has_changed:
-            entry = adjustments.adjust(serving, caller, Response(), body, idempotency_key=once)
-            assert not isinstance(entry, Response)  # it was entered
-            return RedirectResponse(f"/adjustments#entry-{entry['entry']}", 303)
-        preview = previewed_of(serving, caller, body, typed.text)
-    except (InputError, ConflictError) as error:
-        status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
-        return _page(request, serving, caller, typed, status=status, mistakes={typed.place_of(error): str(error)})
-    changed = has_changed and step == "enter"
-    return _page(request, serving, caller, typed, preview=preview, has_changed=changed)
+    return next_step(
+        serving, caller, typed, step, entered=lambda entry: f"/adjustments#entry-{entry['entry']}",
+        form=partial(_page, request, serving, caller, typed),
+    )  # fmt: skip
 
 
 def _page(

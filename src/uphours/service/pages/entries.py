@@ -16,14 +16,13 @@ from uphours.service.api import adjustments
 from uphours.service.api.adjustments import EntryNumber
 from uphours.service.api.paging import After
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
+from uphours.service.bodies import checked
 from uphours.service.deps import Service, Serving
-from uphours.service.ledger_bodies import WithdrawalBody
 from uphours.service.origins import own_path
 from uphours.service.pages.adjust_many import ManyTyped, choices
-from uphours.service.pages.query import problems_told
 from uphours.service.pages.rendering import page
-from uphours.service.problems import STATUSES
-from uphours.wire.ledger import Entry
+from uphours.service.problems import status_of
+from uphours.wire.ledger import Entry, WithdrawalBody
 from uphours.wire.views import Interval
 
 router = APIRouter(prefix="/adjustments", route_class=KeyedRoute)
@@ -115,12 +114,10 @@ def withdraw(
     """Withdraw an entry, and lead back to where that was asked for."""
     note = note.replace("\r\n", "\n").strip()
     try:
-        with problems_told():
-            body = WithdrawalBody.model_validate({"reason": reason, "note": note})
+        body = checked(WithdrawalBody, {"reason": reason, "note": note})
         adjustments.withdraw(serving, caller, Response(), entry, body, idempotency_key=once)
     except (InputError, ConflictError) as error:
-        status = next(status for kind, status in STATUSES.items() if isinstance(error, kind))
-        return _entry_page(request, serving, caller, entry, reason, note, status=status, error=str(error))
+        return _entry_page(request, serving, caller, entry, reason, note, status=status_of(error), error=str(error))
     return RedirectResponse(_back(request), 303)
 
 

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlencode
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from uphours.errors import InputError, NotFoundError, shown
-from uphours.reports.columns import workbook_layout
+from uphours.reports.columns import availability_layout
 from uphours.reports.group_files import write_groups
 from uphours.reports.group_members import worst_first
 from uphours.reports.groups import Groups
@@ -165,7 +165,7 @@ def download_stores(
     if place is None:
         raise NotFoundError("group", ", ".join(group)[:_LONGEST_NAME], "the page of groups lists those there are")
     report = worst_first(made, place, most)
-    return _sent(request, as_csv(report, workbook_layout(report.windows.names)), "csv", "-".join(group))
+    return _sent(request, as_csv(report, availability_layout(report.windows.names)), "csv", "-".join(group))
 
 
 def _made(serving: Service, caller: Caller, asked: Asked, chosen: Grouping) -> Groups:

@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 from urllib.parse import urlencode
 
 from fastapi import Depends, Request
-from pydantic import ValidationError
 
-from uphours.errors import InputError, shown
+from uphours.errors import InputError, UphoursError, shown
 from uphours.kernel.policy import CHOICES, Policy
 from uphours.service.api.stores import DefaultPolicy, Question
 from uphours.service.policy_parameters import Chosen
@@ -131,25 +129,15 @@ class Asked:
         raw = given.pop("raw")
         if raw not in ("true", "false"):
             raise InputError(f"raw is {shown(raw)}; valid are true, which ignores the ledger, and false")
-        with problems_told():
-            made = Question(self.default, chosen, given.get("as_of"), given["window"], raw=raw == "true")
+        made = Question(self.default, chosen, given.get("as_of"), given["window"], raw=raw == "true")
         made.where = where_of_texts(where)
         made.stale_ok = _STALE_OK_S
         return made
 
 
-@contextmanager
-def problems_told() -> Iterator[None]:
-    """Turn values that a model refuses into a mistake of the caller."""
-    try:
-        yield
-    except ValidationError as error:
-        raise InputError("; ".join(_problem(one) for one in error.errors(include_url=False))) from None
-
-
-def _problem(error: Any) -> str:
-    where = ".".join(str(part) for part in error["loc"])
-    return f"{where}: {error['msg']}" if where else str(error["msg"])
+def mistake_in(error: UphoursError, places: Collection[str]) -> dict[str, str]:
+    """Return what is wrong by the name of its field, or by "" where a form has no place for that."""
+    return {error.field if error.field in places else "": str(error)}
 
 
 def asked_of(request: Request, default: DefaultPolicy) -> Asked:

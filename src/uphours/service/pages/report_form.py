@@ -9,17 +9,18 @@ from typing import Annotated, Any, Final
 
 from fastapi import Depends, Form
 
-from uphours.database.saved_reports import MOST_SAVED, check_name
+from uphours.database.saved_reports import check_name
 from uphours.errors import InputError
 from uphours.kernel.policy import CHOICES, Policy
 from uphours.kernel.windows import Window, window_names, window_of
 from uphours.reports.request import ReportRequest
 from uphours.schema import instant_iso, instant_us
 from uphours.service.api.stores import DefaultPolicy
-from uphours.service.pages.query import WINDOWS, Asked, problems_told
+from uphours.service.bodies import checked
+from uphours.service.pages.query import WINDOWS, Asked
 from uphours.service.policy_parameters import InForm
-from uphours.service.report_body import ReportBody
 from uphours.where import plain, texts_of, where_of_texts
+from uphours.wire.reports import ReportBody
 
 #: The windows of a report unless others are chosen.
 _USUAL_WINDOWS: Final = ("last_hour", "last_day", "last_week")
@@ -28,11 +29,8 @@ _MOST_NAMES: Final = 20
 _MOST_VALUES: Final = 1_000
 #: More than any field may hold: what is too long for it comes back with the other fields.
 LONGEST_FIELD: Final = 1 << 14
-#: How messages begin that are about a field, and show only when all is put together.
-_BEGINNINGS: Final = {
-    "stores": ("stores", "there is no store"),
-    "name": ("a report cannot be saved", f"{MOST_SAVED} reports are saved"),
-}
+#: The fields beside which there is room for what is wrong with them.
+PLACES: Final = frozenset(("windows", "as_of", "stores", "name", *CHOICES))
 
 
 @dataclass(frozen=True)
@@ -124,25 +122,20 @@ class Typed:
         InputError
             A value makes no sense.
         """
-        with problems_told():
-            return ReportBody.model_validate(
-                {
-                    **self.policy,
-                    "as_of": self.as_of or None,
-                    "windows": [one if isinstance(one, str) else one.to_dict() for one in self._windows()],
-                    "stores": [line.strip() for line in self.stores.splitlines() if line.strip()] or None,
-                    "where": plain(where_of_texts(self.where)),
-                    "only": plain(where_of_texts(self.only, "only")),
-                    "by": self.by,
-                    "columns": [] if self.by else self.columns,
-                    **{name: getattr(self, name) for name in ("all_stores", "detail", "raw", "compare", "outages")},
-                }
-            )
-
-
-def place_of(error: Exception) -> str:
-    """Return the name of the field that a mistake is about that shows only when all is put together; "" for none."""
-    return next((name for name, beginnings in _BEGINNINGS.items() if str(error).startswith(beginnings)), "")
+        return checked(
+            ReportBody,
+            {
+                **self.policy,
+                "as_of": self.as_of or None,
+                "windows": [one if isinstance(one, str) else one.to_dict() for one in self._windows()],
+                "stores": [line.strip() for line in self.stores.splitlines() if line.strip()] or None,
+                "where": plain(where_of_texts(self.where)),
+                "only": plain(where_of_texts(self.only, "only")),
+                "by": self.by,
+                "columns": [] if self.by else self.columns,
+                **{name: getattr(self, name) for name in ("all_stores", "detail", "raw", "compare", "outages")},
+            },
+        )
 
 
 def _window_text(window: str | Window) -> str:

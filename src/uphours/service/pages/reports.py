@@ -20,14 +20,15 @@ from uphours.service.api.paging import After
 from uphours.service.api.reports import ReportId
 from uphours.service.api.saved_reports import LONGEST_OWNER
 from uphours.service.auth import Caller, Calling, KeyedRoute, needs
+from uphours.service.bodies import checked
 from uphours.service.deps import Service, Serving
 from uphours.service.pages.attributes import has_names, offered
-from uphours.service.pages.query import WINDOWS, Asking, problems_told
+from uphours.service.pages.query import WINDOWS, Asking, mistake_in
 from uphours.service.pages.rendering import page
-from uphours.service.pages.report_form import LONGEST_FIELD, ReportForm, Typed, place_of
-from uphours.service.problems import STATUSES
-from uphours.service.report_body import ReportBody
+from uphours.service.pages.report_form import LONGEST_FIELD, PLACES, ReportForm, Typed
+from uphours.service.problems import status_of
 from uphours.wire.groups import Attribute
+from uphours.wire.reports import ReportBody
 
 router = APIRouter(prefix="/reports", route_class=KeyedRoute)
 
@@ -138,7 +139,7 @@ def _done(
         try:
             return action(typed.body())
         except (InputError, ConflictError) as error:
-            mistakes, status = {place_of(error): str(error)}, _status_of(error)
+            mistakes, status = mistake_in(error, PLACES), status_of(error)
     return _page(request, serving, caller, typed, status=status, mistakes=mistakes)
 
 
@@ -162,14 +163,8 @@ def _triggered(serving: Service, caller: Caller, body: ReportBody) -> Response:
     return RedirectResponse(f"/reports/{made['id']}", 303)
 
 
-def _status_of(error: Exception) -> int:
-    return next(status for kind, status in STATUSES.items() if isinstance(error, kind))
-
-
 def _asked_again(serving: Service, caller: Caller, options: Mapping[str, Any]) -> Response:
-    with problems_told():
-        body = ReportBody.model_validate(options)
-    return _triggered(serving, caller, body)
+    return _triggered(serving, caller, checked(ReportBody, options))
 
 
 @router.get("/{report_id}")
@@ -195,7 +190,7 @@ async def save_made(
             serving,
             caller,
             report_id,
-            status=_status_of(error),
+            status=status_of(error),
             name=name.strip(),
             mistakes={"name": str(error)},
         )
