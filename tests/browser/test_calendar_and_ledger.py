@@ -15,7 +15,8 @@ from playwright.sync_api import Browser, Locator, Page, expect
 from tests.browser.conftest import Watched, check_accessible, load_demo
 from tests.browser.test_signing_in import key, sign_in
 from tests.fixtures import tables
-from tests.fixtures.services import Service, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import Service
 from uphours.ingest.load import load_files
 
 SPECIAL = """\
@@ -52,7 +53,7 @@ def adjusted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
     """Serve the fleet with a calendar and a ledger; a test that adds to the ledger has a store of its own."""
     folder = tmp_path_factory.mktemp("adjusted")
     load_all(folder)
-    with service(folder, workers="0") as running:
+    with service_threads(folder) as running:
         yield running
 
 
@@ -332,7 +333,7 @@ def test_a_form_that_is_made_up_or_sent_twice_adds_nothing_wrong(adjusted: Servi
 def test_a_key_without_the_scope_sees_no_form_and_may_not_send_it(page: Page, tmp_path: Path, watched: Watched) -> None:
     database = load_all(tmp_path)
     key(database, "admin")
-    with service(tmp_path, workers="0", require_key="true") as running:
+    with service_threads(tmp_path, require_key="true") as running:
         page.goto(running.url + "/stores/1004")
         sign_in(page, key(database, "read"))
         expect(page.locator("#adjust")).to_contain_text("one with the scope adjust may")

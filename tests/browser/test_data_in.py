@@ -10,7 +10,8 @@ from playwright.sync_api import Page, expect
 
 from tests.browser.conftest import Watched, load_demo
 from tests.fixtures.databases import opened, url_in
-from tests.fixtures.services import Service, begin_service, service
+from tests.fixtures.service_threads import service_threads
+from tests.fixtures.services import Service, begin_service
 from tests.fixtures.workers import worker
 from uphours import demo
 from uphours.database import queue
@@ -19,7 +20,7 @@ from uphours.service.terms import now_us
 
 @pytest.fixture
 def empty(tmp_path: Path) -> Iterator[Service]:
-    with service(tmp_path, workers="1") as running:
+    with service_threads(tmp_path, workers=1) as running:
         yield running
 
 
@@ -104,7 +105,7 @@ def test_the_demo_is_one_press_away(page: Page, empty: Service) -> None:
 
 def test_a_report_shows_how_far_it_is_and_then_that_it_is_complete(page: Page, tmp_path: Path) -> None:
     store = load_demo(tmp_path)
-    with service(tmp_path, workers="0") as running:
+    with service_threads(tmp_path) as running:
         page.goto(running.url + "/reports")
         page.get_by_role("button", name="Make the report").click()
         expect(page.locator("#progress")).to_contain_text("waiting for a worker")
@@ -124,7 +125,7 @@ def test_a_report_shows_how_far_it_is_and_then_that_it_is_complete(page: Page, t
 
 def test_a_report_is_cancelled(page: Page, tmp_path: Path) -> None:
     load_demo(tmp_path)
-    with service(tmp_path, workers="0") as running:
+    with service_threads(tmp_path) as running:
         page.goto(running.url + "/reports")
         page.get_by_role("button", name="Make the report").click()
         page.get_by_role("button", name="Cancel").click()
