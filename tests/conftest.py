@@ -14,7 +14,7 @@ import pytest
 import typer.testing
 from hypothesis import HealthCheck, settings
 
-from tests.fixtures import databases
+from tests.fixtures import databases, forked
 from uphours.kernel.jit import compile_always
 
 # A slow shared machine is no reason to fail, and large examples are wanted: no deadline, no check of sizes.
@@ -41,6 +41,7 @@ def pytest_configure(config: pytest.Config) -> None:
     if hasattr(config, "workerinput"):  # one of several processes: all have the seed of the first
         seed = int(config.workerinput["seed"])
     else:
+        config.add_cleanup(forked.listen())
         given = [value for name in ("seed", "hypothesis_seed") if (value := config.getoption(name)) is not None]
         if len(set(map(str, given))) > 1:
             raise pytest.UsageError("--seed and --hypothesis-seed are the same; give one of them")

@@ -185,7 +185,7 @@ def test_each_engine_gives_the_answers_of_every_other(engine: str, tmp_path: Pat
     found: dict[str, list[tuple[str, object]]] = {}
     for name, folder in folders.items():
         folder.mkdir()
-        more = {"database_url": database_url} if name == "reference" else {}
+        more: dict[str, Any] = {"database_url": database_url} if name == "reference" else {}
         if name == "reference":
             connect(database_url).migrate()
         running = begin_service(folder, workers="1", **more)

@@ -10,6 +10,7 @@ import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import httpx
 import psutil
@@ -20,7 +21,7 @@ from sqlalchemy import create_engine
 
 from tests.api.conftest import load_small_fleet
 from tests.fixtures import tables
-from tests.fixtures.commands import COMMAND, environment
+from tests.fixtures.commands import COMMAND, environment, start
 from tests.fixtures.databases import only_sqlite, opened, settings_in, url_in
 from tests.fixtures.services import (
     ServiceProcess,
@@ -46,11 +47,8 @@ SOON = 10
 
 def refused(folder: Path, *words: str, **settings: str) -> tuple[int, str]:
     """Start a service that shall not start; return its exit code and what it says."""
-    changes = {f"UPHOURS_{name.upper()}": value for name, value in settings.items()}
-    ended = subprocess.run(
-        [*COMMAND, "serve", "--port", "0", *words],
-        cwd=folder, env=environment(**(settings_in(folder) | changes)), capture_output=True, timeout=120, check=False,
-    )  # fmt: skip
+    changes: dict[str, Any] = {f"UPHOURS_{name.upper()}": value for name, value in settings.items()}
+    ended = start(folder, "serve", "--port", "0", *words, **changes)
     assert ended.stdout == b""
     return ended.returncode, ended.stderr.decode()
 
@@ -207,7 +205,7 @@ def test_workers_get_the_settings_and_the_rest_of_the_environment(
     (tmp_path / "keep").write_text("7d", encoding="utf-8")
     (tmp_path / "more.toml").write_text("queue_limit = 7", encoding="utf-8")
     monkeypatch.setenv("AWS_WEB_IDENTITY_TOKEN_FILE", "/somewhere/token")
-    with service(tmp_path, workers="1", keep_reports_file="keep", config="more.toml") as running:
+    with service(tmp_path, executed=True, workers="1", keep_reports_file="keep", config="more.toml") as running:
         (worker,) = running.workers()
         found = worker.environ()
     assert found["AWS_WEB_IDENTITY_TOKEN_FILE"] == "/somewhere/token"
@@ -217,7 +215,7 @@ def test_workers_get_the_settings_and_the_rest_of_the_environment(
 
 
 def test_a_worker_that_dies_is_replaced(tmp_path: Path) -> None:
-    with service(tmp_path, workers="1") as running, running.client() as client:
+    with service(tmp_path, executed=True, workers="1") as running, running.client() as client:
         (worker,) = running.workers()
         worker.kill()
         assert in_time(lambda: [one.pid for one in running.workers()] not in ([], [worker.pid]))
@@ -253,7 +251,7 @@ def ends_well(running: ServiceProcess, number: signal.Signals = signal.SIGTERM) 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_an_idle_service_stops_when_it_is_told_to(tmp_path: Path, number: signal.Signals) -> None:
-    running = begin_service(tmp_path)
+    running = begin_service(tmp_path, executed=True)
     assert len(running.workers()) == 2
     assert in_time(lambda: running.log.read_text().count("worker started") == 2)
     with connected(running):  # somebody who says nothing keeps it no longer
@@ -282,7 +280,7 @@ def test_a_report_that_is_being_made_is_made_after_the_next_start(tmp_path: Path
         {"name": f"w{hour}", "start": f"2023-01-24T{hour % 24:02}:00:00Z", "end": f"2023-01-25T{hour % 24:02}:30:00Z"}
         for hour in range(100)
     ]
-    running = begin_service(tmp_path)
+    running = begin_service(tmp_path, executed=True)
     with running.client() as client:
         report = client.post("/v1/reports", json={"windows": windows}).json()["id"]
         assert in_time(lambda: client.get(f"/v1/reports/{report}").json()["state"] != "queued")
@@ -294,7 +292,7 @@ def test_a_report_that_is_being_made_is_made_after_the_next_start(tmp_path: Path
 
 @pytest.mark.slow
 def test_requests_that_wait_or_send_get_an_answer_at_the_end(tmp_path: Path) -> None:
-    running = begin_service(tmp_path, workers="0")
+    running = begin_service(tmp_path, executed=True, workers="0")
     lines = f"POST /v1/observations HTTP/1.1\r\nHost: localhost\r\nContent-Type: {NDJSON['Content-Type']}\r\n"
     waiting, sending, flowing = f"{lines}Content-Length: {len(ROW)}\r\n\r\n".encode() + ROW, "", ""
     sending = flowing = f"{lines}Transfer-Encoding: chunked\r\n\r\n"
@@ -335,7 +333,7 @@ def go_on(connection: socket.socket, block: bytes) -> int:
 
 @pytest.mark.slow
 def test_a_worker_that_hangs_does_not_keep_the_service(tmp_path: Path) -> None:
-    running = begin_service(tmp_path, workers="1")
+    running = begin_service(tmp_path, executed=True, workers="1")
     (worker,) = running.workers()
     assert in_time(lambda: "worker started" in running.log.read_text())
     worker.suspend()
@@ -344,7 +342,7 @@ def test_a_worker_that_hangs_does_not_keep_the_service(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_workers_leave_by_themselves_when_the_service_is_killed(tmp_path: Path) -> None:
-    running = begin_service(tmp_path)
+    running = begin_service(tmp_path, executed=True)
     workers = running.workers()
     assert in_time(lambda: running.log.read_text().count("worker started") == 2)
     os.kill(running.process.pid, signal.SIGKILL)

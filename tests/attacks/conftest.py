@@ -69,7 +69,7 @@ def target(engine: str, tmp_path: Path) -> Target:
     @contextmanager
     def start(*words: str, **settings: str) -> Iterator[ServiceProcess]:
         load_small_fleet(tmp_path)
-        with service(tmp_path, *words, **settings) as running:
+        with service(tmp_path, *words, executed=True, **settings) as running:
             workers = int(settings.get("workers", "2"))
             assert in_time(lambda: running.log.read_text().count("worker started") >= workers)
             yield running
@@ -82,7 +82,7 @@ def shared(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Se
     """A service with a small fleet and one worker, for all tests of a file."""
     folder = tmp_path_factory.mktemp("shared")
     load_small_fleet(folder)
-    with service(folder, workers="1") as running:
+    with service(folder, executed=True, workers="1") as running:
         assert in_time(lambda: "worker started" in running.log.read_text())
         yield running
 

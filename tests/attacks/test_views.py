@@ -41,7 +41,7 @@ def large(engine: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ser
         for kind, some in rows.items()
     }
     connect(url_in(folder)).write(read_files(names, now=NOW))  # type: ignore[arg-type]
-    with service(folder, workers="2") as running:
+    with service(folder, executed=True, workers="2") as running:
         assert in_time(lambda: running.log.read_text().count("worker started") == 2)
         with running.client() as client:  # the first views compile, and fill the caches
             client.get("/v1/stores", params={"limit": 1}).raise_for_status()

@@ -36,7 +36,7 @@ def test_a_report_of_a_process_is_the_same_from_files_and_from_the_store(folder:
 
 
 def test_the_module_runs_like_the_command(folder: Path) -> None:
-    as_module = start(folder, "--version", command=[sys.executable, "-m", "uphours"])
+    as_module = start(folder, "--version", command=[sys.executable, "-m", "uphours"], executed=True)
     assert (as_module.returncode, as_module.stdout.decode()) == (0, f"{uphours.__version__}\n")
 
 
@@ -63,11 +63,11 @@ def test_standard_input_is_loaded(folder: Path, tmp_path: Path) -> None:
 
 
 def test_a_mistake_is_exit_code_2_and_a_failing_store_3(folder: Path, tmp_path: Path) -> None:
-    mistake = start(folder, "report", "--as-of", "soon")
+    mistake = start(folder, "report", "--as-of", "soon", executed=True)
     assert (mistake.returncode, mistake.stdout) == (2, b"")
     assert mistake.stderr.decode().startswith("uphours: cannot read the instant 'soon'")
     tables.write(tmp_path / "x.db", b"no database" * 1000)
-    failing = start(folder, "report", "--db", f"sqlite:///{tmp_path / 'x.db'}")
+    failing = start(folder, "report", "--db", f"sqlite:///{tmp_path / 'x.db'}", executed=True)
     assert (failing.returncode, failing.stdout) == (3, b"")
     assert b"Traceback" not in failing.stderr
 
@@ -75,7 +75,7 @@ def test_a_mistake_is_exit_code_2_and_a_failing_store_3(folder: Path, tmp_path: 
 def test_a_pipe_that_is_closed_early_is_quiet(tmp_path: Path) -> None:
     rows = (f"{store},active,2023-01-24 10:00:00 UTC" for store in range(30_000))
     name = tables.write(tmp_path / "polls.csv", tables.table("polls", *rows))
-    process = begin(tmp_path, "report", "--polls", name)
+    process = begin(tmp_path, "report", "--polls", name, executed=True)
     assert process.stdout
     assert process.stderr
     with process.stdout as stdout, process.stderr as stderr:
@@ -93,7 +93,7 @@ def test_a_list_in_a_pipe_that_is_closed_early_is_quiet(tmp_path: Path) -> None:
     bad = (f"{store},activ,2023-01-24 10:00:00 UTC" for store in range(10_000))
     tables.write(tmp_path / "polls.csv", tables.table("polls", "a,active,2023-01-24 10:00:00 UTC", *bad))
     assert start(tmp_path, "load", "--polls", "polls.csv").returncode == 0
-    process = begin(tmp_path, "quarantine", "--rows")
+    process = begin(tmp_path, "quarantine", "--rows", executed=True)
     assert process.stdout
     assert process.stderr
     with process.stdout as stdout, process.stderr as stderr:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.fixtures.commands import COMMAND, environment, start
+from tests.fixtures.commands import COMMAND, environment, popen, start
 from tests.fixtures.own_servers import OwnPostgreSQL, OwnServer, free_port, own_server
 from tests.fixtures.services import in_time
 from uphours.database.database import Database, connect
@@ -44,9 +44,7 @@ def test_serve_and_a_worker_wait_for_a_server_that_is_just_being_started(tmp_pat
             sink = stack.enter_context(log.open("wb"))
             changed = environment(UPHOURS_DATABASE_URL=server.url)
             running.append(
-                subprocess.Popen(
-                    [*COMMAND, *words[name]], cwd=tmp_path, env=changed, stdin=subprocess.DEVNULL, stderr=sink
-                )
+                popen([*COMMAND, *words[name]], cwd=tmp_path, env=changed, stdin=subprocess.DEVNULL, stderr=sink)
             )
             stack.callback(running[-1].wait)
             stack.callback(running[-1].kill)

@@ -16,6 +16,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule, run_state_machine_as_test
 from sqlalchemy import Connection, Engine, create_engine, delete, func, select
 
+from tests.fixtures.commands import environment, popen
 from tests.fixtures.databases import url_in, url_of
 from tests.fixtures.tables import NOW
 from uphours.database import queue, uploads
@@ -130,9 +131,9 @@ def test_each_of_many_processes_gets_jobs_of_its_own(database: Database) -> None
     names = {submit(database) for _ in range(60)}
     words = [sys.executable, "-c", _CLAIMING, url_of(database)]
     processes = [
-        subprocess.Popen([*words, str(number), str(NOW)], stdout=subprocess.PIPE, text=True) for number in range(4)
+        popen([*words, str(number), str(NOW)], env=environment(), stdout=subprocess.PIPE) for number in range(4)
     ]
-    printed = [process.communicate(timeout=120)[0] for process in processes]
+    printed = [process.communicate(timeout=120)[0].decode() for process in processes]
     assert [process.returncode for process in processes] == [0] * 4
     found = [line.split() for text in printed for line in text.splitlines()]
     assert len(found) == 60

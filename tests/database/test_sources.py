@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures import tables
+from tests.fixtures.commands import environment, popen
 from tests.fixtures.databases import url_in, url_of
 from tests.fixtures.tables import NOW
 from uphours.database import sources
@@ -145,8 +146,8 @@ for due in range(40):
 
 def test_a_tick_fires_once_among_many_processes(database: Database) -> None:
     words = [sys.executable, "-c", _TICKING, url_of(database)]
-    processes = [subprocess.Popen(words, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    printed = "".join(process.communicate(timeout=120)[0] for process in processes)
+    processes = [popen(words, env=environment(), stdout=subprocess.PIPE) for _ in range(4)]
+    printed = b"".join(process.communicate(timeout=120)[0] for process in processes)
     assert [process.returncode for process in processes] == [0] * 4
     assert sorted(map(int, printed.split())) == list(range(40))
 

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import random
 import signal
+import subprocess
 import threading
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-import psutil
 import pytest
 
 from tests.fixtures import tables
-from tests.fixtures.commands import COMMAND, environment
-from tests.fixtures.databases import opened, settings_in, url_in
+from tests.fixtures.commands import begin
+from tests.fixtures.databases import opened, url_in
 from tests.fixtures.services import begin_service, in_time
 from uphours.database.database import connect
 
@@ -26,9 +26,9 @@ WORKERS = 4
 KILL_EVERY_S = 5.0
 
 
-def begin_worker(folder: Path, number: int) -> psutil.Popen:
+def begin_worker(folder: Path, number: int) -> subprocess.Popen[bytes]:
     with (folder / f"worker-{number}.log").open("ab") as log:
-        return psutil.Popen([*COMMAND, "worker"], cwd=folder, env=environment(**settings_in(folder)), stderr=log)
+        return begin(folder, "worker", stdout=None, stderr=log)
 
 
 @pytest.mark.engines("postgresql")

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.fixtures import tables
-from tests.fixtures.commands import COMMAND, environment
+from tests.fixtures.commands import COMMAND, environment, popen
 from tests.fixtures.databases import only_sqlite
 from tests.fixtures.tables import NOW
 from uphours.schema import HOUR_US, instant_text
@@ -23,9 +23,7 @@ def begun(folder: Path, temp: Path) -> subprocess.Popen[bytes]:
     """Start a report of more polls than there is memory for, and wait until some are in a temporary file."""
     files = ["--polls", "-", "-o", "report.csv", "--quarantine", "q.csv"]
     words = ["report", *files, "--memory", "1MiB", "--temp", str(temp)]
-    process = subprocess.Popen(
-        [*COMMAND, *words], cwd=folder, env=environment(), stdin=subprocess.PIPE, stderr=subprocess.PIPE
-    )
+    process = popen([*COMMAND, *words], env=environment(), cwd=folder, stdin=subprocess.PIPE, stderr=subprocess.PIPE)
     assert process.stdin is not None
     rows = "".join(f"s{n % 70},active,{instant_text(NOW - n * HOUR_US // 1000)}\n" for n in range(10_000))
     process.stdin.write((tables.HEADERS["polls"] + "\n" + 130 * rows).encode())  # some blocks of a text file

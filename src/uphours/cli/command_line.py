@@ -35,18 +35,19 @@ _FAILED: Final = 3
 _OUTPUT_FAILED: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
 #: The module of this package that each command is in: a function of its name; groups are called ``app`` there.
-_MODULES: Final = {
-    "reporting": ("load", "report", "explain"),
-    "budgets": ("targets",),
-    "records": ("stores", "loads", "quarantine", "audit"),
-    "service": ("serve", "worker"),
-    "upkeep": ("migrate", "doctor", "prune", "copy", "export"),
-    "tour": ("demo",),
-    "calendars": ("holidays", "import"),
-    "ledger_entries": ("calendar", "adjust", "adjustments", "withdraw"),
-    "keys": ("keys",),
+_COMMANDS: Final = {
+    **dict.fromkeys(("load", "report"), "reporting"),
+    "targets": "budgets",
+    "explain": "reporting",
+    **dict.fromkeys(("stores", "loads", "quarantine", "audit"), "records"),
+    **dict.fromkeys(("serve", "worker"), "service"),
+    **dict.fromkeys(("migrate", "doctor", "prune", "copy", "export"), "upkeep"),
+    "demo": "tour",
+    "holidays": "calendars",
+    **dict.fromkeys(("calendar", "adjust", "adjustments", "withdraw"), "ledger_entries"),
+    "import": "calendars",
+    "keys": "keys",
 }
-_COMMANDS: Final = {name: module for module, names in _MODULES.items() for name in names}
 _GROUPS: Final = ("import", "keys")
 _TAKE_FILES: Final = ("load", "report", "targets")
 
