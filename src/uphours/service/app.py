@@ -4,11 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from typing import Any, Final
+from typing import Final
 
-from fastapi import APIRouter, Depends, FastAPI
+from fastapi import FastAPI
 from starlette.middleware.cors import CORSMiddleware
-from starlette.routing import BaseRoute
 
 from uphours import __version__
 from uphours.database.database import connect
@@ -16,8 +15,7 @@ from uphours.kernel.local_time import tzdata_version
 from uphours.schema import HOUR_US
 from uphours.service import api_docs, legacy, problems
 from uphours.service.api import routes as api_routes
-from uphours.service.auth import Access, authorize
-from uphours.service.bodies import Problem
+from uphours.service.auth import Access
 from uphours.service.deps import Service
 from uphours.service.endings import Endings
 from uphours.service.intake import GroupCommit
@@ -37,30 +35,6 @@ _DESCRIPTION: Final = """How long was every store really up while it was suppose
 Instants are ISO 8601 where a name ends in `_at` or is `as_of`, and microseconds since the epoch, UTC, where it ends
 in `_us`. Failures are problem details (RFC 9457). An API key goes into `Authorization: Bearer …`."""
 
-_COMMON: Final[dict[int | str, dict[str, Any]]] = {
-    401: {"model": Problem, "description": "The API key is missing or not valid."},
-    403: {"model": Problem, "description": "The API key lacks the scope, or the request comes from a foreign page."},
-    413: {"model": Problem, "description": "The body is too large."},
-    421: {"model": Problem, "description": "The service does not answer to this host name."},
-    422: {"model": Problem, "description": "Something in the request makes no sense; `detail` says what is valid."},
-    429: {"model": Problem, "description": "Too much is asked for; Retry-After says when to try again."},
-    503: {"model": Problem, "description": "The store cannot be used now."},
-}
-
-
-def _routes() -> list[BaseRoute]:
-    parent = APIRouter(dependencies=[Depends(authorize)], responses=_COMMON)
-    # One level deep: FastAPI prepares each route again for each router around it.
-    for router in (*api_routes.ROUTERS, legacy.router, api_docs.router):
-        parent.include_router(router)
-    for router in page_routes.ROUTERS:
-        parent.include_router(router, include_in_schema=False)
-    return parent.routes
-
-
-#: What all applications of a process share: to prepare it takes half a second.
-_ROUTES: Final = _routes()
-
 
 def create_app(settings: Settings, *, needs_key: bool | None = None) -> FastAPI:
     """Make the application; its store must be there.
@@ -79,7 +53,9 @@ def create_app(settings: Settings, *, needs_key: bool | None = None) -> FastAPI:
     )
     app.state.service = service
     app.state.access = service.access
-    app.router.routes.extend(_ROUTES)
+    # Not by `include_router`, which prepares each route a second time.
+    for router in (*api_routes.ROUTERS, legacy.router, api_docs.router, *page_routes.ROUTERS):
+        app.router.routes.extend(router.routes)
     app.mount("/static", static, name="static")
     problems.install(app, presented)
     if settings.cors_origins:

@@ -21,6 +21,7 @@ from structlog.contextvars import bind_contextvars
 from uphours.database import api_keys, logins
 from uphours.database.database import Database
 from uphours.errors import UphoursError
+from uphours.service.bodies import Problem
 from uphours.service.lanes import checks
 from uphours.service.origins import SAFE, Way, own_path
 from uphours.service.problems import AccessError, NotSignedInError, is_for_people
@@ -310,7 +311,28 @@ async def authorize(
     return caller
 
 
-class KeyedRoute(APIRoute):
+#: How every route may fail.
+_FAILURES: Final[dict[int | str, dict[str, Any]]] = {
+    401: {"model": Problem, "description": "The API key is missing or not valid."},
+    403: {"model": Problem, "description": "The API key lacks the scope, or the request comes from a foreign page."},
+    413: {"model": Problem, "description": "The body is too large."},
+    421: {"model": Problem, "description": "The service does not answer to this host name."},
+    422: {"model": Problem, "description": "Something in the request makes no sense; `detail` says what is valid."},
+    429: {"model": Problem, "description": "Too much is asked for; Retry-After says when to try again."},
+    503: {"model": Problem, "description": "The store cannot be used now."},
+}
+
+
+class CheckedRoute(APIRoute):
+    """A route that `authorize` lets a request through to, and that says how it may fail, as every route does."""
+
+    def __init__(self, path: str, endpoint: Callable[..., Any], **more: Any) -> None:
+        more["dependencies"] = [Depends(authorize), *(more.get("dependencies") or ())]
+        more["responses"] = _FAILURES | (more.get("responses") or {})
+        super().__init__(path, endpoint, **more)
+
+
+class KeyedRoute(CheckedRoute):
     """A route that knows who calls before it reads what they send: FastAPI reads a body before any dependency."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -31,9 +30,6 @@ class StoreRoute(_LaneRoute):
 
 
 def _in_lane(endpoint: Callable[..., Any], lane: Name) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(endpoint):  # a router that is included in another one makes its routes again
-        return endpoint
-
     @functools.wraps(endpoint)
     async def run(**arguments: Any) -> Any:
         return await arguments["serving"].lanes[lane].run(endpoint, **arguments)

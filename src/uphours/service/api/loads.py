@@ -12,7 +12,6 @@ from typing import Annotated, Any, Final, cast, get_args
 
 from fastapi import APIRouter, Path, Request, Response
 from fastapi.responses import JSONResponse
-from fastapi.routing import APIRoute
 from starlette.concurrency import run_in_threadpool
 from starlette.datastructures import UploadFile
 from starlette.exceptions import HTTPException
@@ -30,7 +29,7 @@ from uphours.service import intake
 from uphours.service.api.forms import whole_form
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.api.row_bodies import ANSWERS, PREFER, ROW, Prefer, Statuses, Strict, body_of
-from uphours.service.auth import Calling, KeyedRoute, authorize, bearer, needs
+from uphours.service.auth import Calling, CheckedRoute, KeyedRoute, authorize, bearer, needs
 from uphours.service.bodies import Problem
 from uphours.service.deps import Service, Serving
 from uphours.service.intake import Outcome, Sending, Terms
@@ -50,7 +49,7 @@ MultiPartParser.spool_max_size = 64 << 10
 _REASONS: Final = 100
 
 
-class _BareRoute(APIRoute):
+class _BareRoute(CheckedRoute):
     """A route whose endpoint gets the request alone: dependencies take longer than all that a small post is for."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:

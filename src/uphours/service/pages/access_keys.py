@@ -18,7 +18,7 @@ from uphours.service.pages.rendering import page
 from uphours.where import plain, where_of_texts
 from uphours.wire.keys import KeyBody, NewKey
 
-router = APIRouter(prefix="/keys", route_class=KeyedRoute)
+router = APIRouter(prefix="/keys", route_class=KeyedRoute, include_in_schema=False)
 
 _LONGEST_FIELD: Final = 4_000
 _LONGEST_NAME: Final = 200

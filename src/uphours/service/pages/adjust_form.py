@@ -28,7 +28,7 @@ from uphours.service.problems import status_of
 from uphours.wire.ledger import AdjustmentBody, Entry, Moved
 from uphours.wire.values import STORE_ID_MAX_LENGTH
 
-router = APIRouter(route_class=StoreRoute)
+router = APIRouter(route_class=StoreRoute, include_in_schema=False)
 
 #: On whose clock the times of the form are, and that of a store, if it has one zone for all its dates.
 STORE_CLOCK: Final = "store"

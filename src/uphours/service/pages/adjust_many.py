@@ -21,7 +21,7 @@ from uphours.where import plain, where_of_texts
 from uphours.wire.groups import Attribute
 from uphours.wire.ledger import AdjustmentBody
 
-router = APIRouter(route_class=StoreRoute)
+router = APIRouter(route_class=StoreRoute, include_in_schema=False)
 
 _MOST_VALUES: Final = 1_000
 _A_DAY: Final = timedelta(days=1)

@@ -21,7 +21,7 @@ from uphours.service.pages.rendering import page
 from uphours.wire.fleet import Day, DayList
 from uphours.wire.stores import StoreList
 
-router = APIRouter(route_class=ViewRoute, prefix="/data")
+router = APIRouter(route_class=ViewRoute, prefix="/data", include_in_schema=False)
 
 _ON_A_PAGE: Final = 20
 _A_DAY: Final = timedelta(days=1)

@@ -25,7 +25,7 @@ from uphours.service.problems import status_of
 from uphours.wire.ledger import Entry, WithdrawalBody
 from uphours.wire.views import Interval
 
-router = APIRouter(prefix="/adjustments", route_class=KeyedRoute)
+router = APIRouter(prefix="/adjustments", route_class=KeyedRoute, include_in_schema=False)
 
 _ON_A_PAGE: Final = 50
 #: Entries about one store among which its page looks for those in its window.

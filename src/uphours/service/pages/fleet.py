@@ -40,7 +40,7 @@ from uphours.service.pages.query import PERIODS, Asking
 from uphours.service.pages.rendering import duration, page, percent
 from uphours.wire.words import Tab
 
-router = APIRouter(route_class=ViewRoute)
+router = APIRouter(route_class=ViewRoute, include_in_schema=False)
 
 _ON_A_PAGE: Final = 50
 

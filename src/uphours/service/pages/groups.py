@@ -29,7 +29,7 @@ from uphours.service.pages.rendering import page
 from uphours.where import NO_VALUE
 from uphours.wire.groups import Attribute, Group, GroupList
 
-router = APIRouter(prefix="/groups", route_class=ViewRoute)
+router = APIRouter(prefix="/groups", route_class=ViewRoute, include_in_schema=False)
 
 Sort = Literal["lost_time", "availability", "values"]
 _SORTS: Final = {"lost_time": "lost open time", "availability": "availability", "values": "name"}

@@ -23,7 +23,7 @@ from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
 from uphours.service.pages.rendering import page, path_of
 
-router = APIRouter(route_class=KeyedRoute)
+router = APIRouter(route_class=KeyedRoute, include_in_schema=False)
 
 _WEEK: Final = timedelta(days=7)
 _LONGEST_FIELD: Final = 400

@@ -19,7 +19,7 @@ from uphours.service.pages.rendering import page
 from uphours.service.pages.store_hours import hours_of, origin_of
 from uphours.wire.calendars import CalendarDay
 
-router = APIRouter(route_class=StoreRoute)
+router = APIRouter(route_class=StoreRoute, include_in_schema=False)
 
 #: Origins of a day that follows the usual week.
 _USUAL: Final = ("week", "always open")

@@ -18,7 +18,7 @@ from uphours.service.lane_routes import ViewRoute
 from uphours.service.pages.query import Asking
 from uphours.service.pages.rendering import page
 
-router = APIRouter(route_class=ViewRoute)
+router = APIRouter(route_class=ViewRoute, include_in_schema=False)
 
 
 @router.get("/stores/{store_id:path}/rank")

@@ -30,7 +30,7 @@ from uphours.service.problems import status_of
 from uphours.wire.groups import Attribute
 from uphours.wire.reports import ReportBody
 
-router = APIRouter(prefix="/reports", route_class=KeyedRoute)
+router = APIRouter(prefix="/reports", route_class=KeyedRoute, include_in_schema=False)
 
 _ON_A_PAGE: Final = 20
 #: Rows that the page of a report shows.

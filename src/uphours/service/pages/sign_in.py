@@ -16,7 +16,7 @@ from uphours.service.origins import own_path
 from uphours.service.pages.rendering import page
 from uphours.service.problems import AccessError
 
-router = APIRouter(route_class=KeyedRoute)
+router = APIRouter(route_class=KeyedRoute, include_in_schema=False)
 
 #: What the page says of a key that was refused, by the ``refused`` in its query.
 REFUSALS: Final = {

@@ -29,7 +29,7 @@ from uphours.service.pages.store_hours import calendar_of, notes_on, runs_of, we
 from uphours.wire.stores import Outage as FoundOutage
 from uphours.wire.views import Interval
 
-router = APIRouter(route_class=StoreRoute)
+router = APIRouter(route_class=StoreRoute, include_in_schema=False)
 
 #: The windows whose figures stand side by side, beside the one that is asked for.
 _SIDE_BY_SIDE: Final = ("last_hour", "last_day", "last_week")

@@ -29,7 +29,7 @@ from uphours.service.pages.attributes import offered
 from uphours.service.pages.rendering import page
 from uphours.service.target_views import Standing
 
-router = APIRouter(prefix="/targets", route_class=ViewRoute)
+router = APIRouter(prefix="/targets", route_class=ViewRoute, include_in_schema=False)
 
 #: Stores below a target that the page lists; the file has all.
 _ON_A_PAGE: Final = 200
