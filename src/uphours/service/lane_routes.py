@@ -30,6 +30,9 @@ class StoreRoute(_LaneRoute):
 
 
 def _in_lane(endpoint: Callable[..., Any], lane: Name) -> Callable[..., Any]:
+    if inspect.iscoroutinefunction(endpoint):  # it waits for what it sends, and does the rest in a thread itself
+        return endpoint
+
     @functools.wraps(endpoint)
     async def run(**arguments: Any) -> Any:
         return await arguments["serving"].lanes[lane].run(endpoint, **arguments)
