@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import inspect
 from collections.abc import Callable
 from typing import Any, ClassVar
 
@@ -30,7 +31,7 @@ class StoreRoute(_LaneRoute):
 
 
 def _in_lane(endpoint: Callable[..., Any], lane: Name) -> Callable[..., Any]:
-    if inspect.iscoroutinefunction(endpoint):  # it waits for what it sends, and does the rest in a thread itself
+    if inspect.iscoroutinefunction(endpoint):  # it waits for a body, and does the rest in a thread itself
         return endpoint
 
     @functools.wraps(endpoint)
