@@ -13,7 +13,7 @@ from functools import cache
 from hashlib import blake2b
 from importlib.metadata import version
 from pathlib import Path
-from types import CodeType, FunctionType
+from types import CodeType, FunctionType, ModuleType
 from typing import Any, Final, TypeAlias
 
 import llvmlite.binding as llvm
@@ -69,9 +69,8 @@ def _type_of(argument: Any) -> str:
 def _facts(loop: FunctionType) -> str:
     """Write down what machine code depends on besides its types: the code of the loop and constants of its module."""
     code: CodeType = loop.__code__
-    constants = {
-        name: value for name in code.co_names if isinstance(value := loop.__globals__.get(name), int | np.integer)
-    }
+    used = {name: loop.__globals__[name] for name in code.co_names if name in loop.__globals__}
+    constants = {name: value for name, value in used.items() if not (callable(value) or isinstance(value, ModuleType))}
     return repr((code.co_code, code.co_consts, code.co_names, code.co_varnames, constants))
 
 

@@ -96,7 +96,7 @@ def test_a_damaged_file_is_made_again(cache: Path, harm: str) -> None:
 
 def test_another_constant_or_another_loop_of_that_name_is_made_again(monkeypatch: pytest.MonkeyPatch) -> None:
     run(add, np.arange(5), 2)
-    monkeypatch.setitem(globals(), "STEP", 4)
+    monkeypatch.setitem(globals(), "STEP", np.int64(4))
     found = np.arange(3)
     assert run(add, found, 1) == ["add"]
     assert found.tolist() == [4, 5, 6]
