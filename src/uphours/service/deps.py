@@ -18,6 +18,7 @@ from uphours.service.intake import GroupCommit
 from uphours.service.lanes import Lanes, Turns
 from uphours.service.metrics import Metrics
 from uphours.service.result_files import Results
+from uphours.service.shared_reads import SharedReads
 from uphours.service.views import Fleets
 from uphours.service.worker import Watched
 from uphours.settings import Settings
@@ -42,6 +43,7 @@ class Service:
     endings: Endings
     watched: Sequence[Watched]
     lanes: Lanes = field(default_factory=Lanes)
+    reads: SharedReads = field(default_factory=SharedReads)
     forms: Turns = field(default_factory=lambda: Turns("forms", MOST_FORMS))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
 

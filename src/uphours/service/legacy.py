@@ -11,7 +11,6 @@ from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Depends, Path, Query, Request, Response
 from fastapi.responses import JSONResponse
-from starlette.concurrency import run_in_threadpool
 from starlette.exceptions import HTTPException
 
 from uphours.database.reports import Requested
@@ -190,7 +189,7 @@ def _poll(dialect: Dialect, report_id: Any) -> Callable[..., object]:
 def _fetch(dialect: Dialect, report_id: Any) -> Callable[..., object]:
     @needs("read", sees="own", sessions=False)
     async def fetch(request: Request, serving: Serving, caller: Calling, report_id: report_id) -> Response:
-        found = await run_in_threadpool(_found, serving, caller, report_id)
+        found = await _found(serving, caller, report_id)
         if found is None:
             return JSONResponse(_NOT_FOUND, 404)
         if found.state != "complete":
@@ -201,7 +200,7 @@ def _fetch(dialect: Dialect, report_id: Any) -> Callable[..., object]:
 
 
 async def _state(dialect: Dialect, request: Request, serving: Service, caller: Caller, report_id: str) -> Response:
-    found = await run_in_threadpool(_found, serving, caller, report_id)
+    found = await _found(serving, caller, report_id)
     if found is None:
         return JSONResponse(_NOT_FOUND, 404)
     if found.state != "complete" or dialect.fetch is not None:
@@ -212,9 +211,9 @@ async def _state(dialect: Dialect, request: Request, serving: Service, caller: C
     return await _download(dialect, request, serving, found)
 
 
-def _found(serving: Service, caller: Caller, report_id: str) -> Requested | None:
+async def _found(serving: Service, caller: Caller, report_id: str) -> Requested | None:
     try:
-        return find(serving, caller, report_id)
+        return await find(serving, caller, report_id)
     except NotFoundError:
         return None
 

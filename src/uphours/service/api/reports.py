@@ -6,7 +6,6 @@ from dataclasses import replace
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query, Request, Response
-from starlette.concurrency import run_in_threadpool
 
 from uphours.database import audit
 from uphours.database import reports as report_table
@@ -136,7 +135,7 @@ def request(
         )
 
 
-def find(serving: Service, caller: Caller, report: str) -> Requested:
+async def find(serving: Service, caller: Caller, report: str) -> Requested:
     """Return a report that was asked for; to a key that is bound to some stores, its own alone.
 
     Raises
@@ -144,10 +143,17 @@ def find(serving: Service, caller: Caller, report: str) -> Requested:
     NotFoundError
         There is none, as far as the caller can see.
     """
-    with serving.database.reading() as connection:
-        found = report_table.find(connection, report)
+
+    def read() -> Requested:
+        with serving.database.reading() as connection:
+            return report_table.find(connection, report)
+
+    return _own(await serving.reads.read(("report", report), read), caller)
+
+
+def _own(found: Requested, caller: Caller) -> Requested:
     if caller.only and found.requested_by != caller.key_id:
-        raise report_table.no_report(report)
+        raise report_table.no_report(found.report)
     return found
 
 
@@ -195,9 +201,9 @@ def list_reports(serving: Serving, caller: Calling, cursor_: After = None, limit
 
 @router.get("/{report_id}", responses={404: _PROBLEMS[404]})
 @needs("read", sees="own")
-def show(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
+async def show(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
     """Say how far a report is."""
-    return state_of(find(serving, caller, report_id))
+    return state_of(await find(serving, caller, report_id))
 
 
 @router.get(
@@ -224,7 +230,7 @@ async def result(
     ] = None,
 ) -> Response:
     """Fetch a report that is complete."""
-    found = await run_in_threadpool(find, serving, caller, report_id)
+    found = await find(serving, caller, report_id)
     if found.state != "complete":
         why = f": {found.job.reason}" if found.job.reason else ""
         raise ConflictError(f"the report is {found.state}{why}; a result has only a report that is complete")
@@ -238,9 +244,8 @@ async def result(
 @needs("read", sees="own")
 def cancel(serving: Serving, caller: Calling, report_id: ReportId) -> ReportState:
     """Cancel a report that is not finished; those of others only with the scope admin."""
-    find(serving, caller, report_id)
     with serving.database.writing() as connection:
-        found = report_table.find(connection, report_id)
+        found = _own(report_table.find(connection, report_id), caller)
         if found.requested_by != caller.key_id and not caller.may("admin"):
             raise AccessError(403, "another client asked for this report; to cancel it needs the scope admin")
         cancelled = report_table.cancel(connection, report_id, now=serving.now())

@@ -181,7 +181,7 @@ async def save_made(
 ) -> Response:
     """Save under a name what a report was asked for with, and lead to where it stands."""
     try:
-        options = (await run_in_threadpool(reports.show, serving, caller, report_id))["options"]
+        options = (await reports.show(serving, caller, report_id))["options"]
         asked = ReportRequest.from_dict(options)
         await run_in_threadpool(saved_reports.save, serving, caller, name.strip(), asked)
     except (InputError, ConflictError) as error:
@@ -207,7 +207,7 @@ async def _page_of(
     name: str = "",
     mistakes: Mapping[str, str] = MappingProxyType({}),
 ) -> Response:
-    state = await run_in_threadpool(reports.show, serving, caller, report_id)
+    state = await reports.show(serving, caller, report_id)
     rows = await _rows(serving, caller, report_id) if state["state"] == "complete" else None
     values: dict[str, Any] = {"report": state, "rows": rows, "name": name, "mistakes": mistakes}
     return await run_in_threadpool(page, request, "report", status=status, **values)
@@ -216,7 +216,7 @@ async def _page_of(
 async def _rows(serving: Service, caller: Caller, report_id: str) -> FirstRows | None:
     """Return the first rows of a report; None where an older version made it, or it has just expired."""
     try:
-        job = (await run_in_threadpool(reports.find, serving, caller, report_id)).job.job
+        job = (await reports.find(serving, caller, report_id)).job.job
         file = await serving.lanes["files"].run(
             serving.results.rendered,
             job,
@@ -231,9 +231,10 @@ async def _rows(serving: Service, caller: Caller, report_id: str) -> FirstRows |
 
 @router.post("/{report_id}/again")
 @needs("read", sees="own")
-def ask_again(serving: Serving, caller: Calling, report_id: ReportId) -> Response:
+async def ask_again(serving: Serving, caller: Calling, report_id: ReportId) -> Response:
     """Ask for the same report of what is there now, and lead to it."""
-    return _asked_again(serving, caller, reports.show(serving, caller, report_id)["options"])
+    options = (await reports.show(serving, caller, report_id))["options"]
+    return await run_in_threadpool(_asked_again, serving, caller, options)
 
 
 @router.post("/{report_id}/cancel")
