@@ -33,7 +33,7 @@ print(streams, files, os.getsid(0) == os.getpid(), sys.executable, sys.stdin.rea
 """
 
 
-def told(folder: Path, *, executed: bool, **more: Any) -> tuple[int, str]:
+def findings(folder: Path, *, executed: bool, **more: Any) -> tuple[int, str]:
     process = popen(
         [sys.executable, "-c", TELLING, "some", "words"], executed=executed, env=environment(TZ="Asia/Tokyo", X="y"),
         cwd=folder, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, **more,
@@ -45,9 +45,9 @@ def told(folder: Path, *, executed: bool, **more: Any) -> tuple[int, str]:
 
 def test_a_forked_process_finds_what_an_executed_one_does(tmp_path: Path) -> None:
     for more in ({}, {"start_new_session": True}):
-        executed = told(tmp_path, executed=True, **more)
+        executed = findings(tmp_path, executed=True, **more)
         assert executed[0] == 0, executed[1]
-        assert told(tmp_path, executed=False, **more) == executed
+        assert findings(tmp_path, executed=False, **more) == executed
 
 
 @pytest.mark.parametrize("words", [["--version"], ["--help"], ["report", "--as-of", "soon"], ["nonsense"], []])

@@ -163,16 +163,9 @@ def sums(
     counts = np.zeros((blocks, grid.buckets), dtype=np.int64)
     stores = np.zeros((blocks, grid.buckets), dtype=np.int64)
     _count_loop(
-        observations.offsets,
-        observations.times,
-        starts,
-        np.minimum(ends, as_of + 1),
-        as_of,
-        *clock,
-        counts,
-        stores,
+        observations.offsets, observations.times, starts, np.minimum(ends, as_of + 1), as_of, *clock, counts, stores,
         np.full(grid.buckets, -1, dtype=np.int64),
-    )
+    )  # fmt: skip
     return Sums(**vars(parts), observations=counts, stores_observed=stores)
 
 

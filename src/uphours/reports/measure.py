@@ -414,9 +414,9 @@ def in_order(report: Report, stores: npt.NDArray[np.int64]) -> Report:
 
 
 def warm_up() -> None:
-    """Run the whole kernel once, on one store without anything, so that its machine code is loaded.
+    """Run the whole kernel once, on one store without anything, so that its machine code is made or loaded.
 
-    That takes a new process about 0.3 s, which can pass in a thread while the store is being read.
+    To load it takes a new process about 0.1 s, to make it some seconds: a worker does it before its first job.
     """
     none = np.empty(0, dtype=np.int64)
     schedule = Schedule(none.astype(np.int32), none, none, none, np.zeros(1, dtype=np.int32), (DEFAULT_TIMEZONE,))
