@@ -18,8 +18,8 @@ import typer.main
 import uphours
 from tests.cli.conftest import Run
 from tests.fixtures import tables
-from uphours.cli.command_groups import GROUPS
-from uphours.cli.command_line import application
+from uphours.cli.command_groups import GROUPS, first_sentence
+from uphours.cli.command_line import application, program
 from uphours.ingest.statuses import VALID_STATUSES
 from uphours.kernel.windows import WINDOW_NAMES
 
@@ -330,9 +330,10 @@ def test_commands_are_listed_in_four_groups(run: Run) -> None:
         for title, body in zip(sections[1::2], sections[2::2], strict=True)
         if title != "Options"
     }
-    assert listed == GROUPS
-    commands = [words[0] for words in help_pages() if len(words) == 1]
-    assert sorted(name for names in GROUPS.values() for name in names) == sorted(commands)
+    assert listed == {title: tuple(commands) for title, commands in GROUPS.items()}
+    for name, command in program().commands.items():
+        (sentence,) = (commands[name].sentence for commands in GROUPS.values() if name in commands)
+        assert sentence == first_sentence(command.help), name
 
 
 def test_windows_and_instants_are_explained_where_they_are_asked_for(run: Run) -> None:

@@ -10,16 +10,16 @@ import errno
 import os
 import sys
 import traceback
-from collections.abc import Callable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from importlib import import_module
-from typing import Annotated, Final, NoReturn
+from typing import Annotated, Any, Final, NoReturn
 
 import typer
 
 from uphours import __version__
 from uphours.cli import edge
-from uphours.cli.command_groups import CommandList
+from uphours.cli.command_groups import GROUPS, CommandList
 from uphours.cli.expanded_globs import FilesCommand
 from uphours.cli.terminal import say
 from uphours.errors import DatabaseError, EngineError, UphoursError
@@ -34,30 +34,54 @@ _FAILED: Final = 3
 #: What a full or failing device says to what is printed.
 _OUTPUT_FAILED: Final = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO)
 
-#: The module of this package that each command is in: a function of its name; groups are called ``app`` there.
-_COMMANDS: Final = {
-    **dict.fromkeys(("load", "report"), "reporting"),
-    "targets": "budgets",
-    "explain": "reporting",
-    **dict.fromkeys(("stores", "loads", "quarantine", "audit"), "records"),
-    **dict.fromkeys(("serve", "worker"), "service"),
-    **dict.fromkeys(("migrate", "doctor", "prune", "copy", "export"), "upkeep"),
-    "demo": "tour",
-    "holidays": "calendars",
-    **dict.fromkeys(("calendar", "adjust", "adjustments", "withdraw"), "ledger_entries"),
-    "import": "calendars",
-    "keys": "keys",
-}
-_GROUPS: Final = ("import", "keys")
 _TAKE_FILES: Final = ("load", "report", "targets")
 
 
+class _Commands(Mapping[str, Any]):
+    """The commands by name, each of which is imported and prepared when it is asked for."""
+
+    def __init__(self) -> None:
+        self._listed = {name: listed for commands in GROUPS.values() for name, listed in commands.items()}
+        self._prepared: dict[str, Any] = {}
+
+    def __getitem__(self, name: str) -> Any:
+        if name not in self._prepared:
+            module = import_module(f"uphours.cli.{self._listed[name].module}")
+            if (function := getattr(module, name, None)) is None:
+                self._prepared[name] = typer.main.get_group(module.app)
+            else:
+                app = typer.Typer(add_completion=False, rich_markup_mode=None)
+                app.command(cls=FilesCommand if name in _TAKE_FILES else None)(function)
+                self._prepared[name] = typer.main.get_command(app)
+        return self._prepared[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._listed)
+
+    def __len__(self) -> int:
+        return len(self._listed)
+
+
+class _Program(CommandList):
+    """The command line, whose help imports no command."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**settings)
+        self.commands = _Commands()  # type: ignore[assignment]  # nothing is ever added to it
+
+    def sections(self) -> dict[str, dict[str, str]]:
+        """Return what is said of each command under each title."""
+        return {
+            title: {name: listed.sentence for name, listed in commands.items()} for title, commands in GROUPS.items()
+        }
+
+
 @cache
-def application(only: str | None = None) -> typer.Typer:
-    """Return the command line, with all commands or with one: to import and prepare that takes a third of the time."""
+def application() -> typer.Typer:
+    """Return the command line."""
     app = typer.Typer(
         name="uphours",
-        cls=CommandList,
+        cls=_Program,
         subcommand_metavar="COMMAND [ARGS]",
         help="How long was every store really up while it was supposed to be open?",
         no_args_is_help=True,
@@ -67,12 +91,6 @@ def application(only: str | None = None) -> typer.Typer:
         context_settings={"help_option_names": ["-h", "--help"]},
     )
     app.callback(invoke_without_command=True)(_root)
-    for name in _COMMANDS if only is None else [only]:
-        module = import_module(f"uphours.cli.{_COMMANDS[name]}")
-        if name in _GROUPS:
-            app.add_typer(module.app)
-        else:
-            app.command(cls=FilesCommand if name in _TAKE_FILES else None)(getattr(module, name))
     return app
 
 
@@ -82,14 +100,15 @@ def _root(version: Annotated[bool, typer.Option("--version", help="Print the ver
         raise typer.Exit
 
 
-def run(words: Sequence[str], *, standalone_mode: bool = True) -> None:
-    """Run the words of a command line; a process that runs a command again prepares it once."""
-    _prepared(words[0] if words and words[0] in _COMMANDS else None)(words, standalone_mode=standalone_mode)
-
-
 @cache
-def _prepared(only: str | None) -> Callable[..., object]:
-    return typer.main.get_command(application(only))
+def program() -> Any:
+    """Return the command line as it is run; a process that runs commands again prepares each of them once."""
+    return typer.main.get_command(application())
+
+
+def run(words: Sequence[str], *, standalone_mode: bool = True) -> None:
+    """Run the words of a command line."""
+    program()(words, standalone_mode=standalone_mode)
 
 
 def main() -> NoReturn:
