@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from sqlalchemy import Column, Connection, RowMapping, and_, delete, func, insert, or_, select, update
 
 from uphours.database import locks, queue, uploads
+from uphours.database.dialects.dialect import parts_of
 from uphours.database.queue import Job
 from uphours.database.tables import adjustments, jobs, loads, reports, results, stores
 from uphours.database.tables import uploads as upload_table
@@ -139,10 +140,21 @@ def find(connection: Connection, report: str) -> Requested:
     NotFoundError
         There is none, or it has expired.
     """
-    row = connection.execute(_QUERY.where(reports.c.report == report)).mappings().first()
-    if row is None:
+    found = find_some(connection, {report}).get(report)
+    if found is None:
         raise no_report(report)
-    return _requested(row)
+    return found
+
+
+def find_some(connection: Connection, names: Collection[str]) -> dict[str, Requested]:
+    """Return those of some reports that there are, by name."""
+    # A driver may refuse a text that can be no name, and with it all the others.
+    possible = [name for name in names if name.isascii() and name.isprintable()]
+    return {
+        row["report"]: _requested(row)
+        for part in parts_of(possible)
+        for row in connection.execute(_QUERY.where(reports.c.report.in_(part))).mappings()
+    }
 
 
 def no_report(report: str) -> NotFoundError:

@@ -6,11 +6,14 @@ import asyncio
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Final
 
 from fastapi import Depends, Request
 
+from uphours.database import reports as report_table
 from uphours.database.database import Database, Snapshot
+from uphours.database.reports import Requested
 from uphours.reports.answers import bounded
 from uphours.service.auth import Access, Caller
 from uphours.service.endings import Endings
@@ -43,9 +46,18 @@ class Service:
     endings: Endings
     watched: Sequence[Watched]
     lanes: Lanes = field(default_factory=Lanes)
-    reads: SharedReads = field(default_factory=SharedReads)
     forms: Turns = field(default_factory=lambda: Turns("forms", MOST_FORMS))
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @cached_property
+    def reports(self) -> SharedReads[str, Requested]:
+        """The reports that were asked for, by name."""
+
+        def read(names: set[str]) -> dict[str, Requested]:
+            with self.database.reading() as connection:
+                return report_table.find_some(connection, names)
+
+        return SharedReads(read)
 
     @contextmanager
     def snapshot(self, caller: Caller, store_ids: Sequence[str] | None = None) -> Iterator[Snapshot]:

@@ -143,12 +143,10 @@ async def find(serving: Service, caller: Caller, report: str) -> Requested:
     NotFoundError
         There is none, as far as the caller can see.
     """
-
-    def read() -> Requested:
-        with serving.database.reading() as connection:
-            return report_table.find(connection, report)
-
-    return _own(await serving.reads.read(("report", report), read), caller)
+    found = await serving.reports.get(report)
+    if found is None:
+        raise report_table.no_report(report)
+    return _own(found, caller)
 
 
 def _own(found: Requested, caller: Caller) -> Requested:
