@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from pathlib import Path
 
+import polars as pl
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from tests.fixtures.tables import lines_of, only_reason, polls_of, read, table
+from uphours.ingest.timestamps import instant_of, instants
 from uphours.schema import instant_us
 
 FORMS = {
@@ -152,3 +157,15 @@ def test_polls_are_from_2000_on_and_at_most_a_day_ahead(tmp_path: Path, written:
     if not is_good:
         reason = only_reason(loaded)
         assert ("24 h" in reason and "2023-01-25" in reason) or "before" in reason or "after" in reason
+
+
+@given(
+    second=st.integers(0, 7_258_118_399).map(lambda at: f"{datetime.fromtimestamp(at, UTC):%Y-%m-%d %H:%M:%S}"),
+    fraction=st.from_regex(r"\A(?:\.[0-9]{1,9})?\Z"),
+    place=st.integers(19, 29),
+    sign=st.sampled_from(["", *"+-.,e_ 0Z\u0663"]),
+)
+def test_the_usual_form_is_read_as_another_reader_reads_it(second: str, fraction: str, place: int, sign: str) -> None:
+    text = f"{second}{fraction} UTC"
+    texts = [text, text[:place] + sign + text[place:], text[:place] + sign + text[place + 1 :]]
+    assert instants(pl.Series(texts)).to_list() == [instant_of(one) for one in texts]

@@ -39,8 +39,8 @@ def instants(timestamps: pl.Series) -> pl.Series:
     """Read timestamps as microseconds; null where that fails. Digits beyond the microsecond are cut off."""
     if timestamps.dtype == pl.Int64:
         return timestamps  # read already
-    read = timestamps.str.to_datetime(_USUAL, time_unit="us", strict=False).cast(pl.Int64)
-    for again in (_iso_instants, _unix_instants, _calendar_instants, _other_instants):
+    read = timestamps.to_frame("text").select(_EXACT).to_series()
+    for again in (_usual_instants, _iso_instants, _unix_instants, _calendar_instants, _other_instants):
         unread = read.is_null().arg_true()
         if not len(unread):
             break
@@ -49,6 +49,10 @@ def instants(timestamps: pl.Series) -> pl.Series:
             break
         read = read.scatter(unread, again(texts))
     return read
+
+
+def _usual_instants(timestamps: pl.Series) -> pl.Series:
+    return timestamps.str.to_datetime(_USUAL, time_unit="us", strict=False).cast(pl.Int64)
 
 
 def _iso_instants(timestamps: pl.Series) -> pl.Series:
@@ -136,7 +140,18 @@ def _unix_instant() -> pl.Expr:
     )  # fmt: skip
 
 
+def _exact() -> pl.Expr:
+    """Read the usual form where each part has all its digits, three times as fast as Polars reads a fraction."""
+    text = pl.col("text")
+    # Each text is another one: to remember them takes as long as to read them.
+    seconds = text.str.slice(0, 19).str.to_datetime("%Y-%m-%d %H:%M:%S", time_unit="us", strict=False, cache=False)
+    fraction = text.str.slice(19).str.strip_suffix(" UTC").str.slice(1).str.pad_end(6, "0")
+    instant = seconds.cast(pl.Int64) + fraction.cast(pl.Int64, strict=False)
+    return pl.when(text.str.slice(19).str.contains(r"^(?:\.[0-9]{1,6})? UTC$")).then(instant)
+
+
 # Made once: to make an expression takes longer than to apply it to some rows.
+_EXACT: Final = _exact()
 _CALENDAR_PARTS: Final = pl.col("text").str.extract_groups(_CALENDAR)
 _CALENDAR_INSTANT: Final = _calendar_instant()
 _UNIX_PARTS: Final = pl.col("text").str.extract_groups(_UNIX)
