@@ -11,10 +11,10 @@ import sqlite3
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Final
+from typing import TYPE_CHECKING, Any, ClassVar, Final, TypeVar
 from urllib.parse import quote
 
 import numpy as np
@@ -39,9 +39,13 @@ if TYPE_CHECKING:
     import sqlalchemy as sa
     from sqlalchemy import Connection
 
+T = TypeVar("T")
+
 _BUSY_TIMEOUT_MS: Final = 60_000
 _ROWS_PER_STATEMENT: Final = 300
-#: Observations of more stores are read through two connections: less than that takes some ten milliseconds.
+#: What stores have many rows of. Of more stores than these it is read through two connections: less than that takes
+#: some ten milliseconds.
+_LONG: Final = ("observations", "business_hours", "attributes")
 _STORES_AT_ONCE: Final = 1_000
 
 
@@ -163,9 +167,10 @@ class SQLite(Engine):
         DatabaseUnavailableError, DatabaseError
             As with `writing`; or the file is a database, but no store.
         """
-        with _driver_errors(self.path), self._opened() as connection:
+        with _driver_errors(self.path), ExitStack() as stack:
+            connection = stack.enter_context(self._opened())
             connection.execute("BEGIN")
-            reader = _Reader(connection, self._opened)
+            reader = _Reader(connection, lambda: stack.enter_context(self._opened()))
             if not reader.rows("SELECT 1 FROM sqlite_master WHERE name = 'alembic_version'"):
                 raise DatabaseError(f"{self.path} is a database, but no store of uphours")
             yield reader
@@ -179,7 +184,9 @@ class SQLite(Engine):
                 yield connection
             return
         uri = f"file:{quote(str(self.path))}?mode=rw"
-        with closing(sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s)) as connection:
+        # What one thread has opened, another one reads with.
+        made = sqlite3.connect(uri, uri=True, isolation_level=None, timeout=timeout_s, check_same_thread=False)
+        with closing(made) as connection:
             yield connection
 
     def look_over(self, seconds: float) -> bool:
@@ -305,52 +312,53 @@ def _insert(connection: Connection, table: str, rows: npt.NDArray[np.int64], on_
 
 
 class _Reader:
-    """Queries on the database as it was at one moment; ``opened``: opens the same file once more."""
+    """Queries on the database as it was at one moment; ``open_beside`` opens the same file once more."""
 
-    def __init__(
-        self, connection: sqlite3.Connection, opened: Callable[[], AbstractContextManager[sqlite3.Connection]]
-    ) -> None:
+    def __init__(self, connection: sqlite3.Connection, open_beside: Callable[[], sqlite3.Connection]) -> None:
         self._connection = connection
-        self._opened = opened
+        self._open_beside = open_beside
 
     def rows(self, sql: str, **parameters: str | int) -> list[tuple[Any, ...]]:
         return self._connection.execute(sql, parameters).fetchall()
 
     def named(self, name: str, stores: Numbers, **parameters: str | int) -> list[tuple[Any, ...]]:
-        return self.rows(query("sqlite", name, stores), **parameters)
+        parts = self._in_parts(
+            name, stores, lambda reader, some: reader.rows(query("sqlite", name, some), **parameters)
+        )
+        return [row for rows in parts for row in rows]
 
     def grouped(self, name: str, stores: Numbers, *, columns: int = 1, **parameters: int) -> Grouped:
-        if name == "observations" and stores == ALL_STORES:
-            last: int = self.rows("SELECT coalesce(max(store), 0) FROM stores")[0][0]
-            if last > _STORES_AT_ONCE:
-                return self._in_halves(name, range(last // 2), range(last // 2, last + 1), columns, parameters)
-        return dialect.grouped(self.named(name, stores, **parameters), columns)
+        def read(reader: _Reader, some: Numbers) -> Grouped:
+            return dialect.grouped(reader.rows(query("sqlite", name, some), **parameters), columns)
 
-    def _in_halves(
-        self, name: str, first: range, second: range, columns: int, parameters: Mapping[str, int]
-    ) -> Grouped:
-        """Read two halves of the stores at the same time: the second one through a connection of its own, in a thread.
+        return dialect.together(self._in_parts(name, stores, read), columns)
+
+    def _in_parts(self, name: str, stores: Numbers, read: Callable[[_Reader, Numbers], T]) -> list[T]:
+        """Read some stores or, where that takes long, two halves of all at the same time, the second one in a thread.
 
         SQLite works without Python's lock, but each connection does one thing at a time.
         """
-
-        def beside() -> Grouped | None:
-            with self._opened() as connection:
-                connection.execute("BEGIN")
-                other = _Reader(connection, self._opened)
-                # Where something was committed since this transaction began, the other one would not see the same.
-                if other.rows(CONTENT) != content:
-                    return None
-                return other.grouped(name, second, columns=columns, **parameters)
-
-        content = self.rows(CONTENT)
+        if name not in _LONG or stores != ALL_STORES or self._last <= _STORES_AT_ONCE or self._beside is None:
+            return [read(self, stores)]
+        middle = self._last // 2
         with ThreadPoolExecutor(1) as pool:
-            found_beside = pool.submit(beside)
-            found = self.grouped(name, first, columns=columns, **parameters)
-            others = found_beside.result()
-        if others is None:
-            others = self.grouped(name, second, columns=columns, **parameters)
-        return dialect.together([found, others], columns)
+            others = pool.submit(read, self._beside, range(middle, self._last + 1))
+            return [read(self, range(middle)), others.result()]
+
+    @cached_property
+    def _last(self) -> int:
+        """The greatest number of a store."""
+        last: int = self.rows("SELECT coalesce(max(store), 0) FROM stores")[0][0]
+        return last
+
+    @cached_property
+    def _beside(self) -> _Reader | None:
+        """Another connection that sees the same; None where something was committed since this transaction began."""
+        content = self.rows(CONTENT)
+        connection = self._open_beside()
+        connection.execute("BEGIN")
+        beside = _Reader(connection, self._open_beside)
+        return beside if beside.rows(CONTENT) == content else None
 
 
 def _keep_a_log(connection: sqlite3.Connection) -> None:
