@@ -53,6 +53,8 @@ raises stops the work and comes out of the call."""
 
 #: Stores that are measured in one go at most: their arrays stay in the processor's cache.
 _STORES_AT_ONCE: Final = 4096
+#: Fewer stores are not worth a thread of their own.
+_STORES_OF_A_THREAD: Final = 256
 #: Openings (a row of hours on one date) that are laid out in one go, some 150 bytes each: few years of many stores, or
 #: many years of few.
 _OPENINGS_AT_ONCE: Final = 1 << 18
@@ -236,20 +238,26 @@ def in_threads(schedule: Schedule, start: int, end: int, work: Callable[[int, in
     processor's cache, memory grows neither with the stores of the fleet nor with the length of ``[start, end)``, and
     the kernel does not hold Python's lock.
     """
-    with ThreadPoolExecutor(min(os.cpu_count() or 1, _MOST_THREADS)) as pool:
+    with ThreadPoolExecutor(_threads()) as pool:
         # At the first part that fails, map takes back all parts that no thread has begun.
         return list(pool.map(work, *zip(*parts(schedule, start, end), strict=True)))
+
+
+def _threads() -> int:
+    return min(os.cpu_count() or 1, _MOST_THREADS)
 
 
 def parts(schedule: Schedule, start: int, end: int) -> list[tuple[int, int]]:
     """Cut a fleet into parts, whose timelines over ``[start, end)`` are small: first store, and first one after it.
 
-    There is at least one part, which may be empty.
+    There is at least one part, which may be empty. They are of one size where they can be, and as many for each thread.
     """
     n = len(schedule.zones)
     days = (end - start) // DAY_US + _AROUND_DAYS
     openings = np.cumsum(np.bincount(schedule.stores, minlength=n)) * (days // 7 + 1)
     most = max(1, min(_STORES_AT_ONCE, _STORE_DAYS_AT_ONCE // days))
+    of_each_thread = -(-n // (most * _threads()))
+    most = min(most, max(-(-n // max(of_each_thread * _threads(), 1)), _STORES_OF_A_THREAD))
     found, first = [], 0
     while first < n:
         before = int(openings[first - 1]) if first else 0

@@ -38,9 +38,16 @@ def test_every_store_is_in_one_part_and_no_part_has_too_many_openings(rows_of: l
         assert stop - first <= 1 or (openings <= 2**18 and (stop - first) * days <= 2**22), (first, stop)
 
 
-def test_a_week_of_a_usual_fleet_is_cut_as_the_cache_likes_it() -> None:
-    parts = measure.parts(weekly([7] * 10_000), AS_OF - 7 * DAY_US, AS_OF)
-    assert parts == [(0, 4096), (4096, 8192), (8192, 10_000)]
+@pytest.mark.parametrize(
+    ("stores", "threads", "sizes"),
+    [(10_000, 2, [2500] * 4), (10_000, 1, [3334, 3334, 3332]), (5, 2, [5]), (400, 2, [256, 144]), (0, 2, [0])],
+)
+def test_a_week_of_a_fleet_is_cut_for_the_cache_and_evenly_for_each_thread(
+    monkeypatch: pytest.MonkeyPatch, stores: int, threads: int, sizes: list[int]
+) -> None:
+    monkeypatch.setattr("os.cpu_count", lambda: threads)
+    parts = measure.parts(weekly([7] * stores), AS_OF - 7 * DAY_US, AS_OF)
+    assert [stop - first for first, stop in parts] == sizes
 
 
 def test_the_cuts_show_in_no_total(monkeypatch: pytest.MonkeyPatch) -> None:
