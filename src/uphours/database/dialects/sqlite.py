@@ -43,10 +43,10 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS: Final = 60_000
 _ROWS_PER_STATEMENT: Final = 300
-#: What stores have many rows of. Of more stores than these it is read through two connections: less than that takes
-#: some ten milliseconds.
+#: What stores have many rows of. Of more stores than these it is read through two connections, of so many at once: less
+#: than that takes some ten milliseconds.
 _LONG: Final = ("observations", "business_hours", "attributes")
-_STORES_AT_ONCE: Final = 1_000
+_STORES_AT_ONCE: Final = 2_000
 
 
 class SQLite(Engine):
@@ -336,14 +336,20 @@ class _Reader:
     def _in_parts(self, name: str, stores: Numbers, read: Callable[[_Reader, Numbers], T]) -> list[T]:
         """Read some stores or, where that takes long, two halves of all at the same time, the second one in a thread.
 
-        SQLite works without Python's lock, but each connection does one thing at a time.
+        SQLite works without Python's lock, but each connection does one thing at a time. Of each half some stores are
+        read at once: all of their rows as text take as much memory as everything else.
         """
         if name not in _LONG or stores != ALL_STORES or self._last <= _STORES_AT_ONCE or self._beside is None:
             return [read(self, stores)]
+
+        def read_each(reader: _Reader, parts: Sequence[range]) -> list[T]:
+            return [read(reader, part) for part in parts]
+
         middle = self._last // 2
+        halves = [_cut(0, middle), _cut(middle, self._last + 1)]
         with ThreadPoolExecutor(1) as pool:
-            others = pool.submit(read, self._beside, range(middle, self._last + 1))
-            return [read(self, range(middle)), others.result()]
+            others = pool.submit(read_each, self._beside, halves[1])
+            return [*read_each(self, halves[0]), *others.result()]
 
     @cached_property
     def _last(self) -> int:
@@ -359,6 +365,11 @@ class _Reader:
         connection.execute("BEGIN")
         beside = _Reader(connection, self._open_beside)
         return beside if beside.rows(CONTENT) == content else None
+
+
+def _cut(start: int, stop: int) -> list[range]:
+    """Cut numbers of stores into parts that are read at once."""
+    return [range(first, min(first + _STORES_AT_ONCE, stop)) for first in range(start, stop, _STORES_AT_ONCE)]
 
 
 def _keep_a_log(connection: sqlite3.Connection) -> None:
