@@ -43,8 +43,8 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS: Final = 60_000
 _ROWS_PER_STATEMENT: Final = 300
-#: What stores have many rows of. Of more stores than these it is read through two connections, of so many at once: less
-#: than that takes some ten milliseconds.
+#: What stores have many rows of. It is read of some stores at once and, where there are more of them than that, through
+#: two connections: less takes some ten milliseconds.
 _LONG: Final = ("observations", "business_hours", "attributes")
 _STORES_AT_ONCE: Final = 2_000
 
