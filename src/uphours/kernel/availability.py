@@ -66,11 +66,14 @@ def durations(
     ArithmeticError
         The parts do not add up to the scheduled time at some place: a defect of this program.
     """
-    # Sums over an axis of two are slow in NumPy.
+    # Sums over a short axis are slow in NumPy.
     of_status = measured[..., 0] + measured[..., 1]
     raw_of_status = of_status if raw is measured else raw[..., 0] + raw[..., 1]
-    for parts, said in ((of_status, "uptime + downtime + unknown + excluded"), (raw_of_status, "raw time")):
-        if wrong := np.argwhere(parts.sum(axis=-1) != scheduled_us).tolist():
+    checked = {"uptime + downtime + unknown + excluded": of_status}
+    if raw is not measured:
+        checked["raw time"] = raw_of_status
+    for said, parts in checked.items():
+        if wrong := np.argwhere(sum(np.moveaxis(parts, -1, 0)) != scheduled_us).tolist():
             raise ArithmeticError(
                 f"{said} is not the scheduled time in {place(wrong[0][1])}, nor in {len(wrong) - 1} more cases"
             )
