@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(BIN)/python -m uv
 # The tests of a file stay together: they may share a service. Slow tests wait for processes, so five run at once
 # whatever the number of cores; quick ones wait for nothing, and each process collects all of them first, which takes
-# 10 s of a processor. -n 0 turns that off.
+# 10 s of a processor; those on Spark are three files, each with Java processes of its own. -n 0 turns that off.
 TOGETHER := --dist loadfile --no-loadscope-reorder
 AT_ONCE := -n 5 $(TOGETHER)
 # Tests that need more than Python have verbs of their own.
@@ -64,7 +64,7 @@ test-slow: setup ## run the tests that start services, kill processes, fill disk
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines sqlite -m slow $(ELSEWHERE) $(ARGS)
 
 test-spark: $(SPARK) java ## run the tests on Spark, on this machine's cores and on a cluster of two workers
-	TZ=UTC $(BIN)/pytest -n 0 --engines sqlite $(or $(ARGS),tests/spark)
+	TZ=UTC $(BIN)/pytest -n 2 $(TOGETHER) --engines sqlite $(or $(ARGS),tests/spark)
 
 test-db: setup ## run the tests of the database, of faults and a journey through the API on PostgreSQL and MariaDB
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) -p no:schemathesis --engines postgresql,mysql tests/database tests/api/test_journey.py tests/golden tests/faults $(ARGS)
