@@ -53,8 +53,9 @@ class Steps:
         return fetched.value
 
     def visit(self, name: str) -> None:
-        """Follow a link of the navigation."""
+        """Follow a link of the navigation, and wait until the scripts of its page run."""
         self.click(self.page.get_by_label("Pages").get_by_role("link", name=name, exact=True))
+        self.page.wait_for_url(f"**/{name.lower()}*")
 
 
 @contextmanager
