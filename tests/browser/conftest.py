@@ -21,7 +21,7 @@ from tests.fixtures.services import Service, in_ci
 from uphours import demo
 from uphours.database.database import Database, connect
 
-CHROMIUM = Path("/usr/bin/chromium")
+CHROMIUM = Path("/usr/bin/chromium-headless-shell")
 THEMES: Final[tuple[Literal["light", "dark"], ...]] = ("light", "dark")
 
 expect.set_options(timeout=30_000)  # test machines are slow
@@ -29,9 +29,9 @@ expect.set_options(timeout=30_000)  # test machines are slow
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
-    """Debian's Chromium. Where it cannot be had, in CI that is a failure."""
+    """Debian's Chromium without windows. Where it cannot be had, in CI that is a failure."""
     if not CHROMIUM.exists():
-        message = "there is no /usr/bin/chromium; `make test-browser` installs it as root, or: apt install chromium"
+        message = f"there is no {CHROMIUM}; `make test-browser` installs it as root, or: apt install {CHROMIUM.name}"
         if in_ci():
             pytest.fail(message)
         pytest.skip(message)
