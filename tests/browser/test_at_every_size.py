@@ -49,7 +49,9 @@ PAGES: Final = {
 }
 pytestmark = pytest.mark.slow
 
-TOO_WIDE: Final = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+#: By how many pixels, once the charts have followed the size of their window, which takes a frame.
+TOO_WIDE: Final = """new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() =>
+  done(document.documentElement.scrollWidth - document.documentElement.clientWidth))))"""
 
 
 @pytest.fixture(scope="module")
