@@ -129,7 +129,7 @@ def large(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 #: Axe's rules about colours, which take four fifths of its time.
 COLOURS: Final = ("color-contrast", "link-in-text-block")
-#: Of elements whose colours cannot differ, axe looks at those of so many.
+#: Of elements whose colours cannot differ, axe looks at no more than these.
 ALIKE: Final = 3
 
 
@@ -155,8 +155,8 @@ def check_accessible(page: Page, within: str = "html") -> None:
     assert serious == []
 
 
-#: What axe finds within an element. Where a number is given, only so many are looked at of the elements that are alike:
-#: in what they are, in class, colours and font, in all that they contain but its words, and in all that contains them.
+#: What axe finds within an element. Where a number is given, no more are looked at of the elements that are alike: in
+#: what they are, in class, colours and font, in all that they contain but its words, and in all that contains them.
 VIOLATIONS: Final = """async ([within, options, alike]) => {
   const numbers = new Map(), looks = new Map(), kinds = new Map(), seen = new Map(), exclude = [];
   const number = (...words) => {
