@@ -102,7 +102,10 @@ _FOLDERS = {
 }
 
 
-_LONGEST = ("test_kept_locks", "test_same_bytes", "test_killed", "test_lost_connections", "test_service_killed")
+_LONGEST = (
+    *("test_kept_locks", "test_same_bytes", "test_killed", "test_lost_connections", "test_service_killed"),
+    *("test_at_every_size", "test_states_at_every_size"),
+)
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:

@@ -3,7 +3,7 @@ stops people. A window of 683 or 342 pixels is one of 1366 at a zoom of 200 or 4
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Final
 
@@ -11,10 +11,9 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.conftest import HOSTILE, LONG, Watched, check_accessible
-from tests.browser.test_calendar_and_ledger import load_calendar_and_ledger, type_stretch
+from tests.browser.test_calendar_and_ledger import load_calendar_and_ledger
 from tests.fixtures.databases import url_in
 from tests.fixtures.named_fleets import load_named_fleet
-from tests.fixtures.service_threads import service_threads
 from tests.fixtures.services import Service, finished, service
 from uphours.database.database import connect
 
@@ -118,65 +117,6 @@ def test_a_page_stops_no_one_and_is_never_wider_than_its_window(
     check_at_every_size(still)
     if name == "no store":
         watched.errors[:] = [one for one in watched.errors if "404" not in one]  # the browser notes it
-
-
-def test_pages_without_data_stop_no_one_and_are_never_wider_than_their_window(still: Page, tmp_path: Path) -> None:
-    connect(url_in(tmp_path))
-    with service_threads(tmp_path) as running:
-        for path in ("/", "/targets", "/groups", "/adjustments", "/reports", "/data"):
-            still.goto(running.url + path, wait_until="networkidle")
-            check_at_every_size(still)
-
-
-def preview_a_stretch(page: Page) -> None:
-    type_stretch(page, "2023-01-24T12:00", "2023-01-24T18:00").get_by_role("button", name="Preview").click()
-
-
-def preview_a_day(page: Page, day: str = "2023-01-24") -> None:
-    page.get_by_label("Day", exact=True).fill(day)
-    page.get_by_label("region").select_option(["region=TX", "region=NY"])
-    page.get_by_role("button", name="Preview").click()
-
-
-@pytest.mark.parametrize(
-    ("path", "do", "shown"),
-    [
-        ("/stores/1004", preview_a_stretch, ".preview"),
-        ("/adjustments", preview_a_day, ".preview"),
-        ("/adjustments", lambda page: preview_a_day(page, ""), ".mistake"),
-    ],
-    ids=["stretch", "day", "mistake"],
-)
-def test_an_answer_to_a_form_stops_no_one_and_is_never_wider_than_its_window(
-    fleet: Service, still: Page, watched: Watched, path: str, do: Callable[[Page], None], shown: str
-) -> None:
-    still.goto(fleet.url + path, wait_until="networkidle")
-    do(still)
-    expect(still.locator(shown).first).to_be_visible()
-    check_at_every_size(still)
-    if shown == ".mistake":
-        watched.errors[:] = [one for one in watched.errors if "422" not in one]  # the browser notes it
-
-
-@pytest.mark.parametrize(
-    ("path", "menus"),
-    [
-        ("/?tab=all&where=region=TX", ("#own-period", "#chip-1", "#chip-3", "#chip-more", "td.more details")),
-        ("/stores/1004", (".periods .menu",)),
-    ],
-)
-def test_an_open_menu_stops_no_one_and_is_never_wider_than_its_window(
-    fleet: Service, still: Page, path: str, menus: tuple[str, ...]
-) -> None:
-    still.goto(fleet.url + path, wait_until="networkidle")
-    for width in WIDTHS:
-        still.set_viewport_size({"width": width, "height": 800})
-        for menu in menus:
-            still.locator(f"{menu} > summary").first.click()
-            assert still.evaluate(TOO_WIDE) <= 0, (width, menu)
-            if width in LOOKED_THROUGH:
-                check_accessible(still, ".menu[open]")
-            still.keyboard.press("Escape")
 
 
 #: The words of headings, tabs and buttons that stand on more than one line.
