@@ -7,7 +7,7 @@ BIN := .venv/bin
 UV := $(BIN)/python -m uv
 # The tests of a file stay together: they may share a service. Slow tests wait for processes, so five run at once
 # whatever the number of cores; quick ones wait for nothing, and each process collects all of them first, which takes
-# 10 s of a processor. -n 0 turns that off.
+# 10 s of a processor; those on Spark are three files, each with Java processes of its own. -n 0 turns that off.
 TOGETHER := --dist loadfile --no-loadscope-reorder
 AT_ONCE := -n 5 $(TOGETHER)
 # Tests that need more than Python have verbs of their own.
@@ -15,6 +15,8 @@ ELSEWHERE := --ignore=tests/browser --ignore=tests/spark --ignore=tests/attacks
 # What reads or writes dates as text. The kernel may not ask for a clock, and databases and services pass instants on.
 ZONED := tests/golden tests/ingest tests/cli tests/unit tests/test_known_errors.py --ignore=tests/unit/kernel
 CHROMIUM := /usr/bin/chromium
+# The same without windows, as the tests use it: it takes half of the processor.
+HEADLESS := /usr/bin/chromium-headless-shell
 PYTHONS := $(or $(PYTHON),python3 python3.13 python3.12 python3.11)
 
 # Four stamps: .venv has uv of this version; what the program needs; all that its developers need; and Spark too, which
@@ -64,12 +66,12 @@ test-slow: setup ## run the tests that start services, kill processes, fill disk
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) --engines sqlite -m slow $(ELSEWHERE) $(ARGS)
 
 test-spark: $(SPARK) java ## run the tests on Spark, on this machine's cores and on a cluster of two workers
-	TZ=UTC $(BIN)/pytest -n 0 --engines sqlite $(or $(ARGS),tests/spark)
+	TZ=UTC $(BIN)/pytest -n 2 $(TOGETHER) --engines sqlite $(or $(ARGS),tests/spark)
 
 test-db: setup ## run the tests of the database, of faults and a journey through the API on PostgreSQL and MariaDB
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) -p no:schemathesis --engines postgresql,mysql tests/database tests/api/test_journey.py tests/golden tests/faults $(ARGS)
 
-test-browser: setup $(CHROMIUM) ## run the tests of the pages in a real browser
+test-browser: setup $(HEADLESS) ## run the tests of the pages in a real browser
 	TZ=UTC $(BIN)/pytest $(AT_ONCE) tests/browser $(ARGS)
 
 test-attacks: setup java ## attack the service: bombs, raw sockets, other HTTP clients, on SQLite and PostgreSQL
@@ -112,11 +114,11 @@ clean: ## remove .venv, caches and build products
 	rm -rf .venv dist .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +
 
-$(CHROMIUM):
+$(CHROMIUM) $(HEADLESS):
 	@if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
-		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium; \
+		apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $(notdir $@); \
 	else \
-		echo "the tests of the pages need Chromium: apt install chromium (Debian, Ubuntu)" >&2; exit 1; \
+		echo "this needs Chromium: apt install $(notdir $@) (Debian)" >&2; exit 1; \
 	fi
 
 # uv takes files from where uv.lock found them. Where only a mirror can be reached, pip knows it from its

@@ -102,6 +102,12 @@ _FOLDERS = {
 }
 
 
+_LONGEST = (
+    *("test_kept_locks", "test_same_bytes", "test_killed", "test_lost_connections", "test_service_killed"),
+    *("test_at_every_size", "test_states_at_every_size"),
+)
+
+
 def pytest_addoption(parser: pytest.Parser) -> None:
     parser.addoption(
         "--engines", default=",".join(databases.ENGINES), help="run tests of databases on these engines: %(default)s"
@@ -150,8 +156,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
     if left_out:
         config.hook.pytest_deselected(items=left_out)
         items[:] = [item for item in items if item not in set(left_out)]
-    # The tests that take minutes first, so that nobody waits for them at the end.
-    items.sort(key=lambda item: "faults" not in item.path.parts)
+    # The files that take minutes first, the longest of all at the head: the end of the run waits for none of them.
+    items.sort(key=lambda item: (item.path.stem not in _LONGEST, "faults" not in item.path.parts))
 
 
 @pytest.hookimpl(wrapper=True)

@@ -12,11 +12,12 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, Locator, Page, expect
 
-from tests.browser.conftest import Watched, check_accessible, load_demo
+from tests.browser.conftest import Watched, load_demo
 from tests.browser.test_signing_in import key, sign_in
 from tests.fixtures import tables
 from tests.fixtures.service_threads import service_threads
 from tests.fixtures.services import Service
+from uphours.database.database import Database
 from uphours.ingest.load import load_files
 
 SPECIAL = """\
@@ -38,14 +39,18 @@ store_id,start_local,end_local,counts_as,reason,note
 """
 
 
-def load_all(folder: Path) -> Any:
+def load_all(folder: Path) -> Database:
     database = load_demo(folder)
+    load_calendar_and_ledger(database, folder)
+    return database
+
+
+def load_calendar_and_ledger(database: Database, folder: Path) -> None:
     names: dict[Any, list[str]] = {
         kind: [tables.write(folder / f"{kind}-more.csv", content)]
         for kind, content in (("special", SPECIAL), ("hours", HOURS), ("stores", STORES), ("adjustments", LEDGER))
     }
     load_files(database, names, now=tables.NOW)
-    return database
 
 
 @pytest.fixture(scope="module")
@@ -74,25 +79,6 @@ def type_stretch(page: Page, start: str, end: str) -> Locator:
     form.get_by_label("From", exact=True).fill(start)
     form.get_by_label("To, not included").fill(end)
     return form
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1366])
-def test_what_is_excluded_and_exceptional_stops_no_one_at_any_size(
-    browser: Browser, adjusted: Service, watched: Watched, scheme: str, width: int
-) -> None:
-    with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 900}) as context:  # type: ignore[arg-type]
-        page = context.new_page()
-        watched.watch(page)
-        for path in ("/", "/stores/1004", "/stores/1004/calendar?from=2023-01-20", "/adjustments", "/adjustments/1"):
-            page.goto(adjusted.url + path, wait_until="networkidle")
-            check_accessible(page)
-            assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth"), path
-        page.goto(adjusted.url + "/stores/1004", wait_until="networkidle")
-        type_stretch(page, "2023-01-24T12:00", "2023-01-24T18:00").get_by_role("button", name="Preview").click()
-        expect(page.locator(".preview")).to_be_visible()
-        check_accessible(page)
-        assert page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
 
 
 def test_excluded_time_has_a_shape_of_its_own_and_its_reason(page: Page, adjusted: Service) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import Watched, check_accessible
+from tests.browser.conftest import Watched
 from tests.fixtures.named_fleets import load_shops
 from tests.fixtures.service_threads import service_threads
 from tests.fixtures.services import Service
@@ -49,27 +49,6 @@ def test_stores_are_seen_without_scrolling(
         page = context.new_page()
         page.goto(fleet.url + "/?tab=all", wait_until="networkidle")
         assert page.evaluate(ABOVE_THE_FOLD) >= least
-
-
-def test_the_page_is_never_wider_than_its_window(page: Page, fleet: Service) -> None:
-    for width in (320, 390, 640, 641, 1024, 1199, 1200, 1366, 1920, 2560):
-        page.set_viewport_size({"width": width, "height": 900})
-        page.goto(fleet.url + "/?tab=all", wait_until="networkidle")
-        for menu in ("#own-period > summary", "#chip-3 > summary"):
-            page.locator(menu).click()
-            over = page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
-            assert over <= 0, (width, menu)
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", [390, 1366])
-def test_nothing_stops_people(browser: Browser, fleet: Service, watched: Watched, scheme: str, width: int) -> None:
-    with browser.new_context(color_scheme=scheme, viewport={"width": width, "height": 800}) as context:  # type: ignore[arg-type]
-        page = context.new_page()
-        watched.watch(page)
-        page.goto(fleet.url + "/?tab=all&where=region=TX", wait_until="networkidle")
-        page.locator("#chip-1 > summary").click()
-        check_accessible(page)
 
 
 def test_the_tabs_count_what_the_api_lists(page: Page, fleet: Service) -> None:

@@ -5,54 +5,14 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.conftest import HOSTILE, LONG, Watched, check_accessible
+from tests.browser.conftest import HOSTILE, Watched
 from tests.fixtures import tables
 from tests.fixtures.databases import url_in
 from tests.fixtures.service_threads import service_threads
 from tests.fixtures.services import Service
 from uphours.database.database import connect
-
-PAGES = [
-    "/",
-    "/week?window=last_day",
-    "/stores/1004",
-    f"/stores/{LONG}",
-    "/stores/1004/calendar?from=2023-01-20&to=2023-02-17",
-    "/adjustments",
-    "/reports",
-    "/data",
-    "/data/loads/1",
-    "/stores/nothing-like-it",
-]
-
-
-@pytest.mark.parametrize("path", PAGES, ids=lambda path: path[:20])
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_a_page_has_no_serious_obstacle(
-    browser: Browser, shared: Service, watched: Watched, path: str, scheme: str
-) -> None:
-    with browser.new_context(color_scheme=scheme) as context:  # type: ignore[arg-type]
-        page = context.new_page()
-        watched.watch(page)
-        page.goto(shared.url + path, wait_until="networkidle")
-        check_accessible(page)
-    if "nothing" in path:
-        assert [one for one in watched.errors if "404" not in one] == []
-        watched.errors.clear()
-
-
-def test_a_page_is_never_wider_than_its_screen(browser: Browser, shared: Service) -> None:
-    with browser.new_context() as context:
-        page = context.new_page()
-        for width in (360, 1366, 2560):
-            page.set_viewport_size({"width": width, "height": 900})
-            for path in PAGES:
-                page.goto(shared.url + path, wait_until="networkidle")
-                fits = page.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
-                assert fits, (path, width)
 
 
 def test_time_that_was_not_watched_is_left_out_by_one_switch_that_lives_in_the_address(

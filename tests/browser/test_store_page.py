@@ -9,9 +9,9 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import check_accessible, load_demo
+from tests.browser.conftest import load_demo
 from tests.fixtures.service_threads import service_threads
 from tests.fixtures.services import Service
 
@@ -24,18 +24,6 @@ def changed(tmp_path: Path) -> Iterator[Service]:
     load_demo(tmp_path)
     with service_threads(tmp_path, workers=1) as running:
         yield running
-
-
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("path", ["", "/proof", "/hours", "?window=this_month&view=calendar"])
-def test_the_pages_of_a_store_stop_nobody(browser: Browser, shared: Service, path: str, scheme: str) -> None:
-    with browser.new_context(color_scheme=scheme) as context:  # type: ignore[arg-type]
-        page = context.new_page()
-        page.goto(f"{shared.url}/stores/{STORE}{path}", wait_until="networkidle")
-        check_accessible(page)
-        for width in (320, 390, 768, 1366, 2560):
-            page.set_viewport_size({"width": width, "height": 900})
-            assert page.evaluate("document.documentElement.scrollWidth") <= width, width
 
 
 def test_the_first_screen_says_how_the_store_is(page: Page, shared: Service) -> None:

@@ -43,16 +43,22 @@ def reports(database: Database) -> list[bytes]:
     return [written(one, form, detail=True) for one in made for form in FORMATS if form != "xlsx"]
 
 
+@pytest.fixture(scope="module")
+def file(loaded: Loaded, tmp_path_factory: pytest.TempPathFactory) -> tuple[Database, list[bytes]]:
+    """A SQLite file of the fleet, with the reports on it."""
+    made = connect(f"sqlite:///{tmp_path_factory.mktemp('file') / 'file.db'}")
+    made.write(loaded)
+    return made, reports(made)
+
+
 def test_a_report_of_the_whole_fleet_has_the_same_bytes_on_every_engine_and_after_a_copy(
-    loaded: Loaded, tmp_path: Path
+    loaded: Loaded, file: tuple[Database, list[bytes]], tmp_path: Path
 ) -> None:
-    file = connect(f"sqlite:///{tmp_path / 'file.db'}")
-    file.write(loaded)
-    expected = reports(file)
+    original, expected = file
     assert len(expected[0].splitlines()) == STORES + 1
     server = connect(url_in(tmp_path, "loaded.db"))
     server.write(loaded)
     assert reports(server) == expected
     copied = connect(url_in(tmp_path, "copied.db", fresh=True))
-    copy(file, copied)
+    copy(original, copied)
     assert reports(copied) == expected

@@ -25,7 +25,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.engines("postgresql", "mysql")]
 #: The server is killed so often while a load is being done, and so often while a report is; and so often connections
 #: are dropped. Each run draws other moments, and `make soak` draws them for an hour.
 KILLS = 5
-CUTS = 12
+CUTS = 25
 
 
 @pytest.fixture

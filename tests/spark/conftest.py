@@ -17,6 +17,8 @@ from tests.fixtures.spark_clusters import Cluster, own_cluster
 from uphours import demo
 from uphours.spark import command
 
+#: A Java process lives for a minute here: to compile its code well would take longer than that saves.
+BRIEF = "-XX:TieredStopAtLevel=1 -XX:+UseSerialGC"
 #: Every process of Spark gets little memory: what runs here must run anywhere.
 MEMORY = {
     "spark.driver.memory": "768m",
@@ -25,7 +27,9 @@ MEMORY = {
     "spark.driver.bindAddress": "127.0.0.1",
     "spark.sql.shuffle.partitions": "4",
     "spark.default.parallelism": "2",
-    "spark.driver.extraJavaOptions": "-Dderby.stream.error.file=/dev/null",  # no log beside the tests
+    "spark.driver.extraJavaOptions": f"{BRIEF} -Dderby.stream.error.file=/dev/null",  # no log beside the tests
+    "spark.executor.extraJavaOptions": BRIEF,
+    "spark.ui.enabled": "false",
 }
 
 
@@ -34,6 +38,8 @@ def python_of_workers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("PYSPARK_PYTHON", sys.executable)
         patch.setenv("SPARK_LOCAL_IP", "127.0.0.1")
+        for name in ("SPARK_LAUNCHER_OPTS", "SPARK_DAEMON_JAVA_OPTS"):
+            patch.setenv(name, BRIEF)
         yield
 
 
