@@ -105,11 +105,17 @@ def verdict(value: float, at_most: float | None) -> str:
 
 def measured(call: Callable[[], object]) -> Usage:
     """Do a piece of work in this process, or wait for one in others; return what it took."""
-    gc.collect()
-    time.sleep(0.05)  # threads of what ran before come to rest
+    settle()
     started, before = time.perf_counter(), processor_seconds()
     call()
     return Usage(time.perf_counter() - started, processor_seconds() - before)
+
+
+def settle() -> None:
+    """Let what ran before come to rest: its garbage, its threads, and what it has written but not brought to disk."""
+    gc.collect()
+    os.sync()
+    time.sleep(0.05)
 
 
 def side(call: Callable[[], object]) -> Side:
