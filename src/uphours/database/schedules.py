@@ -104,8 +104,9 @@ def replace(
     new_zones = changed_dates(stored.zones, zones_after)
     _delete(connection, business_hours, [key for key in new_weeks if key[0] in stored.weeks])
     _delete(connection, timezones, [key for key in new_zones if key[0] in stored.zones])
-    keys = _keys(np.array(sorted(new_weeks), dtype=np.int64).reshape(-1, 2))
-    new_hours = hours[np.isin(_keys(hours), keys)]
+    new_hours = hours
+    if stored.weeks:
+        new_hours = hours[np.isin(_keys(hours), _keys(np.array(list(new_weeks), dtype=np.int64).reshape(-1, 2)))]
     engine.insert_rows(connection, business_hours.name, np.column_stack([new_hours, np.full(len(new_hours), load)]))
     names = [(*key, zones[key], load) for key in sorted(new_zones) if key in zones]
     if names:
@@ -150,6 +151,8 @@ def _stored(connection: Connection, numbers: Sequence[int]) -> _Stored:
 def rows_of(connection: Connection, columns: str, table: Table, numbers: Sequence[int]) -> list[Any]:
     """Return columns of the rows of some stores."""
     rows: list[tuple[Any, ...]] = []
+    if connection.exec_driver_sql(f"SELECT 1 FROM {table.name} LIMIT 1").first() is None:
+        return rows  # as in a first load
     for part in parts_of(numbers):
         sql = f"SELECT {columns} FROM {table.name} WHERE store IN ({', '.join(map(str, part))})"
         rows += map(tuple, connection.exec_driver_sql(sql))
