@@ -29,7 +29,6 @@ from uphours.database.dialects.dialect import (
     Finding,
     Grouped,
     Numbers,
-    parts,
     query,
 )
 from uphours.errors import DatabaseError, DatabaseUnavailableError, InputError, NotFoundError
@@ -43,6 +42,8 @@ T = TypeVar("T")
 
 _BUSY_TIMEOUT_MS: Final = 60_000
 _ROWS_PER_STATEMENT: Final = 300
+#: Statements whose values are put together at once.
+_STATEMENTS_AT_ONCE: Final = 100
 #: What stores have many rows of. It is read of some stores at once and, where there are more of them than that, through
 #: two connections: less takes some ten milliseconds.
 _LONG: Final = ("observations", "business_hours", "attributes")
@@ -220,16 +221,16 @@ class SQLite(Engine):
     def insert_observations(
         self, connection: Connection, stores: Codes, times: Instants, statuses: Statuses
     ) -> tuple[int, int]:
-        rows = np.column_stack([stores.astype(np.int64), times, statuses])
-        added = _insert(connection, "observations", rows, "ON CONFLICT DO NOTHING")
-        if added == len(rows):
+        columns = (stores, times, statuses)
+        added = _insert(connection, "observations", columns, "ON CONFLICT DO NOTHING")
+        if added == len(times):
             return added, 0
         # Some were there: only now is it worth asking which of them differ.
         replace = "ON CONFLICT DO UPDATE SET status = excluded.status WHERE status <> excluded.status"
-        return added, _insert(connection, "observations", rows, replace)
+        return added, _insert(connection, "observations", columns, replace)
 
     def insert_rows(self, connection: Connection, table: str, rows: npt.NDArray[np.int64]) -> None:
-        _insert(connection, table, rows)
+        _insert(connection, table, list(rows.T))
 
     def drop_parts(self, before: int) -> int:
         return 0
@@ -294,21 +295,30 @@ def _path_of(url: str) -> Path:
     return Path(path)
 
 
-def _insert(connection: Connection, table: str, rows: npt.NDArray[np.int64], on_conflict: str = "") -> int:
-    """Insert whole rows of integers; return how many rows changed.
+def _insert(connection: Connection, table: str, columns: Sequence[npt.NDArray[Any]], on_conflict: str = "") -> int:
+    """Insert whole rows of integers, given column by column; return how many rows changed.
 
     Many rows a statement: most of the time of an insert goes into stepping through the driver (2.5 times faster).
     """
     cursor = connection.connection.cursor()
     changed = 0
-    whole = len(rows) - len(rows) % _ROWS_PER_STATEMENT
-    for part, height in ((rows[:whole], _ROWS_PER_STATEMENT), (rows[whole:], 1)):
-        one = f"({', '.join('?' * rows.shape[1])})"
+    rows = len(columns[0])
+    whole = rows - rows % _ROWS_PER_STATEMENT
+    one = f"({', '.join('?' * len(columns))})"
+    for first, stop, height in ((0, whole, _ROWS_PER_STATEMENT), (whole, rows, 1)):
         statement = f"INSERT INTO {table} VALUES {', '.join([one] * height)} {on_conflict}"
-        parameters = (some.ravel().tolist() for some in parts(part, height))
+        parameters = _parameters(columns, first, stop, height)
         cursor.executemany(statement, parameters)  # type: ignore[arg-type]  # a generator: not all rows at once
         changed += max(cursor.rowcount, 0)
     return changed
+
+
+def _parameters(columns: Sequence[npt.NDArray[Any]], first: int, stop: int, height: int) -> Iterator[list[int]]:
+    """Yield the values of ``height`` rows at a time, row by row."""
+    step = height * _STATEMENTS_AT_ONCE
+    for start in range(first, stop, step):
+        some = [column[start : min(start + step, stop)] for column in columns]
+        yield from np.stack(some, axis=1, dtype=np.int64).reshape(-1, height * len(columns)).tolist()
 
 
 class _Reader:
