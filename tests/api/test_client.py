@@ -21,12 +21,12 @@ from tests.fixtures.services import Service
 from uphours import wire
 from uphours.client import Client
 from uphours.errors import ConflictError, InputError, NotFoundError
-from uphours.wire.groups import GroupSelection
-from uphours.wire.ledger import AdjustmentBody
-from uphours.wire.reports import ReportBody
-from uphours.wire.stores import Selection, StoreSelection
-from uphours.wire.targets import TargetsView
-from uphours.wire.views import FleetSelection, View
+from uphours.wire.group_messages import GroupSelection
+from uphours.wire.ledger_messages import AdjustmentBody
+from uphours.wire.report_messages import ReportBody
+from uphours.wire.store_messages import Selection, StoreSelection
+from uphours.wire.target_messages import TargetsView
+from uphours.wire.view_messages import FleetSelection, View
 
 pytestmark = [pytest.mark.slow, only_sqlite]  # no engine shows in what these are about
 

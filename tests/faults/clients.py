@@ -26,7 +26,7 @@ from uphours.reports.writers import written
 from uphours.schema import MINUTE_US, SECOND_US, instant_iso, instant_text, instant_us
 from uphours.service.bodies import checked
 from uphours.service.report_body import report_request
-from uphours.wire.reports import ReportBody
+from uphours.wire.report_messages import ReportBody
 
 REPORTS = 30
 INGESTS = 30

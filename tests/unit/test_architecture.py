@@ -64,6 +64,14 @@ def test_a_name_that_is_not_offered_is_an_attribute_error() -> None:
         _ = uphours.uptime
 
 
+def test_the_name_of_a_module_stands_once_but_where_routes_and_pages_mirror_a_table() -> None:
+    mirrors = {SOURCE / "service" / "api", SOURCE / "service" / "pages"}
+    paths = [path for path in SOURCE.rglob("*.py") if path.stem != "__init__" and path.parent not in mirrors]
+    names = [path.stem for path in paths]
+    assert len(names) > 200
+    assert sorted(name for name in set(names) if names.count(name) > 1) == []
+
+
 def test_importing_the_package_loads_nothing_heavy() -> None:
     assert modules_after("import uphours") & HEAVY == set()
 

@@ -41,8 +41,8 @@ from uphours.service.pages.report_form import Typed
 from uphours.service.pages.store_hours import runs_of
 from uphours.service.pages.strips import strip
 from uphours.service.report_body import report_request
-from uphours.wire.groups import Attribute, AttributeValue
-from uphours.wire.views import Interval
+from uphours.wire.group_messages import Attribute, AttributeValue
+from uphours.wire.view_messages import Interval
 
 
 def plain(text: str) -> str:

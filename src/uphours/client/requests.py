@@ -14,8 +14,8 @@ import httpx
 
 from uphours.client.refusals import FOR_THE_MOMENT, TimedOutError, refusal
 from uphours.errors import DatabaseUnavailableError, InputError, UphoursError
-from uphours.wire.loads import Job
-from uphours.wire.reports import ReportState
+from uphours.wire.load_messages import Job
+from uphours.wire.report_messages import ReportState
 
 #: Seconds after which a request that fails for the moment is tried again; doubled each time, up to the longest.
 _FIRST_PAUSE_S: Final = 0.2

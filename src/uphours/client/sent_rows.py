@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from uphours.errors import InputError
-from uphours.wire.loads import LoadOutcome, Reason
+from uphours.wire.load_messages import LoadOutcome, Reason
 
 #: What goes into one request at most: the service commits bodies up to 1 MiB together with those of others.
 _ROWS_OF_A_PART: Final = 5_000

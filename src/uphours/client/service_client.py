@@ -14,17 +14,17 @@ import httpx
 from uphours.client.requests import Call, Requests, finished, path
 from uphours.client.sent_rows import Outcome, array, parts
 from uphours.errors import InputError
-from uphours.wire.calendars import Calendar
-from uphours.wire.fleet import DayList, FleetHistory, HeatMap
-from uphours.wire.groups import AttributeList, GroupList, GroupSelection
-from uphours.wire.health import AuditEntry, Source
-from uphours.wire.keys import Key, KeyBody, NewKey
-from uphours.wire.ledger import AdjustmentBody, Entry, Moved, WithdrawalBody
-from uphours.wire.loads import Job, Load, LoadOutcome, QuarantinedRow
-from uphours.wire.reports import ReportBody, ReportState, SavedReport
-from uphours.wire.stores import OutageList, Selection, Store, StoreDetail, StoreSelection, Timeline
-from uphours.wire.targets import TargetList, TargetsView
-from uphours.wire.views import FleetSelection, View
+from uphours.wire.calendar_messages import Calendar
+from uphours.wire.fleet_messages import DayList, FleetHistory, HeatMap
+from uphours.wire.group_messages import AttributeList, GroupList, GroupSelection
+from uphours.wire.health_messages import AuditEntry, Source
+from uphours.wire.key_messages import Key, KeyBody, NewKey
+from uphours.wire.ledger_messages import AdjustmentBody, Entry, Moved, WithdrawalBody
+from uphours.wire.load_messages import Job, Load, LoadOutcome, QuarantinedRow
+from uphours.wire.report_messages import ReportBody, ReportState, SavedReport
+from uphours.wire.store_messages import OutageList, Selection, Store, StoreDetail, StoreSelection, Timeline
+from uphours.wire.target_messages import TargetList, TargetsView
+from uphours.wire.view_messages import FleetSelection, View
 from uphours.wire.words import Format
 
 

@@ -17,7 +17,7 @@ from uphours.database import audit
 from uphours.database.tables import api_keys
 from uphours.errors import InputError, NotFoundError
 from uphours.where import Where, plain, texts_of, where_of
-from uphours.wire.keys import NAME_MAX_LENGTH
+from uphours.wire.key_messages import NAME_MAX_LENGTH
 from uphours.wire.words import Scope
 
 #: What a key may be for.

@@ -11,7 +11,7 @@ import numpy as np
 from uphours.schema import DAY_US, HOUR_US, MINUTE_US, SECOND_US, Fleet
 
 if TYPE_CHECKING:
-    from uphours.wire import views
+    from uphours.wire import view_messages
 
 #: Stores that are named; the others are counted.
 _NAMED: Final = 5
@@ -35,7 +35,7 @@ class Ahead:
         names = sorted(stores)
         return Ahead(as_of - now, tuple(names[:_NAMED]), len(names[_NAMED:]))
 
-    def facts(self) -> views.Ahead:
+    def facts(self) -> view_messages.Ahead:
         """Return it as plain values."""
         return {"by_us": self.by_us, "stores": list(self.stores), "more": self.more}
 

@@ -17,7 +17,7 @@ from uphours.schema import CLOSED, DAY_US, EVERY_STORE, FOR_EVER, SINCE_EVER, Sc
 from uphours.wire.words import Origin
 
 if TYPE_CHECKING:
-    from uphours.wire import calendars
+    from uphours.wire import calendar_messages
 
 #: Dates that are asked for at once: thirty years.
 MOST_DAYS: Final = 11_000
@@ -58,7 +58,7 @@ class CalendarDay:
             return f"{self.origin} from {self.valid_from}"
         return f"{self.origin}: {self.name}" if self.name else self.origin
 
-    def facts(self) -> calendars.CalendarDay:
+    def facts(self) -> calendar_messages.CalendarDay:
         """Return the day as plain values."""
         return {
             "date": str(self.day),

@@ -8,7 +8,7 @@ from uphours.errors import InputError
 from uphours.ingest.local_dates import VALID_LOCAL_INSTANTS, wall_clock_us
 from uphours.reports.adjusting import Adjustment
 from uphours.schema import instant_us
-from uphours.wire.ledger import AdjustmentBody
+from uphours.wire.ledger_messages import AdjustmentBody
 
 _VALID_BOUNDS: Final = "valid are start and end as instants, or start_local and end_local on each store's own clock"
 

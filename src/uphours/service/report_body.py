@@ -13,7 +13,7 @@ from uphours.reports.request import ReportRequest
 from uphours.schema import checked_instant, instant_iso, instant_us
 from uphours.service.bodies import date_of
 from uphours.where import where_of
-from uphours.wire.reports import ReportBody
+from uphours.wire.report_messages import ReportBody
 
 
 def report_request(body: ReportBody, default: Policy) -> ReportRequest:

@@ -14,7 +14,7 @@ from uphours.reports.request import ReportRequest
 from uphours.schema import LAST_INSTANT, YEAR_2000_US
 from uphours.service.bodies import checked
 from uphours.service.report_body import report_request
-from uphours.wire.reports import ReportBody
+from uphours.wire.report_messages import ReportBody
 
 OWN = Window("own", "2023-01-21T00:00Z", "2023-01-22T00:00Z")
 

@@ -22,9 +22,9 @@ from uphours.service.lane_routes import StoreRoute
 from uphours.service.ledger_bodies import adjustment_of
 from uphours.service.problems import AccessError
 from uphours.where import where_of
-from uphours.wire.ledger import AdjustmentBody, Entry, EntryList, Moved, WithdrawalBody
+from uphours.wire.ledger_messages import AdjustmentBody, Entry, EntryList, Moved, WithdrawalBody
 from uphours.wire.values import StoreId
-from uphours.wire.views import Interval
+from uphours.wire.view_messages import Interval
 from uphours.wire.words import AdjustmentReason, EntryCountsAs
 
 router = APIRouter(prefix="/v1/adjustments", tags=["ledger"], route_class=KeyedRoute)

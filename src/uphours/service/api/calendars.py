@@ -13,7 +13,7 @@ from uphours.service.auth import Calling, needs
 from uphours.service.bodies import Problem, date_of
 from uphours.service.deps import Serving
 from uphours.service.lane_routes import StoreRoute
-from uphours.wire.calendars import Calendar
+from uphours.wire.calendar_messages import Calendar
 from uphours.wire.values import LocalDate
 
 router = APIRouter(prefix="/v1/stores", tags=["stores"], route_class=StoreRoute)

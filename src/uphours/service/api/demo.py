@@ -23,7 +23,7 @@ from uphours.service.auth import Calling, KeyedRoute, needs
 from uphours.service.bodies import Problem
 from uphours.service.deps import Serving
 from uphours.service.intake import Sending
-from uphours.wire.loads import Job
+from uphours.wire.load_messages import Job
 
 router = APIRouter(prefix="/v1/demo", tags=["loads"], route_class=KeyedRoute)
 

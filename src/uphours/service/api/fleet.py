@@ -16,7 +16,7 @@ from uphours.service.auth import Caller, Calling, needs
 from uphours.service.bodies import date_of
 from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import ViewRoute
-from uphours.wire.fleet import Bucket, DayList, FleetHistory, HeatCell, HeatMap
+from uphours.wire.fleet_messages import Bucket, DayList, FleetHistory, HeatCell, HeatMap
 
 router = APIRouter(prefix="/v1", tags=["fleet"], route_class=ViewRoute)
 

@@ -17,7 +17,15 @@ from uphours.service.auth import Calling, needs
 from uphours.service.deps import Serving
 from uphours.service.lane_routes import ViewRoute
 from uphours.where import NO_VALUE
-from uphours.wire.groups import Attribute, AttributeList, AttributeValue, Group, GroupFigures, GroupList, WorstStore
+from uphours.wire.group_messages import (
+    Attribute,
+    AttributeList,
+    AttributeValue,
+    Group,
+    GroupFigures,
+    GroupList,
+    WorstStore,
+)
 from uphours.wire.words import GroupOrder
 
 router = APIRouter(prefix="/v1", tags=["groups"], route_class=ViewRoute)

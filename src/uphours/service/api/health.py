@@ -20,7 +20,7 @@ from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Calling, KeyedRoute, needs
 from uphours.service.bodies import Problem
 from uphours.service.deps import Serving
-from uphours.wire.health import AuditEntry, AuditList, Health, Source, SourceList
+from uphours.wire.health_messages import AuditEntry, AuditList, Health, Source, SourceList
 
 log = structlog.get_logger("uphours.http")
 

@@ -12,7 +12,7 @@ from uphours.service.auth import Calling, KeyedRoute, needs
 from uphours.service.bodies import Problem
 from uphours.service.deps import Serving
 from uphours.where import plain, where_of
-from uphours.wire.keys import Key, KeyBody, KeyList, NewKey
+from uphours.wire.key_messages import Key, KeyBody, KeyList, NewKey
 
 router = APIRouter(prefix="/v1/keys", tags=["service"], route_class=KeyedRoute)
 

@@ -35,7 +35,7 @@ from uphours.service.deps import Service, Serving
 from uphours.service.intake import Outcome, Sending, Terms
 from uphours.service.problems import AccessError
 from uphours.service.worker import failure_of
-from uphours.wire.loads import Job, Load, LoadList, LoadOutcome, Reason, Summary
+from uphours.wire.load_messages import Job, Load, LoadList, LoadOutcome, Reason, Summary
 
 router = APIRouter(prefix="/v1", tags=["loads"], route_class=KeyedRoute)
 

@@ -16,7 +16,7 @@ from uphours.service.api.loads import NO_LOAD, LoadNumber
 from uphours.service.api.paging import After, Limit, cursor, key
 from uphours.service.auth import Calling, KeyedRoute, needs
 from uphours.service.deps import Service, Serving
-from uphours.wire.loads import QuarantinedRow, QuarantineList, Rejected
+from uphours.wire.load_messages import QuarantinedRow, QuarantineList, Rejected
 
 router = APIRouter(prefix="/v1", tags=["loads"], route_class=KeyedRoute)
 

@@ -25,7 +25,7 @@ from uphours.service.downloads import sent
 from uphours.service.problems import AccessError
 from uphours.service.report_body import report_request
 from uphours.where import texts_of
-from uphours.wire.reports import ReportBody, ReportList, ReportState
+from uphours.wire.report_messages import ReportBody, ReportList, ReportState
 
 router = APIRouter(prefix="/v1/reports", tags=["reports"], route_class=KeyedRoute)
 

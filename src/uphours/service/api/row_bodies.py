@@ -9,7 +9,7 @@ from pydantic import StringConstraints
 
 from uphours.schema import OBSERVATION_STATUSES
 from uphours.service.bodies import Problem
-from uphours.wire.loads import Job
+from uphours.wire.load_messages import Job
 
 ROW: Final = {
     "type": "object",

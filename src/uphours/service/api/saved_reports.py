@@ -16,7 +16,7 @@ from uphours.service.auth import Caller, Calling, KeyedRoute, needs
 from uphours.service.bodies import Problem
 from uphours.service.deps import Service, Serving
 from uphours.service.report_body import report_request
-from uphours.wire.reports import ReportBody, SavedReport, SavedReportList
+from uphours.wire.report_messages import ReportBody, SavedReport, SavedReportList
 
 router = APIRouter(prefix="/v1/saved-reports", tags=["reports"], route_class=KeyedRoute)
 

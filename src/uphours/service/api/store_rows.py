@@ -20,7 +20,7 @@ from uphours.service.api.row_bodies import (
 from uphours.service.auth import Calling, KeyedRoute, needs
 from uphours.service.deps import Serving
 from uphours.service.intake import Terms
-from uphours.wire.loads import LoadOutcome
+from uphours.wire.load_messages import LoadOutcome
 
 router = APIRouter(prefix="/v1", tags=["loads"], route_class=KeyedRoute)
 

@@ -42,10 +42,10 @@ from uphours.service.lane_routes import StoreRoute, ViewRoute
 from uphours.service.policy_parameters import InQuery
 from uphours.service.views import FRESH_S, Asked
 from uphours.where import Where, where_of_texts
-from uphours.wire.stores import Observation, OutageList, Span, Store, StoreDetail, StoreList, Timeline
+from uphours.wire.store_messages import Observation, OutageList, Span, Store, StoreDetail, StoreList, Timeline
 from uphours.wire.values import STORE_ID_MAX_LENGTH, Instant
-from uphours.wire.views import Ahead as AheadAnswer
-from uphours.wire.views import Answer, Compared, FleetView, Window
+from uphours.wire.view_messages import Ahead as AheadAnswer
+from uphours.wire.view_messages import Answer, Compared, FleetView, Window
 from uphours.wire.words import Lacking, Observed, StoreOrder, StoreState, Tab
 
 router = APIRouter(prefix="/v1/stores", tags=["stores"], route_class=StoreRoute)

@@ -22,8 +22,8 @@ from uphours.service.deps import Service, Serving
 from uphours.service.lane_routes import ViewRoute
 from uphours.service.policy_parameters import InQuery
 from uphours.service.target_views import Standing, TargetsAsked
-from uphours.wire.loads import LoadOutcome
-from uphours.wire.targets import TargetList
+from uphours.wire.load_messages import LoadOutcome
+from uphours.wire.target_messages import TargetList
 from uphours.wire.values import Instant
 
 router = APIRouter(prefix="/v1", tags=["targets"], route_class=KeyedRoute)

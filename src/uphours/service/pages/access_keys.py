@@ -16,7 +16,7 @@ from uphours.service.bodies import checked
 from uphours.service.deps import Service, Serving
 from uphours.service.pages.rendering import page
 from uphours.where import plain, where_of_texts
-from uphours.wire.keys import KeyBody, NewKey
+from uphours.wire.key_messages import KeyBody, NewKey
 
 router = APIRouter(prefix="/keys", route_class=KeyedRoute, include_in_schema=False)
 

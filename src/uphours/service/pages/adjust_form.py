@@ -25,7 +25,7 @@ from uphours.service.lane_routes import StoreRoute
 from uphours.service.pages.query import Asked, Asking, mistake_in
 from uphours.service.pages.rendering import page, path_of
 from uphours.service.problems import status_of
-from uphours.wire.ledger import AdjustmentBody, Entry, Moved
+from uphours.wire.ledger_messages import AdjustmentBody, Entry, Moved
 from uphours.wire.values import STORE_ID_MAX_LENGTH
 
 router = APIRouter(route_class=StoreRoute, include_in_schema=False)

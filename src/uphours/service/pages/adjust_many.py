@@ -18,8 +18,8 @@ from uphours.service.pages.adjust_form import LONGEST_FIELD, STORE_CLOCK, Previe
 from uphours.service.pages.attributes import offered
 from uphours.service.pages.rendering import page
 from uphours.where import plain, where_of_texts
-from uphours.wire.groups import Attribute
-from uphours.wire.ledger import AdjustmentBody
+from uphours.wire.group_messages import Attribute
+from uphours.wire.ledger_messages import AdjustmentBody
 
 router = APIRouter(route_class=StoreRoute, include_in_schema=False)
 

@@ -10,7 +10,7 @@ from uphours.service.api.groups import attributes_of
 from uphours.service.auth import Caller
 from uphours.service.deps import Service
 from uphours.service.pages.query import Asked
-from uphours.wire.groups import Attribute
+from uphours.wire.group_messages import Attribute
 
 #: Values that a choice offers.
 _MOST_VALUES: Final = 100

@@ -11,7 +11,7 @@ from typing import Any
 
 from uphours.kernel.local_time import local_date, midnight, wall_clock
 from uphours.schema import MINUTE_US, SPAN_STATUSES
-from uphours.wire.views import Interval
+from uphours.wire.view_messages import Interval
 
 
 @dataclass(frozen=True)

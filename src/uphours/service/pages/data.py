@@ -18,8 +18,8 @@ from uphours.service.deps import Serving
 from uphours.service.lane_routes import ViewRoute
 from uphours.service.pages.query import Asked
 from uphours.service.pages.rendering import page
-from uphours.wire.fleet import Day, DayList
-from uphours.wire.stores import StoreList
+from uphours.wire.fleet_messages import Day, DayList
+from uphours.wire.store_messages import StoreList
 
 router = APIRouter(route_class=ViewRoute, prefix="/data", include_in_schema=False)
 

@@ -22,8 +22,8 @@ from uphours.service.origins import own_path
 from uphours.service.pages.adjust_many import ManyTyped, choices
 from uphours.service.pages.rendering import page
 from uphours.service.problems import status_of
-from uphours.wire.ledger import Entry, WithdrawalBody
-from uphours.wire.views import Interval
+from uphours.wire.ledger_messages import Entry, WithdrawalBody
+from uphours.wire.view_messages import Interval
 
 router = APIRouter(prefix="/adjustments", route_class=KeyedRoute, include_in_schema=False)
 

@@ -26,8 +26,8 @@ from uphours.service.auth import Caller
 from uphours.service.deps import Service
 from uphours.service.pages.query import Asked
 from uphours.service.pages.strips import strip
-from uphours.wire.groups import Attribute
-from uphours.wire.stores import Store, StoreList
+from uphours.wire.group_messages import Attribute
+from uphours.wire.store_messages import Store, StoreList
 from uphours.wire.words import Lacking, StoreOrder, Tab
 
 #: By what the list can be sorted, and whether that begins with the largest.

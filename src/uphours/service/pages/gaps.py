@@ -9,7 +9,7 @@ from uphours.service.api import fleet
 from uphours.service.api.stores import Question
 from uphours.service.auth import Caller
 from uphours.service.deps import Service
-from uphours.wire.views import Interval
+from uphours.wire.view_messages import Interval
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from uphours.service.pages.attributes import offered
 from uphours.service.pages.query import Asked, Asking
 from uphours.service.pages.rendering import page
 from uphours.where import NO_VALUE
-from uphours.wire.groups import Attribute, Group, GroupList
+from uphours.wire.group_messages import Attribute, Group, GroupList
 
 router = APIRouter(prefix="/groups", route_class=ViewRoute, include_in_schema=False)
 

@@ -17,7 +17,7 @@ from uphours.service.lane_routes import StoreRoute
 from uphours.service.pages.query import Asking
 from uphours.service.pages.rendering import page
 from uphours.service.pages.store_hours import hours_of, origin_of
-from uphours.wire.calendars import CalendarDay
+from uphours.wire.calendar_messages import CalendarDay
 
 router = APIRouter(route_class=StoreRoute, include_in_schema=False)
 

@@ -25,7 +25,7 @@ from uphours.schema import DAY_US, HOUR_US, MINUTE_US, REASONS, SECOND_US, insta
 from uphours.service.auth import CSRF_FIELD, Caller, csrf_token
 from uphours.service.problems import MEDIA_TYPE, is_for_people
 from uphours.service.terms import now_us
-from uphours.wire.fleet import HeatCell
+from uphours.wire.fleet_messages import HeatCell
 
 #: A page runs and loads what is served beside it, and nothing that stands in the page itself.
 _HEADERS: Final = {

@@ -20,7 +20,7 @@ from uphours.service.bodies import checked
 from uphours.service.pages.query import WINDOWS, Asked
 from uphours.service.policy_parameters import InForm
 from uphours.where import plain, texts_of, where_of_texts
-from uphours.wire.reports import ReportBody
+from uphours.wire.report_messages import ReportBody
 
 #: The windows of a report unless others are chosen.
 _USUAL_WINDOWS: Final = ("last_hour", "last_day", "last_week")

@@ -27,8 +27,8 @@ from uphours.service.pages.query import WINDOWS, Asking, mistake_in
 from uphours.service.pages.rendering import page
 from uphours.service.pages.report_form import LONGEST_FIELD, PLACES, ReportForm, Typed
 from uphours.service.problems import status_of
-from uphours.wire.groups import Attribute
-from uphours.wire.reports import ReportBody
+from uphours.wire.group_messages import Attribute
+from uphours.wire.report_messages import ReportBody
 
 router = APIRouter(prefix="/reports", route_class=KeyedRoute, include_in_schema=False)
 

@@ -26,8 +26,8 @@ from uphours.service.pages.neighbours import neighbours
 from uphours.service.pages.query import PERIODS, Asked, Asking
 from uphours.service.pages.rendering import page
 from uphours.service.pages.store_hours import calendar_of, notes_on, runs_of, week_since
-from uphours.wire.stores import Outage as FoundOutage
-from uphours.wire.views import Interval
+from uphours.wire.store_messages import Outage as FoundOutage
+from uphours.wire.view_messages import Interval
 
 router = APIRouter(route_class=StoreRoute, include_in_schema=False)
 

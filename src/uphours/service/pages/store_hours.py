@@ -12,7 +12,7 @@ from urllib.parse import urlencode
 from uphours.kernel.local_time import local_date
 from uphours.reports.store_calendar import MOST_DAYS, calendar, week_on
 from uphours.schema import SINCE_EVER, Schedule
-from uphours.wire.calendars import CalendarDay
+from uphours.wire.calendar_messages import CalendarDay
 
 _EPOCH: Final = date(1970, 1, 1)
 _A_DAY: Final = timedelta(days=1)

@@ -5,7 +5,7 @@ from typing import Annotated, NotRequired
 from typing_extensions import TypedDict
 
 from uphours.wire.fields import Doc
-from uphours.wire.reports import Progress
+from uphours.wire.report_messages import Progress
 from uphours.wire.words import JobKind, JobState
 
 

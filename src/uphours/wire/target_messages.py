@@ -5,7 +5,7 @@ from typing import Annotated, Any
 from typing_extensions import TypedDict
 
 from uphours.wire.fields import Doc
-from uphours.wire.views import Ahead, PolicyOptions
+from uphours.wire.view_messages import Ahead, PolicyOptions
 from uphours.wire.words import Exhausted, TargetPeriod
 
 

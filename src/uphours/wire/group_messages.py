@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from uphours.wire.fields import Doc
 from uphours.wire.figures import Change, Durations
-from uphours.wire.views import Answer, Compared, FleetSelection, FleetView, Seen
+from uphours.wire.view_messages import Answer, Compared, FleetSelection, FleetView, Seen
 from uphours.wire.words import GroupOrder
 
 

@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from uphours.wire.fields import Doc
 from uphours.wire.figures import Sums
-from uphours.wire.views import FleetView, Interval
+from uphours.wire.view_messages import FleetView, Interval
 from uphours.wire.words import BucketSize
 
 

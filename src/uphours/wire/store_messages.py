@@ -4,10 +4,10 @@ from typing import Annotated, Any, NotRequired
 
 from typing_extensions import TypedDict
 
-from uphours.wire.calendars import CalendarDay
+from uphours.wire.calendar_messages import CalendarDay
 from uphours.wire.fields import Doc
 from uphours.wire.figures import Change, Figures
-from uphours.wire.views import Answer, Compared, FleetSelection, Interval, Seen, View
+from uphours.wire.view_messages import Answer, Compared, FleetSelection, Interval, Seen, View
 from uphours.wire.words import Lacking, ObservationStatus, Observed, SpanStatus, StoreOrder, StoreState, Tab
 
 

@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from uphours.wire.fields import Default, Doc, Length, body
 from uphours.wire.values import Instant, LocalInstant, StoreId, Values
-from uphours.wire.views import Interval
+from uphours.wire.view_messages import Interval
 from uphours.wire.words import AdjustmentReason, CountsAs, EntryCountsAs
 
 _Note: TypeAlias = Annotated[str, Length(0, 4000), Default(""), Doc("Anything else there is to say.")]

@@ -6,7 +6,7 @@ from typing_extensions import TypedDict
 
 from uphours.wire.fields import Default, Doc, Length, body
 from uphours.wire.values import AttributeText, Instant, LocalDate, StoreId, Values
-from uphours.wire.views import PolicyOptions
+from uphours.wire.view_messages import PolicyOptions
 from uphours.wire.words import JobState
 
 _WindowName: TypeAlias = Annotated[str, Length(0, 64)]
